@@ -1,0 +1,51 @@
+# Targets build their own environments from pyproject.toml; nothing has to be installed beforehand but Python.
+# PYTHON picks the interpreter: make test PYTHON=python3.13
+PYTHON ?= python3
+JOBS ?= 2
+VENV := .venv
+DEMO := .venv-demo
+BIN := $(VENV)/bin
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export TF_CPP_MIN_LOG_LEVEL := 3
+export PYTHONPATH :=
+
+.PHONY: help demo venv test lint types pytest tables clean
+
+help:
+	@echo "make demo    translate a ResNet and show the diff (light: no framework)"
+	@echo "make test    lint, types and all tests, in an environment with both frameworks"
+	@echo "make tables  regenerate the signature files from the installed frameworks"
+	@echo "make clean   remove the environments and caches"
+
+demo: $(DEMO)/.ready
+	@$(DEMO)/bin/xlate torch2tf --diff --color fixtures/resnet/torch_model.py
+
+$(DEMO)/.ready: pyproject.toml
+	@$(PYTHON) -m venv $(DEMO)
+	@$(DEMO)/bin/python -m pip install --quiet --editable .
+	@touch $@
+
+venv: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+test: lint types pytest
+
+lint: venv
+	$(BIN)/ruff check .
+
+types: venv
+	$(BIN)/mypy
+
+pytest: venv
+	$(BIN)/python -m pytest -n $(JOBS)
+
+tables: venv
+	$(BIN)/python -m translator.signatures
+
+clean:
+	rm -rf $(VENV) $(DEMO) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,3 @@
+"""The version: one constant, so that ``xlate --version`` needs no package metadata."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,52 @@
+"""The ``xlate`` command's way in: small, so that ``--version`` costs an interpreter start and nothing more."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+INTERRUPTED = 130
+"""What shells report for a command that Ctrl-C ended."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run ``xlate`` with ``arguments`` (default: the process's own) and exit the process.
+
+    Exit codes: 0 clean; 1 something was refused, or ``--check`` found work; 2 usage; 3 an input failed.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given in (["--version"], ["-V"]):
+        from translator._version import __version__
+
+        print(f"xlate {__version__}")
+        sys.exit(0)
+    sys.exit(_run(given))
+
+
+def _run(arguments: list[str]) -> int:
+    import gc
+
+    # Syntax trees are millions of small objects that live to the end: collecting them midway finds nothing.
+    gc.set_threshold(200_000, 50, 100)
+    import click
+
+    from translator.cli_root import root
+
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal that lacks a character shows an escape, not a traceback
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = root.main(arguments, prog_name="xlate", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        click.echo("interrupted", err=True)
+        return INTERRUPTED
+    except BrokenPipeError:
+        import os
+
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the exit flushes into the pipe again
+        return 0
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,208 @@
+"""``xlate torch2tf`` and ``xlate tf2torch``: options in, one call, lines and an exit code out."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import click
+
+from translator import report
+from translator.batch import Outcome, deliver, translate_all
+from translator.cli_root import HELP_OPTIONS
+from translator.discover import STDIN, discover
+from translator.model import Direction, Fidelity, InputError, Layout, Options, Translation
+from translator.outputs import STDOUT, SUFFIX, PlanError, plan
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the command line asked for."""
+
+    options: Options
+    paths: tuple[str, ...]
+    output: str | None
+    in_place: bool
+    diff: bool
+    check: bool
+    json: bool
+    stdin_filename: str | None
+    force: bool
+    colour: bool
+    quiet: bool
+    verbose: bool
+
+    @property
+    def writes(self) -> bool:
+        return not (self.diff or self.check)
+
+
+def run(request: Request) -> int:
+    """Do what was asked, and return the exit code.
+
+    Raises:
+        click.UsageError: the options or paths do not go together.
+    """
+    _check_usage(request)
+    direction = request.options.direction
+    found = list(discover(request.paths, SUFFIX[direction]))
+    try:
+        targets = plan(found, request.output, request.in_place, direction)
+    except PlanError as error:
+        raise click.UsageError(str(error)) from None
+    outcomes = translate_all(found, targets, request.options, request.stdin_filename or "<stdin>")
+    work = [_finish(outcome, request) for outcome in outcomes]
+    outcomes = [outcome for outcome, _ in work]
+    if not found and not request.quiet:
+        click.echo("no Python files found", err=True)
+    if len(outcomes) > 1 and not request.quiet:
+        click.echo(report.total_line(outcomes), err=True)
+    if request.json:
+        _print_json(outcomes, request)
+    return _exit_code(outcomes, request.check and any(changed for _, changed in work))
+
+
+def _check_usage(request: Request) -> None:
+    if request.in_place and request.output is not None:
+        raise click.UsageError("--in-place and --output exclude each other")
+    if request.quiet and request.verbose:
+        raise click.UsageError("--quiet and --verbose exclude each other")
+    if STDIN in request.paths:
+        if len(request.paths) > 1:
+            raise click.UsageError("'-' (standard input) stands alone")
+        if request.in_place:
+            raise click.UsageError("standard input has no place: --in-place needs files")
+    elif request.stdin_filename is not None:
+        raise click.UsageError("--stdin-filename goes with '-' (standard input)")
+    if request.json and request.output == STDOUT:
+        raise click.UsageError("--format json already prints to standard output: '-o -' cannot")
+
+
+def _finish(outcome: Outcome, request: Request) -> tuple[Outcome, bool]:
+    """Deliver one outcome and print its lines.
+
+    Returns:
+        The outcome, with a failed delivery as its result, and whether it changes anything.
+    """
+    changes = outcome.changes()
+    written = False
+    to_stdout = outcome.target is not None and outcome.target.path == STDOUT
+    if request.writes and not (to_stdout and request.json):
+        try:
+            written = deliver(outcome, in_place=request.in_place, force=request.force)
+        except InputError as error:
+            outcome = replace(outcome, result=error)
+    if request.diff and not request.json:
+        text = report.diff(outcome)
+        click.echo(report.coloured(text) if request.colour else text, nl=False, color=request.colour)
+    _print_lines(outcome, _action(outcome, request, written, changes), request)
+    return outcome, changes
+
+
+def _print_lines(outcome: Outcome, action: str, request: Request) -> None:
+    path = click.format_filename(outcome.path)
+    for finding in report.shown(report.diagnostics(outcome), request.quiet, request.verbose):
+        click.echo(report.diagnostic_line(path, finding), err=True)
+    if request.verbose and outcome.trace:
+        click.echo(outcome.trace, err=True)
+    failed = not isinstance(outcome.result, Translation)
+    boring = not outcome.named and not outcome.changes() and not action
+    if request.quiet or failed or (boring and not request.verbose and not _counted(outcome)):
+        return
+    click.echo(report.summary_line(outcome, action), err=True)
+
+
+def _counted(outcome: Outcome) -> bool:
+    return isinstance(outcome.result, Translation) and outcome.result.counts.seen > 0
+
+
+def _action(outcome: Outcome, request: Request, written: bool, changes: bool) -> str:
+    """What was done with the file, for its summary line."""
+    if outcome.target is None or not isinstance(outcome.result, Translation) or outcome.target.path == STDOUT:
+        return ""
+    if request.writes:
+        if outcome.would_write is None:
+            return ""
+        place = " (in place)" if request.in_place else f" -> {outcome.target.path}"
+        return place if written else f"{place} (up to date)"
+    if request.check and changes:
+        return " would be rewritten" if request.in_place else f" -> {outcome.target.path} would be written"
+    return ""
+
+
+def _print_json(outcomes: Sequence[Outcome], request: Request) -> None:
+    import json
+
+    extras: dict[str, dict[str, Any]] = {}
+    for outcome in outcomes:
+        fields: dict[str, Any] = {}
+        if request.diff:
+            fields["diff"] = report.diff(outcome)
+        if STDIN in request.paths and isinstance(outcome.result, Translation):
+            fields["text"] = outcome.result.text
+        extras[outcome.path] = fields
+    click.echo(json.dumps(report.document(outcomes, request.options, extras), indent=2))
+
+
+def _exit_code(outcomes: Sequence[Outcome], work_found: bool) -> int:
+    if any(isinstance(outcome.result, InputError) for outcome in outcomes):
+        return 3
+    refused = any(isinstance(outcome.result, Translation) and outcome.result.refused for outcome in outcomes)
+    return 1 if refused or work_found else 0
+
+
+def _wants_colour(choice: bool | None) -> bool:
+    """An option beats NO_COLOR, which beats what the terminal can do."""
+    if choice is not None:
+        return choice
+    return not os.environ.get("NO_COLOR") and sys.stdout.isatty()
+
+
+def _command(direction: Direction, doc: str) -> click.Command:
+    """The click command for one direction."""
+    suffix = SUFFIX[direction]
+
+    def callback(paths: tuple[str, ...], layout: str, fidelity: str, **flags: Any) -> None:
+        options = Options(direction=direction, layout=Layout(layout), fidelity=Fidelity(fidelity))
+        flags["json"] = flags.pop("format_") == "json"
+        flags["colour"] = _wants_colour(flags.pop("colour"))
+        click.get_current_context().exit(run(Request(options, paths, **flags)))
+
+    parameters: list[click.Parameter] = [
+        click.Argument(["paths"], nargs=-1, required=True, metavar="PATH..."),
+        click.Option(
+            ["-o", "--output"], metavar="FILE|DIR", help=f"Where to write [default: beside, NAME{suffix}.py]."
+        ),
+        click.Option(["--in-place"], is_flag=True, help="Replace the sources."),
+        click.Option(["--diff"], is_flag=True, help="Print a unified diff; write nothing."),
+        click.Option(["--check"], is_flag=True, help="Write nothing; exit 1 if anything would change."),
+        click.Option(["--force"], is_flag=True, help="Replace outputs that exist and differ."),
+        _choice("--layout", list(Layout), Options().layout, "Axis order of images in the TensorFlow program."),
+        _choice("--fidelity", list(Fidelity), Options().fidelity, "Plain layers, or the source's behaviour in full."),
+        _choice("--format", ["text", "json"], "text", "How to report; json prints one document.", "format_"),
+        click.Option(["--stdin-filename"], metavar="NAME", help="Name to report standard input under."),
+        click.Option(["colour", "--color/--no-color"], default=None, help="Colour the diff [default: on a terminal]."),
+        click.Option(["-q", "--quiet"], is_flag=True, help="Print errors only."),
+        click.Option(["-v", "--verbose"], is_flag=True, help="Print notes too, and tracebacks of internal errors."),
+    ]
+    return click.Command(direction.value, HELP_OPTIONS, callback, parameters, help=doc.format(suffix=suffix))
+
+
+def _choice(flag: str, values: Sequence[str], default: str, text: str, name: str | None = None) -> click.Option:
+    names = [name, flag] if name else [flag]
+    choices = click.Choice([str(value) for value in values])
+    return click.Option(names, type=choices, default=str(default), show_default=True, help=text)
+
+
+_OUTPUTS = """
+
+    PATH is a file, a folder (searched for .py files) or - for standard input. Each translation is written beside
+    its source as NAME{suffix}.py, and imports between the files follow. A folder given with -o receives the files
+    under their own names.
+"""
+
+torch2tf = _command(Direction.TORCH2TF, "Translate PyTorch source to TensorFlow/Keras 3." + _OUTPUTS)
+tf2torch = _command(Direction.TF2TORCH, "Translate TensorFlow/Keras source to PyTorch." + _OUTPUTS)

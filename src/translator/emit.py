@@ -1,0 +1,350 @@
+"""The last stage: imports and helpers are put in order on the rewritten text.
+
+It works on text with the standard library's positions, since by now only whole statements move.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from .infer.imports import framework_name
+from .model import Direction, Layout, Options
+from .tables.signatures import Param
+
+HELPERS = Path(__file__).resolve().parent / "helpers"
+IMPORTS = {
+    "math": "import math", "np": "import numpy as np", "tf": "import tensorflow as tf",
+    "torch": "import torch", "nn": "from torch import nn", "F": "import torch.nn.functional as F",
+}  # fmt: skip
+"""What a name in written code is imported by, in the order of the imports."""
+
+_DEF = re.compile(r"^(?:def|class) (\w+)|^([A-Z_]+) = ", re.MULTILINE)
+
+
+# -- helpers -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Helper:
+    """The source of one helper: a function, a class or a constant."""
+
+    name: str
+    text: str
+    uses: frozenset[str]
+    order: tuple[str, int]
+    params: tuple[Param, ...] = ()
+
+
+@cache
+def _index(framework: str) -> dict[str, Path]:
+    """Helper name to the module that defines it."""
+    out: dict[str, Path] = {}
+    for path in sorted((HELPERS / framework).glob("*.py")):
+        for match in _DEF.finditer(path.read_text("utf-8")):
+            out.setdefault(match.group(1) or match.group(2), path)
+    return out
+
+
+@cache
+def _module(path: Path) -> dict[str, Helper]:
+    text = path.read_text("utf-8")
+    lines = text.splitlines(keepends=True)
+    out: dict[str, Helper] = {}
+    for node in ast.parse(text).body:
+        names: list[str] = []
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names = [node.name]
+        elif isinstance(node, ast.Assign):
+            names = [t.id for t in node.targets if isinstance(t, ast.Name)]
+        for name in names:
+            first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
+            source = "".join(lines[first - 1 : node.end_lineno])
+            uses = frozenset(n.id for n in ast.walk(node) if isinstance(n, ast.Name))
+            out[name] = Helper(name, source, uses, (path.name, node.lineno), _params(node))
+    return out
+
+
+def _params(node: ast.stmt) -> tuple[Param, ...]:
+    """The parameters of a helper function, or of a helper class's constructor."""
+    if isinstance(node, ast.ClassDef):
+        init = next((n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"), None)
+        return _params(init)[1:] if init is not None else ()
+    if not isinstance(node, ast.FunctionDef):
+        return ()
+    a = node.args
+    positional = [*a.posonlyargs, *a.args]
+    defaults: list[ast.expr | None] = [None] * (len(positional) - len(a.defaults)) + list(a.defaults)
+    out = [Param(p.arg, "pk", ast.unparse(d) if d else None) for p, d in zip(positional, defaults, strict=True)]
+    if a.vararg:
+        out.append(Param(a.vararg.arg, "va"))
+    out += [Param(p.arg, "ko", ast.unparse(d) if d else None) for p, d in zip(a.kwonlyargs, a.kw_defaults, strict=True)]
+    if a.kwarg:
+        out.append(Param(a.kwarg.arg, "vk"))
+    return tuple(out)
+
+
+def helper(name: str, framework: str = "tf") -> Helper | None:
+    """A helper by name."""
+    path = _index(framework).get(name)
+    return _module(path).get(name) if path is not None else None
+
+
+def helper_params(name: str, framework: str = "tf") -> tuple[Param, ...] | None:
+    """The parameters of a helper; ``None`` if there is no such helper."""
+    found = helper(name, framework)
+    return found.params if found is not None else None
+
+
+def closure(names: Iterable[str], framework: str) -> list[Helper]:
+    """The helpers and all that they use, each after what it needs."""
+    index = _index(framework)
+    out: list[Helper] = []
+    done: set[str] = set()
+
+    def add(name: str) -> None:
+        if name in done or name not in index:
+            return
+        done.add(name)
+        found = helper(name, framework)
+        if found is None:
+            return
+        for used in sorted(found.uses):
+            add(used)
+        out.append(found)
+
+    for name in sorted(names):
+        add(name)
+    return out
+
+
+def helper_text(names: Iterable[str], options: Options) -> tuple[str, tuple[str, ...]]:
+    """The source of the helpers that a file needs, and their names."""
+    found = closure(names, options.direction.target)
+    parts = []
+    for item in found:
+        text = item.text.rstrip()
+        if item.name == "DATA_FORMAT":
+            text = f'DATA_FORMAT = "{options.layout.value}"'
+        parts.append(text)
+    constants = [p for p in parts if re.match(r"[A-Z_]+ = ", p)]
+    rest = [p for p in parts if p not in constants]
+    return "\n\n\n".join(constants + rest), tuple(h.name for h in found)
+
+
+# -- imports -----------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Change:
+    start: int
+    end: int
+    text: str
+
+
+def finish(
+    text: str, helpers: Iterable[str], options: Options, roots: frozenset[str], module: str = "",
+    renames: Mapping[str, str] | None = None,
+) -> tuple[str, tuple[str, ...]]:  # fmt: skip
+    """Drop imports that nothing uses any more, add those that the translation needs, insert the helpers.
+
+    Raises:
+        SyntaxError: if the rewritten text does not parse, which is a bug of the rewriting.
+    """
+    tree = ast.parse(text)
+    code, names = helper_text(helpers, options)
+    used = _names(tree)
+    inner = _names(ast.parse(code)) if code else set()
+    offsets = _line_offsets(text)
+    changes: list[_Change] = []
+    first: int | None = None
+    for node, body in _statements(tree):
+        if not isinstance(node, ast.Import | ast.ImportFrom):
+            continue
+        new = _import(node, used, roots, module, renames or {})
+        if new is None:
+            continue
+        change = _replace(text, offsets, node, new, alone=len(body) == 1 and body is not tree.body)
+        changes.append(change)
+        if first is None and body is tree.body and _of_framework(node, roots):
+            first = change.start
+    wanted = [n for n in IMPORTS if n in used | inner and n not in _bound(tree)]
+    block = [IMPORTS[n] for n in wanted]
+    place = first if first is not None else _after_imports(text, tree, offsets)
+    text = _apply(text, changes, place, block)
+    if code:
+        text = _insert_helpers(text, code)
+    return text, names
+
+
+def _names(tree: ast.AST) -> set[str]:
+    out = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets):
+            out |= {c.value for c in ast.walk(node.value) if isinstance(c, ast.Constant) and isinstance(c.value, str)}
+        elif isinstance(node, ast.arg) and isinstance(node.annotation, ast.Constant):
+            out |= set(re.findall(r"\w+", str(node.annotation.value)))
+    return out
+
+
+def _statements(tree: ast.Module) -> Iterable[tuple[ast.stmt, list[ast.stmt]]]:
+    """Every statement with the block that it stands in."""
+    for node in ast.walk(tree):
+        for name in ("body", "orelse", "finalbody"):
+            block = getattr(node, name, None)
+            if isinstance(block, list):
+                for statement in block:
+                    yield statement, block
+
+
+def _of_framework(node: ast.stmt, roots: frozenset[str]) -> bool:
+    if isinstance(node, ast.ImportFrom):
+        return node.level == 0 and framework_name(node.module or "").split(".")[0] in roots
+    return isinstance(node, ast.Import) and any(framework_name(a.name).split(".")[0] in roots for a in node.names)
+
+
+def _import(
+    node: ast.Import | ast.ImportFrom, used: set[str], roots: frozenset[str], module: str, renames: Mapping[str, str]
+) -> str | None:
+    """The new text of an import; ``None`` to leave it, empty to drop it."""
+    if not _of_framework(node, roots):
+        return _follow(node, module, renames)
+    kept = []
+    for alias in node.names:
+        bound = alias.asname or (alias.name if isinstance(node, ast.ImportFrom) else alias.name.split(".")[0])
+        foreign = isinstance(node, ast.Import) and framework_name(alias.name).split(".")[0] not in roots
+        if bound in used or alias.name == "*" or foreign:
+            kept.append(alias)
+    if len(kept) == len(node.names):
+        return None
+    if not kept:
+        return ""
+    names = ", ".join(a.name + (f" as {a.asname}" if a.asname else "") for a in kept)
+    return f"from {node.module} import {names}" if isinstance(node, ast.ImportFrom) else f"import {names}"
+
+
+def _follow(node: ast.Import | ast.ImportFrom, module: str, renames: Mapping[str, str]) -> str | None:
+    """Imports of files that got a new name follow them."""
+    if not renames:
+        return None
+    if isinstance(node, ast.Import):
+        names = []
+        for alias in node.names:
+            new = renames.get(alias.name)
+            plain = alias.name + (f" as {alias.asname}" if alias.asname else "")
+            names.append(f"{new} as {alias.asname or alias.name}" if new and "." not in alias.name else plain)
+        text = "import " + ", ".join(names)
+        return text if text != ast.unparse(node) else None
+    base = node.module or ""
+    package = module.split(".")[: -node.level] if node.level else []
+    absolute = ".".join([*package, base] if base else package)
+    dots = "." * node.level
+    if absolute in renames:
+        new = renames[absolute].rsplit(".", 1)[-1]
+        target = ".".join([*base.split(".")[:-1], new])
+        return f"from {dots}{target} import {_aliases(node.names)}"
+    members = {a.name: renames.get(f"{absolute}.{a.name}" if absolute else a.name) for a in node.names}
+    if any(members.values()):
+        parts = []
+        for alias in node.names:
+            target = members[alias.name]
+            new = target.rsplit(".", 1)[-1] if target else alias.name
+            asname = alias.asname or (alias.name if target else None)
+            parts.append(new + (f" as {asname}" if asname else ""))
+        return f"from {dots}{base} import {', '.join(parts)}"
+    return None
+
+
+def _aliases(names: list[ast.alias]) -> str:
+    return ", ".join(a.name + (f" as {a.asname}" if a.asname else "") for a in names)
+
+
+def _line_offsets(text: str) -> list[int]:
+    out = [0]
+    for i, char in enumerate(text):
+        if char == "\n":
+            out.append(i + 1)
+    return out
+
+
+def _position(text: str, offsets: list[int], line: int, column: int) -> int:
+    """The index of a position whose column counts UTF-8 bytes, as `ast` does."""
+    start = offsets[line - 1]
+    end = offsets[line] if line < len(offsets) else len(text)
+    row = text[start:end]
+    return start + (column if row.isascii() else len(row.encode()[:column].decode()))
+
+
+def _replace(text: str, offsets: list[int], node: ast.stmt, new: str, *, alone: bool) -> _Change:
+    start = _position(text, offsets, node.lineno, node.col_offset)
+    end = _position(text, offsets, node.end_lineno or node.lineno, node.end_col_offset or 0)
+    if new or alone:
+        return _Change(start, end, new or "pass")
+    line = text.rfind("\n", 0, start) + 1
+    stop = text.find("\n", end)
+    stop = len(text) if stop < 0 else stop + 1
+    before, after = text[line:start], text[end:stop]
+    if before.strip() == "" and (after.strip() == "" or after.strip().startswith("#")):
+        return _Change(line, stop, "")
+    if after.lstrip().startswith(";"):
+        return _Change(start, end + after.index(";") + 1 + (len(after.split(";", 1)[1]) - len(after.split(";", 1)[1].lstrip(" "))), "")
+    return _Change(start, end, "pass")
+
+
+def _bound(tree: ast.Module) -> set[str]:
+    """Names that the file's own imports bind, if anything still uses them."""
+    out: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            out |= {a.asname or a.name.split(".")[0] for a in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            out |= {a.asname or a.name for a in node.names}
+    return out
+
+
+def _after_imports(text: str, tree: ast.Module, offsets: list[int]) -> int:
+    """Where new imports go in a file that has none of the framework: after the last import at the top."""
+    last = 0
+    for i, node in enumerate(tree.body):
+        doc = i == 0 and isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        if doc or isinstance(node, ast.Import | ast.ImportFrom):
+            last = node.end_lineno or 0
+        else:
+            break
+    return offsets[last] if last < len(offsets) else len(text)
+
+
+def _apply(text: str, changes: list[_Change], place: int, block: list[str]) -> str:
+    newline = "\r\n" if "\r\n" in text else "\n"
+    if block:
+        changes = [*changes, _Change(place, place, "".join(line + newline for line in block))]
+    out = text
+    for change in sorted(changes, key=lambda c: (c.start, c.end), reverse=True):
+        out = out[: change.start] + change.text + out[change.end :]
+    return out
+
+
+def _insert_helpers(text: str, code: str) -> str:
+    """Helpers stand under the imports."""
+    tree = ast.parse(text)
+    offsets = _line_offsets(text)
+    place = _after_imports(text, tree, offsets)
+    newline = "\r\n" if "\r\n" in text else "\n"
+    head, tail = text[:place].rstrip(), text[place:].lstrip("\r\n")
+    body = code.replace("\n", newline)
+    return f"{head}{newline * 3}{body}{newline * 3}{tail}" if head else f"{body}{newline * 3}{tail}"
+
+
+def framework_roots(direction: Direction) -> frozenset[str]:
+    """First components of the names that an import of the source framework starts with."""
+    from .infer.dialect import DIALECTS
+
+    return DIALECTS[direction].roots
+
+
+def data_format(options: Options) -> str:
+    return "channels_first" if options.layout is Layout.CHANNELS_FIRST else "channels_last"

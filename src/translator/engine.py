@@ -1,0 +1,148 @@
+"""The stages in order: read, infer, rewrite, finish, check.
+
+A project is translated as a whole: its files see each other's classes and functions. The result
+depends on the texts, the options and the tables only.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import libcst as cst
+
+from .emit import finish
+from .infer.interp import Interpreter
+from .infer.scope import Scope
+from .model import Counts, InputError, Options, Status, Translation
+from .outputs import module_name
+from .rewrite.context import Context, diagnostics
+from .rewrite.rewriter import Rewriter
+from .rules.modules import inner_layers, training_functions
+from .source import Source, call_with_room, mentions, read
+from .values import Api, Const, Namespace
+
+
+@dataclass(slots=True)
+class _File:
+    path: str
+    module: str
+    source: Source
+    tree: cst.Module | None = None
+    scope: Scope | None = None
+    state: str = "new"
+
+
+def translate_sources(
+    sources: Mapping[str, bytes], options: Options, module_renames: Mapping[str, str] | None = None
+) -> dict[str, Translation | InputError]:
+    """Translate the files of one project.
+
+    Args:
+        sources: path to the file's bytes.
+        options: direction, layout, fidelity.
+        module_renames: dotted module names that get a new name, to the new one.
+
+    Returns:
+        For each path a translation, or the reason why the file could not be read.
+    """
+    results: dict[str, Translation | InputError] = {}
+    files: list[_File] = []
+    for path, data in sources.items():
+        try:
+            source = read(data)
+        except InputError as error:
+            results[path] = error
+            continue
+        if not mentions(data, options.direction.source) and not module_renames and len(sources) == 1:
+            results[path] = unchanged(source)
+            continue
+        files.append(_File(path, module_name(path), source))
+    depth = max((f.source.depth for f in files), default=0)
+    if files:
+        results.update(call_with_room(depth, lambda: _translate(files, options, module_renames or {})))
+    return {path: results[path] for path in sources}
+
+
+def unchanged(source: Source) -> Translation:
+    """The result for a file in which nothing is to be translated."""
+    return Translation(source.text, Status.UNCHANGED, encoding=source.encoding, bom=source.bom)
+
+
+def _translate(
+    files: list[_File], options: Options, renames: Mapping[str, str]
+) -> dict[str, Translation | InputError]:
+    results: dict[str, Translation | InputError] = {}
+    interpreter = Interpreter(options.direction)
+    by_name = {f.module: f for f in files}
+    for file in list(files):
+        try:
+            file.tree = cst.parse_module(file.source.text)
+        except cst.ParserSyntaxError as error:
+            results[file.path] = InputError(f"cannot parse: {error.message}", line=error.raw_line, column=error.raw_column)
+            files.remove(file)
+            by_name.pop(file.module, None)
+    interpreter.load_module = lambda name: _load(interpreter, by_name, name)
+    for file in files:
+        _run(interpreter, file)
+    interpreter.finish()
+    base = Context(options, interpreter.tables, interpreter.facts, interpreter.dialect)
+    training, layers = training_functions(base), inner_layers(base)
+    plain = plain_sequentials(interpreter)
+    for file in files:
+        ctx = Context(options, interpreter.tables, interpreter.facts, interpreter.dialect)
+        ctx.training, ctx.local_layers, ctx.plain_sequentials = training, layers, plain
+        results[file.path] = _rewrite(file, ctx, options, renames)
+    return results
+
+
+def _run(interpreter: Interpreter, file: _File) -> None:
+    if file.state != "new":
+        return
+    file.state = "running"
+    assert file.tree is not None
+    file.scope = Scope("module", file.module)
+    file.scope.vars["__name__"] = Const(file.module)
+    interpreter.modules[file.module] = Namespace(file.module, file.scope)
+    interpreter.run_module(file.tree, file.scope)
+    file.state = "done"
+
+
+def _load(interpreter: Interpreter, files: Mapping[str, _File], name: str) -> Namespace | None:
+    """Another file of the project as a namespace, interpreting it first if need be."""
+    file = files.get(name)
+    if file is None:
+        return None
+    _run(interpreter, file)
+    return interpreter.modules.get(name)
+
+
+def plain_sequentials(interpreter: Interpreter) -> set[cst.CSTNode]:
+    """The calls of a sequential container whose result is only ever called as a whole."""
+    from .infer.usage import only_called
+
+    return only_called(interpreter)
+
+
+def _rewrite(file: _File, ctx: Context, options: Options, renames: Mapping[str, str]) -> Translation:
+    assert file.tree is not None
+    new = Rewriter(ctx).module(file.tree)
+    helpers = {n.removeprefix("helper:") for n in ctx.needs if n.startswith("helper:")}
+    text = new.code if new is not file.tree else file.source.text
+    text, names = finish(text, helpers, options, ctx.dialect.roots | {"tensorflow"} if options.direction.source == "tf"
+                         else ctx.dialect.roots, file.module, renames)  # fmt: skip
+    ast.parse(text)
+    found = diagnostics(file.tree, ctx.findings)
+    refused = any(d.severity == "error" for d in found)
+    if text == file.source.text and not refused:
+        return unchanged(file.source)
+    counts = Counts(ctx.seen, ctx.translated, ctx.refused)
+    status = Status.PARTIAL if refused else Status.TRANSLATED
+    return Translation(
+        text, status, found, counts, tuple(ctx.edges), names, dict(ctx.renames), file.source.encoding, file.source.bom
+    )
+
+
+def is_api(value: object) -> bool:
+    return isinstance(value, Api)

@@ -1,0 +1,1 @@
+"""Keras layers and functions with PyTorch's exact semantics, for what TensorFlow has no equivalent of."""

@@ -1,0 +1,3 @@
+"""The one setting of the helpers; a translated file gets the value that was chosen for it."""
+
+DATA_FORMAT = "channels_last"

@@ -1,0 +1,1 @@
+"""Inference: what every expression of a project is, found without running it."""

@@ -1,0 +1,377 @@
+"""Calls: of framework APIs, layers, the project's own functions and classes, and builtins."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from ..tables.schema import Row
+from ..values import BOOL, NONE, STATIC, UNKNOWN, Api, BoundMethod, Const, Func, Instance, Map, MethodOf, Partial
+from ..values import Seq, Shape, Tensor, Union, UserClass, Value, as_tensor, elem_of, join, options_of, without_none
+from . import shapes  # noqa: F401  (registers its results)
+from .binding import Args, bind_api
+from .builtin_calls import BUILTIN_CALLS
+from .facts import Bound, BoundCall
+from .functions import call_user, instantiate
+from .results import RESULTS
+
+if TYPE_CHECKING:
+    from .interp import Interpreter
+
+
+def call(it: Interpreter, node: cst.Call) -> Value:
+    """Evaluate a call: its function, its arguments, then what it gives."""
+    func = it.expr(node.func)
+    args: Args = [(arg, it.expr(arg.value)) for arg in node.args]
+    out: Value | None = None
+    for option in options_of(without_none(func)):
+        value = call_value(it, node, option, args)
+        out = value if out is None else join(out, value)
+    if _through_variable(it, node, func):
+        it.facts.calls.pop(node, None)
+    return out if out is not None else UNKNOWN
+
+
+def _through_variable(it: Interpreter, node: cst.Call, func: Value) -> bool:
+    """Whether an API is called through a variable: what the variable holds is translated where it is set."""
+    if isinstance(func, Api):
+        return node.func not in it.facts.direct and func.name.split(".", 1)[0] in it.dialect.roots
+    return isinstance(func, Union) and any(isinstance(o, Api | Partial) for o in func.options)
+
+
+def call_value(it: Interpreter, node: cst.Call, func: Value, args: Args) -> Value:
+    """Call one possible value of the function."""
+    if isinstance(func, Api):
+        return call_api(it, node, func.name, args)
+    if isinstance(func, BoundMethod):
+        return call_method(it, node, func, args)
+    if isinstance(func, Func):
+        return call_user(it, func, args, bound=False)
+    if isinstance(func, MethodOf):
+        return _call_method_of(it, func, args)
+    if isinstance(func, UserClass):
+        it.touch()
+        return instantiate(it, func, args)
+    if isinstance(func, Instance):
+        return call_instance(it, node, func, args)
+    if isinstance(func, Partial):
+        return call_value(it, node, func.func, args)
+    return UNKNOWN
+
+
+def _call_method_of(it: Interpreter, func: MethodOf, args: Args) -> Value:
+    result = call_user(it, func.func, args, bound=True)
+    if isinstance(func.receiver, Instance) and func.func.name in it.dialect.forward:
+        it.touch()
+    return result
+
+
+# -- framework APIs ------------------------------------------------------------------------------------
+
+
+def row_for(it: Interpreter, name: str, call: BoundCall | None = None) -> Row | None:
+    """The row that applies; the first one where none can be told apart."""
+    rows = it.tables.find(name)
+    return rows[0] if rows else None
+
+
+def call_api(it: Interpreter, node: cst.Call, name: str, args: Args, receiver: Bound | None = None) -> Value:
+    root = name.split(".", 1)[0]
+    if root not in it.dialect.roots:
+        handler = BUILTIN_CALLS.get(name)
+        return handler(it, node, args) if handler is not None else UNKNOWN
+    it.touch()
+    name = it.tables.canonical(name)
+    signature = it.tables.source.get(name)
+    bound = bind_api(name, node, signature, args, receiver)
+    it.facts.calls[node] = bound
+    if name in it.dialect.parameter_types:
+        bound.result = _parameter(bound)
+    elif signature is not None and signature.kind == "class":
+        bound.result = make_instance(it, name, bound, args)
+    else:
+        row = row_for(it, name)
+        if row is not None:
+            _evidence(it, bound, row)
+            bound.result = RESULTS[row.returns](bound)
+    return bound.result
+
+
+def _evidence(it: Interpreter, bound: BoundCall, row: Row) -> None:
+    """An unknown first argument of a tensor operation is a tensor."""
+    from .expressions import proven_tensor
+
+    first = bound.args.get("input")
+    if first is None or first.value is not UNKNOWN or row.returns in ("unknown", "create", "from_data"):
+        return
+    tensor = proven_tensor(it, first.node)
+    if tensor is not None:
+        first.value = tensor
+
+
+def _parameter(bound: BoundCall) -> Value:
+    data = bound.args.get("data")
+    tensor = as_tensor(data.value) if data is not None else None
+    if tensor is None:
+        return Tensor(dtype="float", variable=True)
+    dims = tuple(STATIC if d is None else d for d in tensor.dims) if tensor.dims is not None else None
+    return Tensor(tensor.rank, dims, tensor.dtype, variable=True)
+
+
+def make_instance(it: Interpreter, name: str, bound: BoundCall, args: Args) -> Value:
+    """An object of a framework class, with its constructor's values; containers know their layers."""
+    values = {n: b.value for n, b in bound.args.items()}
+    kind = it.dialect.containers.get(name)
+    if kind is None:
+        return Instance(Api(name), values)
+    children, elem = _layers([(a.star, v) for a, v in args])
+    return Instance(Api(name), values, children, elem)
+
+
+def _layers(args: list[tuple[str, Value]]) -> tuple[list[Value] | None, Value]:
+    """The layers in a container's arguments: one by one if known, and what each of them is."""
+    children: list[Value] | None = []
+    elem: Value | None = None
+    for star, value in args:
+        many = bool(star) or isinstance(value, Seq | Map)
+        items = getattr(value, "items", None) if many else [value]
+        if isinstance(items, dict):
+            items = list(items.values())
+        if items is not None and children is not None:
+            children += items
+        else:
+            children = None
+        one = elem_of(value) if many else value
+        elem = one if elem is None else join(elem, one)
+    return children, elem if elem is not None else UNKNOWN
+
+
+# -- methods ---------------------------------------------------------------------------------------------
+
+
+def call_method(it: Interpreter, node: cst.Call, method: BoundMethod, args: Args) -> Value:
+    owner, name = method.receiver, method.name
+    receiver = node.func.value if isinstance(node.func, cst.Attribute) else node.func
+    if isinstance(owner, Tensor):
+        return _tensor_method(it, node, owner, name, receiver, args)
+    if isinstance(owner, Shape):
+        it.touch()
+        return {"numel": RESULTS["dim"](BoundCall("", node)), "index": RESULTS["int"](BoundCall("", node))}.get(
+            name, UNKNOWN
+        )
+    if isinstance(owner, Seq):
+        return _list_method(owner, name, args)
+    if isinstance(owner, Map):
+        return _dict_method(owner, name, args)
+    if isinstance(owner, Instance):
+        return instance_method(it, node, owner, name, args)
+    if isinstance(owner, Const | Api) and name in ("format", "join", "lower", "upper", "strip", "replace"):
+        return RESULTS["str"](BoundCall("", node))
+    return UNKNOWN
+
+
+def _tensor_method(
+    it: Interpreter, node: cst.Call, owner: Tensor, name: str, receiver: cst.BaseExpression, args: Args
+) -> Value:
+    it.touch()
+    full = f"{it.dialect.tensor}.{name}"
+    if name.endswith("_") and not name.startswith("_"):
+        target = receiver.value if isinstance(receiver, cst.Name) else None
+        it.changed_in_place(node, owner, target)
+        if not it.tables.find(full):
+            full = full[:-1]
+        call_api(it, node, full, args, Bound(receiver, owner))
+        it.facts.calls[node].api = f"{it.dialect.tensor}.{name}"
+        return owner
+    return call_api(it, node, full, args, Bound(receiver, owner))
+
+
+def _list_method(owner: Seq, name: str, args: Args) -> Value:
+    if name in ("append", "insert", "add") and args:
+        value = args[-1][1]
+        owner.elem = value if _empty(owner) else join(elem_of(owner), value)
+        owner.items = None
+        return NONE
+    if name == "extend" and args:
+        value = elem_of(args[0][1])
+        owner.elem = value if _empty(owner) else join(elem_of(owner), value)
+        owner.items = None
+        return NONE
+    if name == "pop":
+        return elem_of(owner)
+    if name == "copy":
+        return Seq(owner.kind, owner.items and list(owner.items), owner.elem)
+    return UNKNOWN
+
+
+def _empty(owner: Seq) -> bool:
+    return owner.items == []
+
+
+def _dict_method(owner: Map, name: str, args: Args) -> Value:
+    if name in ("get", "pop", "setdefault") and args:
+        key = args[0][1]
+        found = owner.items.get(key.value) if owner.items is not None and isinstance(key, Const) else None
+        value = found if found is not None else elem_of(owner)
+        return join(value, args[1][1]) if len(args) > 1 else value
+    if name == "values":
+        return Seq("list", None, elem_of(owner))
+    if name == "items":
+        return Seq("list", None, Seq("tuple", [UNKNOWN, elem_of(owner)]))
+    if name == "update":
+        owner.elem = join(elem_of(owner), elem_of(args[0][1])) if args else owner.elem
+        owner.items = None
+    return UNKNOWN
+
+
+# -- objects -----------------------------------------------------------------------------------------------
+
+
+def call_instance(it: Interpreter, node: cst.Call, owner: Instance, args: Args) -> Value:
+    """``layer(x)``."""
+    it.touch()
+    if isinstance(owner.cls, UserClass):
+        for name in it.dialect.forward:
+            forward = owner.cls.find(name)
+            if isinstance(forward, Func):
+                return call_user(it, forward, args, bound=True)
+        children = owner.cls.attrs.get("<children>")
+        return call_container(it, node, children, args) if isinstance(children, Instance) else UNKNOWN
+    if owner.api in it.dialect.containers:
+        return call_container(it, node, owner, args)
+    return call_layer(it, node, owner, args)
+
+
+def call_container(it: Interpreter, node: cst.Call, owner: Instance, args: Args) -> Value:
+    """Run a sequential container: layer by layer where they are known, else assume the last kind's rank."""
+    if owner.children is not None:
+        value = args[0][1] if args else UNKNOWN
+        for child in owner.children:
+            value = call_value(it, node, child, [(args[0][0], value)]) if args else UNKNOWN
+        return value
+    value = args[0][1] if args else UNKNOWN
+    out: Value | None = None
+    for option in options_of(owner.elem):
+        if isinstance(option, Instance) and args:
+            result = call_value(it, node, option, [(args[0][0], value)])
+            out = result if out is None else join(out, result)
+    return out if out is not None else UNKNOWN
+
+
+def call_layer(it: Interpreter, node: cst.Call, owner: Instance, args: Args) -> Value:
+    """Call a framework layer: its row says what comes out."""
+    assert owner.api is not None
+    row = row_for(it, owner.api)
+    signature = it.tables.source.get(owner.api)
+    from ..tables.signatures import Signature
+
+    shape = Signature(owner.api, "call", signature.call) if signature is not None and signature.call else None
+    bound = bind_api(owner.api + ".__call__", node, shape, args, None)
+    if "input" not in bound.args:
+        first = next(iter(bound.args.values()), bound.varargs[0] if bound.varargs else None)
+        if first is not None:
+            bound.args["input"] = first
+    if row is not None and row.returns != "unknown":
+        _evidence(it, bound, row)
+    bound.args = {**{k: Bound(node, v) for k, v in owner.args.items() if k != "input"}, **bound.args}
+    bound.result = RESULTS[row.returns](bound) if row is not None else UNKNOWN
+    if it.facts.calls.get(node) is None or it.facts.calls[node].api.endswith("__call__"):
+        it.facts.calls[node] = bound
+    return bound.result
+
+
+def instance_method(it: Interpreter, node: cst.Call, owner: Instance, name: str, args: Args) -> Value:
+    """Methods that objects inherit from the framework's module class, and of containers and optimizers."""
+    it.touch()
+    base = owner.api or module_base(owner.cls)
+    if base is None:
+        return UNKNOWN
+    if it.tables.find(f"{base}.{name}"):
+        receiver = node.func.value if isinstance(node.func, cst.Attribute) else node.func
+        call_api(it, node, f"{base}.{name}", args, Bound(receiver, owner))
+    if name == "__init__" and isinstance(owner.cls, Api) and owner.api in it.dialect.containers:
+        _container_init(it, owner, args)
+        return NONE
+    if name in ("append", "insert", "add_module", "extend", "register_module") and args:
+        _add_child(owner, name, args)
+        return NONE
+    if name in ("register_buffer", "register_parameter") and isinstance(owner.cls, UserClass) and len(args) > 1:
+        _register(owner.cls, args)
+        return NONE
+    if name in ("modules", "children"):
+        return Seq("list", None, _any_layer(it, owner))
+    if name in ("named_modules", "named_children"):
+        return Seq("list", None, Seq("tuple", [RESULTS["str"](BoundCall("", node)), _any_layer(it, owner)]))
+    if name in ("parameters", "buffers"):
+        return Seq("list", None, Tensor(dtype="float", variable=True))
+    if name in ("named_parameters", "named_buffers"):
+        return Seq("list", None, Seq("tuple", [RESULTS["str"](BoundCall("", node)), Tensor(variable=True)]))
+    if name in ("values",):
+        return Seq("list", None, elem_of(owner))
+    if name in ("items",):
+        return Seq("list", None, Seq("tuple", [RESULTS["str"](BoundCall("", node)), elem_of(owner)]))
+    if name in ("to", "cuda", "cpu", "train", "eval", "float", "double", "half", "requires_grad_", "apply"):
+        return owner
+    if name in it.dialect.forward:
+        return call_instance(it, node, owner, args)
+    bound = it.facts.calls.get(node)
+    return bound.result if bound is not None else UNKNOWN
+
+
+def module_base(cls: Value) -> str | None:
+    """The framework class that a user class descends from."""
+    if isinstance(cls, Api):
+        return cls.name
+    if isinstance(cls, UserClass):
+        for base in cls.bases:
+            found = module_base(base)
+            if found is not None and found.split(".", 1)[0] != "builtins":
+                return found
+    return None
+
+
+def _any_layer(it: Interpreter, owner: Instance) -> Value:
+    """What a walk over all layers may meet: any framework layer, any of the project's."""
+    known = [Instance(c) for c in it.facts.classes.values() if c.module][:4]
+    return Union((Instance(Api(next(iter(sorted(it.dialect.module_bases))))), *known))
+
+
+def _container_init(it: Interpreter, owner: Instance, args: Args) -> None:
+    """``super().__init__(*layers)`` in a subclass of a container."""
+    if it.func is None or it.func.owner is None:
+        return
+    children, elem = _layers([(a.star, v) for a, v in args])
+    old = it.func.owner.attrs.get("<children>")
+    new = Instance(owner.cls, {}, children, elem)
+    it.func.owner.attrs["<children>"] = join(old, new) if old is not None else new
+
+
+def _add_child(owner: Instance, name: str, args: Args) -> None:
+    values = elem_of(args[-1][1]) if name == "extend" else args[-1][1]
+    target: Instance = owner
+    if isinstance(owner.cls, UserClass):
+        found = owner.cls.attrs.setdefault("<children>", Instance(Api("children"), {}, [], UNKNOWN))
+        if not isinstance(found, Instance):
+            return
+        target = found
+        key = args[0][1]
+        if name in ("add_module", "register_module") and isinstance(key, Const):
+            owner.cls.attrs[str(key.value)] = values
+    old = elem_of(target) if target.children else target.elem
+    target.elem = values if old is UNKNOWN else join(old, values)
+    target.children = None
+
+
+def _register(cls: UserClass, args: Args) -> None:
+    key, value = args[0][1], args[1][1]
+    tensor = as_tensor(value)
+    if tensor is not None:
+        value = Tensor(tensor.rank, tensor.dims, tensor.dtype, variable=True)
+    if isinstance(key, Const):
+        name = str(key.value)
+        cls.attrs[name] = join(cls.attrs[name], value) if name in cls.attrs else value
+
+
+def truth(value: Value) -> Value:
+    return Const(bool(value.value)) if isinstance(value, Const) else BOOL

@@ -1,0 +1,436 @@
+"""The value of each kind of expression."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import libcst as cst
+
+from ..values import BOOL, FLOAT, INT, NONE, STATIC, STR, UNKNOWN, Api, BoundMethod, Const, Func, Instance, Map
+from ..values import Namespace, Num, Seq, Shape, Tensor, Union, UserClass, Value, elem_of, join, options_of, python_type
+from ..values import without_none
+from . import indexing
+from .functions import define, method_of
+from .results import binary_result
+
+if TYPE_CHECKING:
+    from .interp import Interpreter
+
+BUILTINS = frozenset(dir(builtins))
+MAX_FOLD = 1 << 64
+
+
+def _name(it: Interpreter, node: cst.Name) -> Value:
+    name = node.value
+    it.tick += 1
+    it.scope.last_read[name] = it.tick
+    value = it.scope.lookup(name)
+    if value is None:
+        if name in ("True", "False", "None"):
+            return Const({"True": True, "False": False, "None": None}[name])
+        return Api("builtins." + name) if name in BUILTINS else UNKNOWN
+    if isinstance(value, Api) and value.name.split(".", 1)[0] in it.dialect.roots:
+        it.touch()
+        if it.scope.is_imported(name):
+            it.facts.direct.add(node)
+    elif isinstance(value, Union | UserClass):
+        it.touch()
+    return value
+
+
+def _attribute(it: Interpreter, node: cst.Attribute) -> Value:
+    owner = it.expr(node.value)
+    name = node.attr.value
+    if node.value in it.facts.direct and isinstance(owner, Api):
+        it.facts.direct.add(node)
+    if isinstance(owner, Union):
+        owner = without_none(owner)
+    out: Value | None = None
+    for one in options_of(owner):
+        value = attribute_of(it, one, name, node)
+        out = value if out is None else join(out, value)
+    return out if out is not None else UNKNOWN
+
+
+def attribute_of(it: Interpreter, owner: Value, name: str, node: cst.Attribute | None = None) -> Value:
+    """``owner.name``."""
+    if isinstance(owner, Api):
+        return _api_attribute(it, owner, name)
+    if isinstance(owner, Tensor):
+        it.touch()
+        return tensor_attribute(it, owner, name)
+    if isinstance(owner, Instance):
+        return _instance_attribute(it, owner, name)
+    if isinstance(owner, UserClass):
+        return owner.find(name) or UNKNOWN
+    if isinstance(owner, Namespace):
+        inner = it.load_module(f"{owner.name}.{name}")
+        return owner.scope.vars.get(name) or inner or UNKNOWN
+    if owner is UNKNOWN and node is not None and name in it.tables.source.tensor_methods_only:
+        tensor = proven_tensor(it, node.value)
+        if tensor is not None:
+            it.touch()
+            return tensor_attribute(it, tensor, name)
+    return BoundMethod(owner, name)
+
+
+def _api_attribute(it: Interpreter, owner: Api, name: str) -> Value:
+    full = f"{owner.name}.{name}"
+    it.touch()
+    module = it.load_module(full)
+    if module is not None:
+        return module
+    if full in ("math.pi", "math.inf", "math.e"):
+        return FLOAT
+    return Api(full)
+
+
+def proven_tensor(it: Interpreter, node: cst.BaseExpression) -> Tensor | None:
+    """A value of unknown kind that is used as only a tensor can be: a tensor, from here on."""
+    if not isinstance(node, cst.Name | cst.Attribute | cst.Call | cst.Subscript | cst.BinaryOperation):
+        return None
+    tensor = Tensor()
+    if isinstance(node, cst.Name):
+        it.scope.bind(node.value, tensor)
+        if it.func is not None and _is_parameter(it.func, node.value) and node.value not in it.func.passed:
+            it.func.passed[node.value] = Tensor()
+            it.func.stale = True
+    it.facts.values[node] = tensor
+    return tensor
+
+
+def _is_parameter(func: Func, name: str) -> bool:
+    params = func.node.params
+    return any(p.name.value == name for p in (*params.posonly_params, *params.params, *params.kwonly_params))
+
+
+def tensor_attribute(it: Interpreter, owner: Tensor, name: str) -> Value:
+    """A property of a tensor, or a method bound to it."""
+    if name == "shape":
+        return Shape(owner)
+    if name in ("ndim",):
+        return Const(owner.rank) if owner.rank is not None else INT
+    if name in ("data", "real"):
+        return Tensor(owner.rank, owner.dims, owner.dtype, owner.layout, owner.storage, owner.variable)
+    if name in ("T", "mT", "H"):
+        dims = owner.dims[::-1] if owner.dims is not None and owner.rank == 2 else None
+        return Tensor(owner.rank, dims, owner.dtype, storage=owner.storage)
+    if name in ("dtype", "device"):
+        return BoundMethod(owner, name)
+    if name in ("requires_grad", "is_cuda", "is_leaf", "is_sparse"):
+        return BOOL
+    if name == "grad":
+        return Tensor(owner.rank, owner.dims, owner.dtype, owner.layout)
+    return BoundMethod(owner, name)
+
+
+def _instance_attribute(it: Interpreter, owner: Instance, name: str) -> Value:
+    it.touch()
+    if isinstance(owner.cls, UserClass):
+        found = owner.cls.find(name)
+        if isinstance(found, Func):
+            return method_of(it, owner, found)
+        if found is not None:
+            return found
+        if name == "training" and owner.cls.module:
+            if it.func is not None:
+                it.func.reads_training = True
+            return BOOL
+        return BoundMethod(owner, name)
+    it.facts.opened.append(owner)
+    if name == "weight" or name == "bias":
+        return layer_weight(owner, name)
+    if name in owner.args:
+        return owner.args[name]
+    if name == "training":
+        return BOOL
+    return BoundMethod(owner, name)
+
+
+def layer_weight(owner: Instance, name: str) -> Value:
+    """``layer.weight`` and ``layer.bias`` of a framework layer."""
+    if name == "bias" and owner.args.get("bias") == Const(False):
+        return NONE
+    api = owner.api or ""
+    rank: int | None = 1 if name == "bias" else None
+    if name == "weight":
+        kinds = {"Linear": 2, "Embedding": 2, "1d": 3, "2d": 4, "3d": 5}
+        conv = "Conv" in api or "Linear" in api or "Embedding" in api
+        rank = next((r for end, r in kinds.items() if api.endswith(end)), None) if conv else 1
+    return Tensor(rank, (STATIC,) * rank if rank else None, "float", variable=True)
+
+
+# -- literals and displays -------------------------------------------------------------------------
+
+
+def _literal(it: Interpreter, node: Any) -> Value:
+    try:
+        return Const(ast.literal_eval(node.value))
+    except (ValueError, SyntaxError):
+        return UNKNOWN
+
+
+def _concatenated(it: Interpreter, node: cst.ConcatenatedString) -> Value:
+    it.expr(node.left)
+    it.expr(node.right)
+    return STR
+
+
+def _formatted(it: Interpreter, node: cst.FormattedString) -> Value:
+    for part in node.parts:
+        if isinstance(part, cst.FormattedStringExpression):
+            it.expr(part.expression)
+    return STR
+
+
+def _sequence(it: Interpreter, node: cst.Tuple | cst.List) -> Value:
+    kind = "tuple" if isinstance(node, cst.Tuple) else "list"
+    items: list[Value] | None = []
+    spread: Value | None = None
+    for element in node.elements:
+        value = it.expr(element.value)
+        if isinstance(element, cst.StarredElement):
+            it.facts.values[element] = value
+            if isinstance(value, Seq) and value.items is not None and items is not None:
+                items += value.items
+            else:
+                spread = elem_of(value) if spread is None else join(spread, elem_of(value))
+        elif items is not None:
+            items.append(value)
+    if spread is None:
+        return Seq(kind, items)
+    for item in items or []:
+        spread = join(spread, item)
+    return Seq(kind, None, spread)
+
+
+def _dict(it: Interpreter, node: cst.Dict) -> Value:
+    items: dict[Any, Value] | None = {}
+    elem: Value | None = None
+    for element in node.elements:
+        value = it.expr(element.value)
+        elem = value if elem is None else join(elem, value)
+        key = it.expr(element.key) if isinstance(element, cst.DictElement) else UNKNOWN
+        if isinstance(key, Const) and items is not None:
+            items[key.value] = value
+        else:
+            items = None
+    return Map(items, elem if elem is not None else UNKNOWN)
+
+
+def _set(it: Interpreter, node: cst.Set) -> Value:
+    for element in node.elements:
+        it.expr(element.value)
+    return Seq("set")
+
+
+def _comprehension(it: Interpreter, node: Any) -> Value:
+    from .statements import bind, iterated
+
+    saved = it.scope.vars
+    it.scope.vars = dict(saved)
+    loop = node.for_in
+    while loop is not None:
+        bind(it, loop.target, iterated(it, it.expr(loop.iter)))
+        for condition in loop.ifs:
+            it.expr(condition.test)
+        loop = loop.inner_for_in
+    if isinstance(node, cst.DictComp):
+        it.expr(node.key)
+        out: Value = Map(None, it.expr(node.value))
+    else:
+        out = Seq("list", None, it.expr(node.elt))
+    it.scope.vars = saved
+    return out
+
+
+def _lambda(it: Interpreter, node: cst.Lambda) -> Value:
+    for param in (*node.params.params, *node.params.kwonly_params):
+        if param.default is not None:
+            it.expr(param.default)
+    return define(it, node, "<lambda>")
+
+
+def _if_exp(it: Interpreter, node: cst.IfExp) -> Value:
+    test = it.expr(node.test)
+    a, b = it.expr(node.body), it.expr(node.orelse)
+    if isinstance(test, Const) and isinstance(test.value, bool):
+        return a if test.value else b
+    return join(a, b)
+
+
+# -- operators ---------------------------------------------------------------------------------------
+
+FOLD: dict[type, Callable[[Any, Any], Any]] = {
+    cst.Add: lambda a, b: a + b, cst.Subtract: lambda a, b: a - b, cst.Multiply: lambda a, b: a * b,
+    cst.Divide: lambda a, b: a / b, cst.FloorDivide: lambda a, b: a // b, cst.Modulo: lambda a, b: a % b,
+}  # fmt: skip
+
+
+def arithmetic(it: Interpreter, operator: type, a: Value, b: Value) -> Value:
+    """The result of a binary operator on two values."""
+    ta, tb = without_none(a), without_none(b)
+    if isinstance(ta, Tensor) or isinstance(tb, Tensor):
+        it.touch()
+        return binary_result(operator.__name__, ta, tb)
+    if isinstance(a, Const) and isinstance(b, Const):
+        return _fold(operator, a.value, b.value)
+    if isinstance(ta, Shape) or isinstance(tb, Shape):
+        return Seq("tuple", None, Num("int", True))
+    if isinstance(ta, Seq):
+        if isinstance(tb, Seq) and ta.items is not None and tb.items is not None:
+            return Seq(ta.kind, ta.items + tb.items)
+        return Seq(ta.kind, None, join(elem_of(ta), elem_of(tb)) if isinstance(tb, Seq) else elem_of(ta))
+    pa, pb = python_type(ta), python_type(tb)
+    if pa == "str":
+        return STR
+    dim = getattr(ta, "dim", False) or getattr(tb, "dim", False)
+    if operator is cst.Divide and pa and pb:
+        return Num("float", dim)
+    if pa == "int" and pb == "int":
+        return Num("int", dim)
+    return Num("float", dim) if "float" in (pa, pb) and pa and pb else UNKNOWN
+
+
+def _fold(operator: type, a: Any, b: Any) -> Value:
+    small = all(not isinstance(v, int | float) or abs(v) < MAX_FOLD for v in (a, b))
+    numbers = all(isinstance(v, int | float) for v in (a, b))
+    if operator in FOLD and small and numbers:
+        try:
+            return Const(FOLD[operator](a, b))
+        except (ArithmeticError, TypeError, ValueError):
+            return UNKNOWN
+    if isinstance(a, str):
+        return STR
+    return Num("float") if isinstance(a, float) or isinstance(b, float) else INT if numbers else UNKNOWN
+
+
+def _binary(it: Interpreter, node: cst.BinaryOperation) -> Value:
+    return arithmetic(it, type(node.operator), it.expr(node.left), it.expr(node.right))
+
+
+def augmented(it: Interpreter, node: cst.AugAssign, a: Value, b: Value) -> Value:
+    """``a op= b``."""
+    return arithmetic(it, getattr(cst, type(node.operator).__name__.removesuffix("Assign"), object), a, b)
+
+
+def _unary(it: Interpreter, node: cst.UnaryOperation) -> Value:
+    value = it.expr(node.expression)
+    tensor = without_none(value)
+    if isinstance(node.operator, cst.Not):
+        return Const(not value.value) if isinstance(value, Const) else BOOL
+    if isinstance(tensor, Tensor):
+        it.touch()
+        return Tensor(tensor.rank, tensor.dims, tensor.dtype, tensor.layout)
+    if isinstance(value, Const) and isinstance(value.value, int | float) and isinstance(node.operator, cst.Minus):
+        return Const(-value.value)
+    return value
+
+
+def _boolean(it: Interpreter, node: cst.BooleanOperation) -> Value:
+    return join(it.expr(node.left), it.expr(node.right))
+
+
+def _comparison(it: Interpreter, node: cst.Comparison) -> Value:
+    left = it.expr(node.left)
+    out: Value = BOOL
+    for target in node.comparisons:
+        right = it.expr(target.comparator)
+        tensors = [without_none(v) for v in (left, right)]
+        plain = isinstance(target.operator, cst.Is | cst.IsNot | cst.In | cst.NotIn)
+        if not plain and any(isinstance(v, Tensor) for v in tensors):
+            it.touch()
+            result = binary_result("Compare", *tensors)
+            out = Tensor(result.rank, result.dims, "bool", result.layout) if isinstance(result, Tensor) else UNKNOWN
+        elif isinstance(target.operator, cst.Is | cst.IsNot) and len(node.comparisons) == 1:
+            out = _identity(left, right, isinstance(target.operator, cst.Is))
+    return out
+
+
+def _identity(left: Value, right: Value, positive: bool) -> Value:
+    if right == NONE and left is not UNKNOWN and NONE not in options_of(left):
+        return Const(not positive)
+    if right == NONE and left == NONE:
+        return Const(positive)
+    return BOOL
+
+
+# -- subscripts --------------------------------------------------------------------------------------
+
+
+def slice_values(it: Interpreter, node: cst.Subscript) -> list[Value]:
+    """Evaluate everything inside the brackets; a slice counts as unknown."""
+    out: list[Value] = []
+    for element in node.slice:
+        if isinstance(element.slice, cst.Index):
+            out.append(it.expr(element.slice.value))
+        else:
+            for part in (element.slice.lower, element.slice.upper, element.slice.step):
+                if part is not None:
+                    it.expr(part)
+            out.append(UNKNOWN)
+    return out
+
+
+def _subscript(it: Interpreter, node: cst.Subscript) -> Value:
+    owner = it.expr(node.value)
+    keys = slice_values(it, node)
+    owner = without_none(owner)
+    if isinstance(owner, Tensor):
+        it.touch()
+        return indexing.tensor_index(it, node, owner, keys)
+    if isinstance(owner, Api | UserClass) or not keys:
+        return UNKNOWN
+    return indexing.item_of(it, node, owner, keys[0])
+
+
+def dim_value(shape: Shape, index: int) -> Value:
+    """``shape[index]``: a number, dynamic unless the axis is known to be fixed."""
+    dims = shape.tensor.dims
+    if shape.start is None or dims is None:
+        return Num("int", True)
+    part = dims[shape.start : shape.stop]
+    if not -len(part) <= index < len(part):
+        return Num("int", True)
+    dim = part[index]
+    return Num("int", True) if dim is None else INT if dim == STATIC else Const(dim)
+
+
+def _named(it: Interpreter, node: cst.NamedExpr) -> Value:
+    from .statements import bind
+
+    value = it.expr(node.value)
+    bind(it, node.target, value)
+    return value
+
+
+def _yield(it: Interpreter, node: Any) -> Value:
+    inner = node.value if isinstance(node, cst.Yield) else node.expression
+    if isinstance(inner, cst.From):
+        inner = inner.item
+    if inner is not None:
+        value = it.expr(inner)
+        if isinstance(node, cst.Yield):
+            it.returns.append(Seq("list", None, value))
+    return UNKNOWN
+
+
+def _call(it: Interpreter, node: cst.Call) -> Value:
+    from .calls import call
+
+    return call(it, node)
+
+
+EXPRESSIONS: dict[type, Callable[[Any, Any], Value]] = {
+    cst.Name: _name, cst.Attribute: _attribute, cst.Call: _call, cst.Subscript: _subscript,
+    cst.Integer: _literal, cst.Float: _literal, cst.Imaginary: _literal, cst.SimpleString: _literal,
+    cst.ConcatenatedString: _concatenated, cst.FormattedString: _formatted, cst.Tuple: _sequence, cst.List: _sequence,
+    cst.Dict: _dict, cst.Set: _set, cst.ListComp: _comprehension, cst.SetComp: _comprehension,
+    cst.GeneratorExp: _comprehension, cst.DictComp: _comprehension, cst.Lambda: _lambda, cst.IfExp: _if_exp,
+    cst.BinaryOperation: _binary, cst.UnaryOperation: _unary, cst.BooleanOperation: _boolean,
+    cst.Comparison: _comparison, cst.NamedExpr: _named, cst.Yield: _yield, cst.Await: _yield,
+    cst.Ellipsis: lambda it, node: Const(...), cst.StarredElement: lambda it, node: it.expr(node.value),
+}  # fmt: skip

@@ -1,0 +1,77 @@
+"""What the inference found, keyed by nodes of the original tree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import libcst as cst
+
+from ..values import UNKNOWN, Func, UserClass, Value
+
+
+@dataclass(slots=True)
+class Bound:
+    """One argument as bound to a parameter."""
+
+    node: cst.BaseExpression
+    value: Value
+    star: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class BoundCall:
+    """A call of a framework API with its arguments bound to the API's parameters.
+
+    For a method, the receiver is bound to the first parameter, ``input``.
+    """
+
+    api: str
+    node: cst.Call
+    args: dict[str, Bound] = field(default_factory=dict)
+    varargs: list[Bound] = field(default_factory=list)
+    """The arguments taken by the signature's ``*name`` parameter."""
+    extra: dict[str, Bound] = field(default_factory=dict)
+    """Keywords taken by the signature's ``**name`` parameter."""
+    receiver: Bound | None = None
+    defaults: dict[str, str] = field(default_factory=dict)
+    """Source text of the defaults of the parameters that the call leaves out."""
+    problem: str = ""
+    """Why the arguments could not be bound, if they could not."""
+    result: Value = UNKNOWN
+
+    def value(self, name: str) -> Value:
+        bound = self.args.get(name)
+        return bound.value if bound else UNKNOWN
+
+
+@dataclass(slots=True)
+class InPlace:
+    """An operation that changes memory, and the other names that see the same memory at that time."""
+
+    tick: int
+    scope: object
+    aliases: tuple[str, ...]
+    external: bool
+    """Whether the memory came in as a parameter, so that the caller could see the change."""
+
+
+@dataclass(slots=True)
+class Facts:
+    """All facts of one project run."""
+
+    values: dict[cst.CSTNode, Value] = field(default_factory=dict)
+    calls: dict[cst.CSTNode, BoundCall] = field(default_factory=dict)
+    functions: dict[cst.CSTNode, Func] = field(default_factory=dict)
+    classes: dict[cst.CSTNode, UserClass] = field(default_factory=dict)
+    touched: set[cst.CSTNode] = field(default_factory=set)
+    """Statements that contain something of the source framework."""
+    imports: dict[cst.CSTNode, list[str]] = field(default_factory=dict)
+    inplace: dict[cst.CSTNode, InPlace] = field(default_factory=dict)
+    direct: set[cst.CSTNode] = field(default_factory=set)
+    """Expressions that name an API itself (``nn.ReLU``), not a variable that holds one."""
+    opened: list[Value] = field(default_factory=list)
+    """Containers that are indexed, iterated, extended or asked for attributes somewhere."""
+    opened_unknown: bool = False
+
+    def value(self, node: cst.CSTNode) -> Value:
+        return self.values.get(node, UNKNOWN)

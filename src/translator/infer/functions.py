@@ -1,0 +1,151 @@
+"""Calling the project's own functions: parameters, defaults, and what call sites pass."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from ..values import UNKNOWN, Const, Func, Instance, Map, MethodOf, Seq, Tensor, UserClass, Value, join
+
+if TYPE_CHECKING:
+    from .interp import Interpreter
+    from .scope import Scope
+
+Args = list[tuple[cst.Arg, Value]]
+
+
+def define(it: Interpreter, node: cst.FunctionDef | cst.Lambda, name: str) -> Func:
+    """The function value of a ``def`` or ``lambda``: one per node, however often it is met."""
+    func = it.facts.functions.get(node)
+    if func is None:
+        func = Func(name, node, it.scope)
+        it.facts.functions[node] = func
+        it.pending.append(func)
+    func.scope = it.scope
+    return func
+
+
+def initial_parameters(it: Interpreter, func: Func, scope: Scope) -> None:
+    """Bind the parameters at the start of a run: callers first, then annotation, default and role."""
+    params = func.node.params
+    positional = (*params.posonly_params, *params.params)
+    is_forward = func.owner is not None and func.owner.module and func.name in it.dialect.forward
+    for i, param in enumerate((*positional, *params.kwonly_params)):
+        name = param.name.value
+        if i == 0 and func.owner is not None and func.kind in ("method", "property"):
+            scope.vars[name] = Instance(func.owner)
+        elif i == 0 and func.owner is not None and func.kind == "classmethod":
+            scope.vars[name] = func.owner
+        else:
+            scope.vars[name] = _parameter(it, func, param, is_forward)
+    if isinstance(params.star_arg, cst.Param):
+        scope.vars[params.star_arg.name.value] = Seq("tuple")
+    if params.star_kwarg is not None:
+        scope.vars[params.star_kwarg.name.value] = Map()
+
+
+def _parameter(it: Interpreter, func: Func, param: cst.Param, is_forward: bool) -> Value:
+    passed = func.passed.get(param.name.value)
+    default = it.expr(param.default) if param.default is not None else None
+    annotated = it.annotation(param.annotation.annotation) if param.annotation is not None else UNKNOWN
+    if passed is not None and passed is not UNKNOWN:
+        if isinstance(passed, Tensor) and passed.rank is None and isinstance(annotated, Tensor):
+            return annotated
+        return passed if default is None or _is_none(passed) else join(passed, _widened(default))
+    if annotated is not UNKNOWN:
+        return annotated if default is None else join(annotated, _widened(default))
+    if default is None:
+        return Tensor(storage=param) if is_forward else UNKNOWN
+    if _is_none(default):
+        return join(Tensor(storage=param), default) if is_forward else UNKNOWN
+    return _widened(default)
+
+
+def _is_none(value: Value) -> bool:
+    return isinstance(value, Const) and value.value is None
+
+
+def _widened(default: Value) -> Value:
+    """A default says what type a parameter has, not what value."""
+    from ..values import Num, python_type
+
+    kind = python_type(default)
+    return Num(kind) if kind in ("int", "float", "bool", "str") else default
+
+
+def bind_user(func: Func, args: Args, *, bound: bool) -> dict[str, Value] | None:
+    """Parameter name to passed value; ``None`` when star arguments hide which is which."""
+    params = func.node.params
+    positional = [p.name.value for p in (*params.posonly_params, *params.params)]
+    if bound:
+        positional = positional[1:]
+    out: dict[str, Value] = {}
+    hidden = False
+    for arg, value in args:
+        if arg.star:
+            hidden = True
+        elif arg.keyword is not None:
+            out[arg.keyword.value] = value
+        elif not hidden and positional:
+            out[positional.pop(0)] = value
+    return out
+
+
+def call_user(it: Interpreter, func: Func, args: Args, *, bound: bool) -> Value:
+    """Call a function of the project: widen its parameters, run it if that changed anything."""
+    passed = bind_user(func, args, bound=bound)
+    if it.func is not None:
+        func.callers.add(it.func)
+        it.func.calls.add(func)
+    else:
+        func.callers.add(None)
+    changed = False
+    for name, value in (passed or {}).items():
+        old = func.passed.get(name)
+        new = value if old is None else join(old, value)
+        if old is None or not _alike(old, new):
+            changed = True
+        func.passed[name] = new
+    if not func.runs or (changed and func.runs < 3 and not func.running):
+        return it.run_function(func)
+    if changed:
+        it.invalidate(func)
+    return func.returns if func.returns is not None else UNKNOWN
+
+
+def _alike(a: Value, b: Value) -> bool:
+    from .interp import _same
+
+    return _same(a, b)
+
+
+def instantiate(it: Interpreter, cls: UserClass, args: Args) -> Instance:
+    """Make an instance of a user class: runs its constructor with these arguments."""
+    cls.made_in.add(it.func)
+    init = cls.find("__init__")
+    if isinstance(init, Func):
+        call_user(it, init, args, bound=True)
+        if init.owner is not None and init.owner is not cls:
+            cls.made_in.add(it.func)
+    elif not isinstance(init, Func) and _is_dataclass(cls):
+        _fill_dataclass(cls, args)
+    return Instance(cls)
+
+
+def _is_dataclass(cls: UserClass) -> bool:
+    return bool(cls.attrs)
+
+
+def _fill_dataclass(cls: UserClass, args: Args) -> None:
+    for arg, value in args:
+        if arg.keyword is not None:
+            name = arg.keyword.value
+            cls.attrs[name] = join(cls.attrs[name], value) if name in cls.attrs else value
+
+
+def method_of(it: Interpreter, receiver: Value, func: Func) -> Value:
+    """A method looked up on an instance or class: bound, or called at once when it is a property."""
+    if func.kind == "property":
+        return call_user(it, func, [], bound=True)
+    return MethodOf(func, receiver) if func.kind != "staticmethod" else func

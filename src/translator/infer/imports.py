@@ -1,0 +1,94 @@
+"""Imports: names of frameworks and libraries, and names of the project's other files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from ..values import UNKNOWN, Api, Namespace, Value
+
+if TYPE_CHECKING:
+    from .interp import Interpreter
+
+
+def dotted(node: cst.BaseExpression) -> str:
+    """``a.b.c`` of a Name or Attribute chain; empty for anything else."""
+    parts: list[str] = []
+    while isinstance(node, cst.Attribute):
+        parts.append(node.attr.value)
+        node = node.value
+    if not isinstance(node, cst.Name):
+        return ""
+    return ".".join([node.value, *reversed(parts)])
+
+
+def api(it: Interpreter, name: str) -> Value:
+    """The value of an importable name: a project module if it is one, else a library's API."""
+    module = it.load_module(name)
+    return module if module is not None else Api(framework_name(name))
+
+
+def framework_name(name: str) -> str:
+    """One spelling for TensorFlow's and Keras's many import paths."""
+    for old, new in (("tensorflow.python.keras", "keras"), ("tensorflow.keras", "keras"), ("tf_keras", "keras")):
+        if name == old or name.startswith(old + "."):
+            return new + name[len(old) :]
+    if name == "tensorflow" or name.startswith("tensorflow."):
+        return "tf" + name[len("tensorflow") :]
+    return name
+
+
+def import_names(it: Interpreter, node: cst.Import) -> None:
+    for alias in node.names:
+        name = dotted(alias.name)
+        if name.split(".")[0] in it.dialect.roots:
+            it.touch()
+        if alias.asname is not None and isinstance(alias.asname.name, cst.Name):
+            it.scope.bind_import(alias.asname.name.value, api(it, name))
+        else:
+            first = name.split(".")[0]
+            it.load_module(name)
+            it.scope.bind_import(first, api(it, first))
+
+
+def absolute(it: Interpreter, node: cst.ImportFrom) -> str:
+    """The absolute name of the module that an ``import from`` reads."""
+    name = dotted(node.module) if node.module is not None else ""
+    if not node.relative:
+        return name
+    parts = it.scope.module.split(".")
+    base = parts[: len(parts) - len(node.relative)] if len(parts) >= len(node.relative) else []
+    return ".".join([*base, name] if name else base)
+
+
+def import_from(it: Interpreter, node: cst.ImportFrom) -> None:
+    module = absolute(it, node)
+    if module.split(".")[0] in it.dialect.roots and not node.relative:
+        it.touch()
+    found = it.load_module(module)
+    if isinstance(node.names, cst.ImportStar):
+        if found is not None:
+            for name, value in found.scope.vars.items():
+                if not name.startswith("_"):
+                    it.scope.bind_import(name, value)
+        return
+    for alias in node.names:
+        name = dotted(alias.name)
+        target = alias.asname.name if alias.asname is not None else alias.name
+        if not isinstance(target, cst.Name):
+            continue
+        it.scope.bind_import(target.value, _member(it, found, module, name, bool(node.relative)))
+
+
+def _member(it: Interpreter, found: Namespace | None, module: str, name: str, relative: bool) -> Value:
+    if found is not None:
+        value = found.scope.vars.get(name)
+        if value is not None:
+            return value
+        inner = it.load_module(f"{module}.{name}")
+        return inner if inner is not None else UNKNOWN
+    if relative:
+        inner = it.load_module(f"{module}.{name}")
+        return inner if inner is not None else UNKNOWN
+    return api(it, f"{module}.{name}")

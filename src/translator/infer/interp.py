@@ -1,0 +1,243 @@
+"""The abstract interpreter: statements, branches, loops, functions and classes of one project.
+
+Each function is run with what its callers pass, joined over all call sites, until nothing changes
+(or its budget is spent). Facts of the last run win.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from ..model import Direction
+from ..tables import tables
+from ..values import BOOL, NONE, STR, UNKNOWN, Api, Const, Func, Instance, Map, Num, Seq, Tensor, UserClass, Value
+from ..values import join, python_type
+from .dialect import DIALECTS
+from .facts import Facts, InPlace
+from .scope import Scope, join_vars
+
+if TYPE_CHECKING:
+    from ..values import Namespace
+
+MAX_RUNS = 5
+"""How often one function may be run: call sites seen late change what its parameters are."""
+
+
+class Interpreter:
+    """Runs the modules of a project abstractly and fills `Facts`."""
+
+    def __init__(self, direction: Direction) -> None:
+        self.direction = direction
+        self.dialect = DIALECTS[direction]
+        self.tables = tables(direction)
+        self.facts = Facts()
+        self.modules: dict[str, Namespace] = {}
+        self.load_module: Callable[[str], Namespace | None] = lambda name: None
+        self.scope = Scope("module", "")
+        self.func: Func | None = None
+        self.statement: cst.CSTNode | None = None
+        self.tick = 0
+        self.pending: list[Func] = []
+        self.returns: list[Value] = []
+        self.alive = True
+        self.exits: list[dict[str, Value]] = []
+
+    # -- modules ---------------------------------------------------------------------------------
+
+    def run_module(self, module: cst.Module, scope: Scope) -> None:
+        """Interpret the top level of a file; its functions run when called or at the end."""
+        with self._in(scope, None):
+            self.block(module.body)
+
+    def finish(self) -> None:
+        """Run every function that was not called, and every one whose callers changed, to a fixed point."""
+        for cls in list(self.facts.classes.values()):
+            init = cls.methods.get("__init__")
+            if init is not None and not init.runs:
+                self.run_function(init)
+        while self.pending:
+            func = self.pending.pop(0)
+            if func.stale and func.runs < MAX_RUNS:
+                self.run_function(func)
+
+    @contextmanager
+    def _in(self, scope: Scope, func: Func | None):  # type: ignore[no-untyped-def]
+        saved = self.scope, self.func, self.statement, self.returns, self.alive
+        self.scope, self.func, self.returns, self.alive = scope, func, [], True
+        try:
+            yield
+        finally:
+            self.scope, self.func, self.statement, self.returns, self.alive = saved
+
+    def touch(self) -> None:
+        """Mark the current statement as one that the rewriting must look at."""
+        if self.statement is not None:
+            self.facts.touched.add(self.statement)
+
+    # -- functions and classes -------------------------------------------------------------------
+
+    def run_function(self, func: Func) -> Value:
+        """Run a function with the joined arguments of its callers; returns what it returns."""
+        from .functions import initial_parameters
+
+        if func.running:
+            return func.returns if func.returns is not None else UNKNOWN
+        func.running, func.stale = True, False
+        func.runs += 1
+        scope = Scope("function", func.scope.module, func.scope, func=func, cls=func.owner)
+        with self._in(scope, func):
+            initial_parameters(self, func, scope)
+            if isinstance(func.node, cst.Lambda):
+                result = self.expr(func.node.body)
+            else:
+                self.suite(func.node.body)
+                if self.alive:
+                    self.returns.append(NONE)
+                result = self.returns[0] if self.returns else UNKNOWN
+                for value in self.returns[1:]:
+                    result = join(result, value)
+        func.running = False
+        if func.returns is not None and not _same(func.returns, result):
+            for caller in func.callers:
+                self.invalidate(caller)
+        func.returns = result
+        if func.stale and func.runs < MAX_RUNS:
+            self.pending.append(func)
+        return result
+
+    def invalidate(self, func: Func | None) -> None:
+        """Have a function run again, since something that it depends on changed."""
+        if func is not None and not func.stale:
+            func.stale = True
+            if func.runs < MAX_RUNS:
+                self.pending.append(func)
+
+    # -- statements ------------------------------------------------------------------------------
+
+    def suite(self, body: cst.BaseSuite) -> None:
+        self.block(body.body)
+
+    def block(self, statements: Iterable[cst.CSTNode]) -> None:
+        from .statements import STATEMENTS
+
+        for statement in statements:
+            handler = STATEMENTS.get(type(statement))
+            if handler is not None:
+                self.statement = statement
+                handler(self, statement)
+
+    def expr(self, node: cst.BaseExpression) -> Value:
+        """Evaluate an expression, and remember what it is."""
+        from .expressions import EXPRESSIONS
+
+        handler = EXPRESSIONS.get(type(node))
+        value = handler(self, node) if handler is not None else UNKNOWN
+        self.facts.values[node] = value
+        return value
+
+    def branch(self, run: Callable[[], None]) -> tuple[dict[str, Value], bool]:
+        """Run one path from here: its environment at the end, and whether the end is reached."""
+        before, alive = self.scope.vars, self.alive
+        self.scope.vars, self.alive = dict(before), True
+        run()
+        after, reached = self.scope.vars, self.alive
+        self.scope.vars, self.alive = before, alive
+        return after, reached
+
+    def merge(self, paths: list[tuple[dict[str, Value], bool]]) -> None:
+        """Go on from where several paths meet."""
+        live = [env for env, reached in paths if reached]
+        if not live:
+            self.alive = False
+            live = [paths[0][0]] if paths else []
+        out = live[0] if live else self.scope.vars
+        for env in live[1:]:
+            out = join_vars(out, env)
+        self.scope.vars = out
+
+    # -- memory ----------------------------------------------------------------------------------
+
+    def changed_in_place(self, node: cst.CSTNode, value: Value, target: str | None) -> None:
+        """Record that ``value``'s memory changes here, with every other name that shares it now."""
+        storage = getattr(value, "storage", None)
+        if storage is None:
+            return
+        aliases = tuple(
+            name
+            for name, other in self.scope.vars.items()
+            if name != target and getattr(other, "storage", None) is storage
+        )
+        passed = self.func.passed.values() if self.func else ()
+        external = any(getattr(v, "storage", None) is storage for v in passed)
+        self.facts.inplace[node] = InPlace(self.tick, self.scope, aliases, external)
+
+    def annotation(self, node: cst.BaseExpression) -> Value:
+        """The value that an annotation promises; ``UNKNOWN`` if it says nothing useful."""
+        return self._annotated(self.expr(node), node)
+
+    def _annotated(self, value: Value, node: cst.BaseExpression) -> Value:
+        if isinstance(value, Api):
+            name = self.tables.canonical(value.name)
+            if name in self.dialect.tensor_types:
+                return Tensor()
+            if name.startswith("builtins."):
+                return {"int": Num("int"), "float": Num("float"), "bool": BOOL, "str": STR}.get(
+                    name.removeprefix("builtins."), UNKNOWN
+                )
+            if name in self.dialect.module_bases or name.startswith(("torch.nn.", "keras.layers.")):
+                return Instance(Api(name))
+        if isinstance(value, UserClass):
+            return Instance(value)
+        if isinstance(node, cst.Subscript):
+            return self._generic(node)
+        if isinstance(node, cst.BinaryOperation) and isinstance(node.operator, cst.BitOr):
+            return join(self.annotation(node.left), self.annotation(node.right))
+        if isinstance(node, cst.Name) and node.value == "None":
+            return NONE
+        return UNKNOWN
+
+    def _generic(self, node: cst.Subscript) -> Value:
+        base = self.facts.value(node.value)
+        name = base.name.rsplit(".", 1)[-1] if isinstance(base, Api) else ""
+        slices = [s.slice.value for s in node.slice if isinstance(s.slice, cst.Index)]
+        args = [self.annotation(s) for s in slices]
+        if name == "Optional" and args:
+            return UNKNOWN if args[0] is UNKNOWN else join(args[0], NONE)
+        if name == "Union" and args:
+            out = args[0]
+            for arg in args[1:]:
+                out = join(out, arg)
+            return out
+        if name in ("List", "list", "Sequence", "Iterable", "Tuple", "tuple"):
+            kind = "tuple" if name.lower() == "tuple" else "list"
+            if kind == "tuple" and len(slices) > 1 and not isinstance(slices[-1], cst.Ellipsis):
+                return Seq(kind, list(args))
+            return Seq(kind, None, args[0] if args else UNKNOWN)
+        if name in ("Dict", "dict", "Mapping") and len(args) == 2:
+            return Map(None, args[1])
+        return UNKNOWN
+
+
+def _same(a: Value, b: Value) -> bool:
+    """Whether two results are alike enough that callers need not run again."""
+    if a is b:
+        return True
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        return a.dims == b.dims and a.dtype == b.dtype and a.variable == b.variable
+    if isinstance(a, Seq) and isinstance(b, Seq):
+        if a.items is not None and b.items is not None:
+            return len(a.items) == len(b.items) and all(_same(x, y) for x, y in zip(a.items, b.items, strict=True))
+        return a.items is None and b.items is None and _same(a.elem, b.elem)
+    if isinstance(a, Map) and isinstance(b, Map):
+        if a.items is not None and b.items is not None:
+            return a.items.keys() == b.items.keys() and all(_same(v, b.items[k]) for k, v in a.items.items())
+        return a.items is None and b.items is None and _same(a.elem, b.elem)
+    if isinstance(a, Instance) and isinstance(b, Instance):
+        return a.cls == b.cls
+    if isinstance(a, Const | Num) or python_type(a):
+        return a == b
+    return type(a) is type(b) and not isinstance(a, Api) or a == b

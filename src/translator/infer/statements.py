@@ -1,0 +1,372 @@
+"""The effect of each kind of statement on the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import libcst as cst
+
+from ..values import NONE, UNKNOWN, Api, Const, Instance, Map, Num, Seq, Shape, Tensor, Union, UserClass, Value
+from ..values import elem_of, join, options_of, without_none
+from .functions import define
+from .imports import import_from, import_names
+from .scope import Scope
+
+if TYPE_CHECKING:
+    from .interp import Interpreter
+
+
+def _line(it: Interpreter, node: cst.SimpleStatementLine | cst.SimpleStatementSuite) -> None:
+    for small in node.body:
+        handler = SMALL.get(type(small))
+        if handler is not None:
+            handler(it, small)
+
+
+def _assign(it: Interpreter, node: cst.Assign) -> None:
+    value = it.expr(node.value)
+    for target in node.targets:
+        bind(it, target.target, value)
+
+
+def _ann_assign(it: Interpreter, node: cst.AnnAssign) -> None:
+    promised = it.annotation(node.annotation.annotation)
+    value = it.expr(node.value) if node.value is not None else promised
+    if node.value is not None or it.scope.kind == "class":
+        bind(it, node.target, promised if value is UNKNOWN else value)
+
+
+def _aug_assign(it: Interpreter, node: cst.AugAssign) -> None:
+    from .expressions import augmented
+
+    value = it.expr(node.target)
+    other = it.expr(node.value)
+    tensor = without_none(value)
+    if isinstance(tensor, Tensor):
+        it.touch()
+        target = node.target.value if isinstance(node.target, cst.Name) else None
+        it.changed_in_place(node, tensor, target)
+    bind(it, node.target, augmented(it, node, value, other))
+
+
+def bind(it: Interpreter, target: cst.BaseExpression, value: Value) -> None:
+    """Assign a value to a name, attribute, subscript or a pattern of these."""
+    if isinstance(target, cst.Name):
+        it.scope.bind(target.value, value)
+        it.facts.values[target] = value
+    elif isinstance(target, cst.Attribute):
+        _bind_attribute(it, target, value)
+    elif isinstance(target, cst.Tuple | cst.List):
+        _unpack(it, target, value)
+    elif isinstance(target, cst.Subscript):
+        _bind_item(it, target, value)
+    elif isinstance(target, cst.StarredElement):
+        bind(it, target.value, Seq("list", None, elem_of(value)))
+
+
+def _bind_attribute(it: Interpreter, target: cst.Attribute, value: Value) -> None:
+    owner = without_none(it.expr(target.value))
+    it.facts.values[target] = value
+    for one in options_of(owner):
+        if isinstance(one, Instance) and isinstance(one.cls, UserClass):
+            attrs, name = one.cls.attrs, target.attr.value
+            attrs[name] = join(attrs[name], value) if name in attrs else value
+    if isinstance(owner, Tensor) or (isinstance(owner, Instance) and owner.api):
+        it.touch()
+
+
+def _unpack(it: Interpreter, target: cst.Tuple | cst.List, value: Value) -> None:
+    from .expressions import dim_value
+
+    value = without_none(value)
+    if isinstance(value, Shape | Tensor):
+        it.touch()
+    n = len(target.elements)
+    star = any(isinstance(e, cst.StarredElement) for e in target.elements)
+    for i, element in enumerate(target.elements):
+        item: Value = elem_of(value)
+        if isinstance(value, Seq) and value.items is not None and len(value.items) == n and not star:
+            item = value.items[i]
+        elif isinstance(value, Shape) and not star:
+            item = dim_value(value, i)
+        elif isinstance(value, Const) and isinstance(value.value, tuple) and len(value.value) == n:
+            item = Const(value.value[i])
+        bind(it, element if star and isinstance(element, cst.StarredElement) else element.value, item)
+
+
+def _bind_item(it: Interpreter, target: cst.Subscript, value: Value) -> None:
+    from .expressions import slice_values
+
+    owner = it.expr(target.value)
+    key = it.expr(target.slice[0].slice.value) if isinstance(target.slice[0].slice, cst.Index) else UNKNOWN
+    slice_values(it, target)
+    if isinstance(without_none(owner), Tensor):
+        it.touch()
+        name = target.value.value if isinstance(target.value, cst.Name) else None
+        it.changed_in_place(target, without_none(owner), name)
+    elif isinstance(owner, Map):
+        if owner.items is not None and isinstance(key, Const):
+            owner.items[key.value] = value
+        else:
+            owner.elem = join(owner.elem, value) if owner.elem is not UNKNOWN or owner.items else value
+            owner.items = None
+    elif isinstance(owner, Seq):
+        owner.elem = join(elem_of(owner), value)
+        owner.items = None
+
+
+def _return(it: Interpreter, node: cst.Return) -> None:
+    it.returns.append(it.expr(node.value) if node.value is not None else NONE)
+    it.alive = False
+
+
+def _stop(it: Interpreter, node: Any) -> None:
+    for name in ("exc", "test", "msg"):
+        child = getattr(node, name, None)
+        if isinstance(child, cst.BaseExpression):
+            it.expr(child)
+    if not isinstance(node, cst.Assert):
+        it.alive = False
+    else:
+        for name, value in narrow(it, node.test, True):
+            it.scope.bind(name, value)
+
+
+def _leave_turn(it: Interpreter, node: cst.Break | cst.Continue) -> None:
+    it.exits.append(dict(it.scope.vars))
+    it.alive = False
+
+
+def _expression(it: Interpreter, node: cst.Expr) -> None:
+    it.expr(node.value)
+
+
+def _global(it: Interpreter, node: cst.Global) -> None:
+    it.scope.globals.update(item.name.value for item in node.names)
+
+
+def _delete(it: Interpreter, node: cst.Del) -> None:
+    it.expr(node.target)
+
+
+# -- compound statements ---------------------------------------------------------------------------
+
+
+def _if(it: Interpreter, node: cst.If) -> None:
+    test = it.expr(node.test)
+    truth = test.value if isinstance(test, Const) and isinstance(test.value, bool) else None
+
+    def then() -> None:
+        for name, value in narrow(it, node.test, True):
+            it.scope.bind(name, value)
+        it.suite(node.body)
+
+    def other() -> None:
+        for name, value in narrow(it, node.test, False):
+            it.scope.bind(name, value)
+        if isinstance(node.orelse, cst.If):
+            it.statement = node.orelse
+            _if(it, node.orelse)
+        elif node.orelse is not None:
+            it.suite(node.orelse.body)
+
+    paths = [it.branch(then), it.branch(other)]
+    if truth is not None and paths[not truth][1]:
+        it.merge([paths[not truth]])
+    else:
+        it.merge(paths)
+
+
+def _loop(it: Interpreter, node: cst.CSTNode, body: Callable[[], None], orelse: cst.Else | None) -> None:
+    outer, it.exits = it.exits, []
+    for _ in range(2):
+        it.statement = node
+        end = it.branch(body)
+        it.merge([(it.scope.vars, True), end, *((env, True) for env in it.exits)])
+    it.exits = outer
+    if orelse is not None:
+        it.suite(orelse.body)
+
+
+def _for(it: Interpreter, node: cst.For) -> None:
+    values = it.expr(node.iter)
+    item = iterated(it, values)
+
+    def body() -> None:
+        bind(it, node.target, item)
+        it.suite(node.body)
+
+    _loop(it, node, body, node.orelse)
+
+
+def iterated(it: Interpreter, values: Value) -> Value:
+    """What a loop over the value binds at each turn."""
+    value = without_none(values)
+    if isinstance(value, Tensor):
+        it.touch()
+    out: Value | None = None
+    for one in options_of(value):
+        if isinstance(one, Instance):
+            it.facts.opened.append(one)
+        if isinstance(one, Map):
+            item: Value = Num("str") if one.items and all(isinstance(k, str) for k in one.items) else UNKNOWN
+        else:
+            item = elem_of(one)
+        out = item if out is None else join(out, item)
+    return out if out is not None else UNKNOWN
+
+
+def _while(it: Interpreter, node: cst.While) -> None:
+    it.expr(node.test)
+
+    def body() -> None:
+        it.suite(node.body)
+        it.statement = node
+        it.expr(node.test)
+
+    _loop(it, node, body, node.orelse)
+
+
+def _with(it: Interpreter, node: cst.With) -> None:
+    for item in node.items:
+        value = it.expr(item.item)
+        if item.asname is not None:
+            bind(it, item.asname.name, value)
+    it.suite(node.body)
+
+
+def _try(it: Interpreter, node: cst.Try | cst.TryStar) -> None:
+    before = (dict(it.scope.vars), True)
+    paths = [it.branch(lambda: it.suite(node.body))]
+    for handler in node.handlers:
+        if handler.type is not None:
+            it.expr(handler.type)
+
+        def run(handler: Any = handler) -> None:
+            if handler.name is not None:
+                bind(it, handler.name.name, UNKNOWN)
+            it.suite(handler.body)
+
+        paths.append(it.branch(run))
+    if not any(reached for _, reached in paths):
+        paths.append(before)
+    it.merge(paths)
+    for part in (node.orelse, node.finalbody):
+        if part is not None:
+            it.suite(part.body)
+
+
+def _function(it: Interpreter, node: cst.FunctionDef) -> None:
+    func = define(it, node, node.name.value)
+    func.decorators = [it.expr(d.decorator) for d in node.decorators]
+    for decorator in func.decorators:
+        if isinstance(decorator, Api):
+            kind = decorator.name.rsplit(".", 1)[-1]
+            if kind in ("staticmethod", "classmethod", "property"):
+                func.kind = kind
+    _signature(it, node.params, node.returns)
+    if it.scope.kind == "class" and it.scope.cls is not None:
+        func.owner = it.scope.cls
+        func.kind = "method" if func.kind == "function" else func.kind
+        it.scope.cls.methods[func.name] = func
+    it.scope.bind(func.name, func)
+
+
+def _signature(it: Interpreter, params: cst.Parameters, returns: cst.Annotation | None) -> None:
+    every = (*params.posonly_params, *params.params, *params.kwonly_params)
+    for param in every:
+        if param.default is not None:
+            it.expr(param.default)
+        if param.annotation is not None:
+            it.annotation(param.annotation.annotation)
+    if returns is not None:
+        it.annotation(returns.annotation)
+
+
+def _class(it: Interpreter, node: cst.ClassDef) -> None:
+    cls = it.facts.classes.get(node)
+    if cls is None:
+        cls = UserClass(node.name.value, node, it.scope)
+        it.facts.classes[node] = cls
+    cls.bases = [it.expr(arg.value) for arg in node.bases]
+    for decorator in node.decorators:
+        it.expr(decorator.decorator)
+    for base in cls.bases:
+        if isinstance(base, Api):
+            name = it.tables.canonical(base.name)
+            cls.module |= name in it.dialect.module_bases or (
+                name.startswith("torch.nn.") and it.direction == "torch2tf"
+            )
+        elif isinstance(base, UserClass):
+            cls.module |= base.module
+    outer = it.scope
+    outer.bind(cls.name, cls)
+    it.scope = Scope("class", outer.module, outer, cls=cls)
+    it.suite(node.body)
+    for name, value in it.scope.vars.items():
+        if name not in cls.methods:
+            cls.attrs.setdefault(name, value)
+    it.scope = outer
+
+
+def narrow(it: Interpreter, test: cst.BaseExpression, truth: bool) -> list[tuple[str, Value]]:
+    """What a test tells about names when it holds (or does not)."""
+    if isinstance(test, cst.UnaryOperation) and isinstance(test.operator, cst.Not):
+        return narrow(it, test.expression, not truth)
+    if isinstance(test, cst.BooleanOperation):
+        if isinstance(test.operator, cst.And) == truth:
+            return narrow(it, test.left, truth) + narrow(it, test.right, truth)
+        return []
+    if isinstance(test, cst.Name) and truth:
+        value = it.facts.value(test)
+        return [(test.value, without_none(value))] if isinstance(value, Union) else []
+    if isinstance(test, cst.Comparison) and len(test.comparisons) == 1:
+        return _narrow_none(it, test, truth)
+    if truth and isinstance(test, cst.Call) and isinstance(test.func, cst.Name) and test.func.value == "isinstance":
+        return _narrow_isinstance(it, test)
+    return []
+
+
+def _narrow_none(it: Interpreter, test: cst.Comparison, truth: bool) -> list[tuple[str, Value]]:
+    target = test.comparisons[0]
+    if not (isinstance(test.left, cst.Name) and isinstance(target.comparator, cst.Name)):
+        return []
+    if target.comparator.value != "None":
+        return []
+    is_none = isinstance(target.operator, cst.Is | cst.Equal)
+    if not is_none and not isinstance(target.operator, cst.IsNot | cst.NotEqual):
+        return []
+    value = it.facts.value(test.left)
+    if is_none == truth:
+        return [(test.left.value, NONE)]
+    return [(test.left.value, without_none(value))] if isinstance(value, Union) else []
+
+
+def _narrow_isinstance(it: Interpreter, test: cst.Call) -> list[tuple[str, Value]]:
+    if len(test.args) != 2 or not isinstance(test.args[0].value, cst.Name):
+        return []
+    kinds = it.facts.value(test.args[1].value)
+    values: list[Value] = []
+    for kind in kinds.items if isinstance(kinds, Seq) and kinds.items else [kinds]:
+        if isinstance(kind, UserClass):
+            values.append(Instance(kind))
+        elif isinstance(kind, Api) and it.tables.canonical(kind.name) in it.dialect.tensor_types:
+            values.append(Tensor())
+        elif isinstance(kind, Api) and kind.name.split(".")[0] in it.dialect.roots:
+            values.append(Instance(Api(it.tables.canonical(kind.name))))
+        else:
+            return []
+    return [(test.args[0].value.value, values[0] if len(values) == 1 else Union(tuple(values)))] if values else []
+
+
+SMALL: dict[type, Callable[[Any, Any], None]] = {
+    cst.Assign: _assign, cst.AnnAssign: _ann_assign, cst.AugAssign: _aug_assign, cst.Expr: _expression,
+    cst.Return: _return, cst.Raise: _stop, cst.Assert: _stop, cst.Continue: _leave_turn, cst.Break: _leave_turn,
+    cst.Import: import_names, cst.ImportFrom: import_from, cst.Global: _global, cst.Del: _delete,
+}  # fmt: skip
+
+STATEMENTS: dict[type, Callable[[Any, Any], None]] = {
+    cst.SimpleStatementLine: _line, cst.SimpleStatementSuite: _line, cst.If: _if, cst.For: _for, cst.While: _while,
+    cst.With: _with, cst.Try: _try, cst.TryStar: _try, cst.FunctionDef: _function, cst.ClassDef: _class, **SMALL,
+}  # fmt: skip

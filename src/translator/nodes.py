@@ -1,0 +1,157 @@
+"""Small pure functions over LibCST nodes: build them, compare them, fill templates."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+import libcst as cst
+
+from .tables.schema import HOLE
+
+ATOMS = (
+    cst.Name, cst.Attribute, cst.Call, cst.Subscript, cst.Integer, cst.Float, cst.SimpleString, cst.List, cst.Dict,
+    cst.Set, cst.ListComp, cst.FormattedString, cst.Ellipsis, cst.DictComp, cst.SetComp,
+)  # fmt: skip
+
+_SKIPPED = (
+    "whitespace", "lpar", "rpar", "lbracket", "rbracket", "lbrace", "rbrace", "comma", "semicolon", "header", "footer",
+    "leading_lines", "lines_after", "lines_between", "equal", "dot", "operator", "colon", "first_colon",
+    "second_colon", "trailing_whitespace", "relative", "encoding", "default_", "has_trailing", "indent",
+)  # fmt: skip
+
+_FIELDS: dict[type, tuple[str, ...]] = {
+    cst.Attribute: ("value",), cst.Arg: ("value",), cst.Param: ("annotation", "default"), cst.Name: (),
+    cst.Integer: (), cst.Float: (), cst.SimpleString: (), cst.Import: (), cst.ImportFrom: (), cst.Global: (),
+    cst.Nonlocal: (), cst.AsName: (), cst.Asynchronous: (),
+}  # fmt: skip
+
+
+@cache
+def child_fields(kind: type) -> tuple[str, ...]:
+    """The fields of a node type that hold code, in order: no whitespace, punctuation or mere identifiers."""
+    if kind in _FIELDS:
+        return _FIELDS[kind]
+    return tuple(f.name for f in dataclasses.fields(kind) if not f.name.startswith(_SKIPPED))
+
+
+def rebuild(node: Any, visit: Callable[[Any], Any]) -> Any:
+    """The node with each child replaced by ``visit(child)``; the node itself if none changed."""
+    changes: dict[str, Any] = {}
+    for name in child_fields(type(node)):
+        child = getattr(node, name)
+        if isinstance(child, cst.CSTNode):
+            new = visit(child)
+            if new is not child:
+                changes[name] = new
+        elif isinstance(child, tuple | list) and child:
+            items = [visit(c) for c in child]
+            if any(a is not b for a, b in zip(items, child, strict=True)):
+                changes[name] = items
+    return node.with_changes(**changes) if changes else node
+
+
+@cache
+def dotted(name: str) -> Any:
+    """``a.b.c`` as a node. Shared between uses: nodes are immutable."""
+    return cst.parse_expression(name)
+
+
+def literal(value: Any) -> Any:
+    """A node that writes a Python literal: strings in double quotes."""
+    if isinstance(value, str):
+        text = repr(value)
+        if '"' not in text:
+            text = f'"{text[1:-1]}"'
+        return cst.SimpleString(text)
+    if isinstance(value, float) and value in (float("inf"), float("-inf")):
+        return cst.parse_expression('float("inf")' if value > 0 else '-float("inf")')
+    return _literal(repr(value))
+
+
+@cache
+def _literal(text: str) -> Any:
+    return cst.parse_expression(text)
+
+
+def keyword(name: str, value: Any) -> cst.Arg:
+    """``name=value`` as an argument."""
+    return cst.Arg(value, keyword=cst.Name(name), equal=TIGHT)
+
+
+TIGHT = cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace(""))
+
+
+def call(func: str, *args: Any, **keywords: Any) -> cst.Call:
+    """``func(args, keywords)``."""
+    positional = [a if isinstance(a, cst.Arg) else cst.Arg(a) for a in args]
+    return cst.Call(dotted(func), [*positional, *(keyword(k, v) for k, v in keywords.items())])
+
+
+def parenthesized(node: Any) -> Any:
+    """The node in parentheses, unless it binds as tightly as a name."""
+    if isinstance(node, ATOMS) or getattr(node, "lpar", None):
+        return node
+    return node.with_changes(lpar=[cst.LeftParen()], rpar=[cst.RightParen()])
+
+
+def bare(new: Any, old: Any) -> Any:
+    """Take away parentheses that a rewriting added, where nothing around needs them."""
+    added = getattr(new, "lpar", None) and not getattr(old, "lpar", None)
+    if added and not isinstance(new, cst.Tuple | cst.GeneratorExp | cst.Yield | cst.NamedExpr):
+        return new.with_changes(lpar=[], rpar=[])
+    return new
+
+
+@cache
+def _template(text: str) -> Any:
+    return cst.parse_expression(HOLE.sub(r"hole_\1", text))
+
+
+def template(text: str, holes: Mapping[str, Any]) -> Any:
+    """Fill an expression template: ``tf.maximum({input}, {other})``."""
+
+    def fill(node: Any, tight: bool) -> Any:
+        if isinstance(node, cst.Name) and node.value.startswith("hole_"):
+            value = holes[node.value.removeprefix("hole_")]
+            return parenthesized(value) if tight else value
+        inner = isinstance(
+            node, cst.BinaryOperation | cst.UnaryOperation | cst.Comparison | cst.BooleanOperation | cst.Attribute
+            | cst.Subscript | cst.ComparisonTarget | cst.IfExp,
+        )  # fmt: skip
+        return rebuild(node, lambda child: fill(child, inner))
+
+    return fill(_template(text), False)
+
+
+def is_name(node: Any, name: str) -> bool:
+    return isinstance(node, cst.Name) and node.value == name
+
+
+def integer(node: Any) -> int | None:
+    """The value of an integer literal, with its sign."""
+    if isinstance(node, cst.Integer):
+        return node.evaluated_value
+    if isinstance(node, cst.UnaryOperation) and isinstance(node.operator, cst.Minus):
+        inner = integer(node.expression)
+        return -inner if inner is not None else None
+    return None
+
+
+def tuple_of(items: list[Any]) -> Any:
+    """``(a, b)``; a single item keeps its comma."""
+    return cst.Tuple([cst.Element(i) for i in items]) if items else cst.Tuple([])
+
+
+def statement(text: str, **holes: Any) -> cst.SimpleStatementLine:
+    """Parse one simple statement."""
+    node = cst.parse_statement(text)
+    assert isinstance(node, cst.SimpleStatementLine)
+    return node
+
+
+def code(node: Any) -> str:
+    """The source text of a node on its own."""
+    return cst.Module([]).code_for_node(node)

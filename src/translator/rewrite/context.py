@@ -1,0 +1,142 @@
+"""What a rule may ask and what it may answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import libcst as cst
+
+from ..infer.dialect import Dialect
+from ..infer.facts import BoundCall, Facts
+from ..model import Diagnostic, Layout, Options, Severity
+from ..tables.load import Tables
+from ..values import Func, Tensor, UserClass, Value, as_tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A replacement. ``needs`` names what it relies on: ``tf``, ``keras``, ``math``, ``helper:name``."""
+
+    node: Any
+    needs: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why something is left as it is."""
+
+    code: str
+    message: str
+    hint: str = ""
+
+
+Outcome = Edit | Refusal | None
+
+
+@dataclass(slots=True)
+class Finding:
+    """A diagnostic before its position is known."""
+
+    node: cst.CSTNode
+    code: str
+    severity: Severity
+    message: str
+    hint: str = ""
+
+
+@dataclass(slots=True)
+class Context:
+    """The state of rewriting one file. Rules read it; only the rewriter writes."""
+
+    options: Options
+    tables: Tables
+    facts: Facts
+    dialect: Dialect
+    new: dict[cst.CSTNode, Any] = field(default_factory=dict)
+    """Original expression nodes to their rewritten forms, within the statement at hand."""
+    needs: set[str] = field(default_factory=set)
+    findings: list[Finding] = field(default_factory=list)
+    refusals: list[tuple[cst.CSTNode, Refusal]] = field(default_factory=list)
+    """Refusals inside the statement at hand."""
+    cls: UserClass | None = None
+    func: Func | None = None
+    role: str = ""
+    """Where an expression stands, if it matters: ``annotation``, ``isinstance``, ``base``."""
+    seen: int = 0
+    translated: int = 0
+    refused: int = 0
+    renames: dict[str, str] = field(default_factory=dict)
+    edges: list[Any] = field(default_factory=list)
+    training: set[Func] = field(default_factory=set)
+    """Functions that take a ``training`` argument in the translation."""
+    local_layers: set[UserClass] = field(default_factory=set)
+    plain_sequentials: set[cst.CSTNode] = field(default_factory=set)
+
+    def value(self, node: cst.CSTNode) -> Value:
+        return self.facts.value(node)
+
+    def tensor(self, node: cst.CSTNode) -> Tensor | None:
+        return as_tensor(self.facts.value(node))
+
+    def call(self, node: cst.CSTNode) -> BoundCall | None:
+        return self.facts.calls.get(node)
+
+    def updated(self, node: cst.CSTNode) -> Any:
+        """The rewritten form of an original expression."""
+        return self.new.get(node, node)
+
+    @property
+    def channels_first(self) -> bool:
+        return self.options.layout is Layout.CHANNELS_FIRST
+
+    @property
+    def data_format(self) -> str:
+        return self.options.layout.value
+
+    def note(self, node: cst.CSTNode, code: str, message: str, hint: str = "") -> None:
+        """Record something worth knowing that is no refusal."""
+        self.findings.append(Finding(node, code, Severity.NOTE, message, hint))
+
+
+def positions(module: cst.Module, wanted: set[cst.CSTNode]) -> dict[cst.CSTNode, tuple[int, int]]:
+    """Line and column (from 1) of some nodes of a tree, by generating its code once."""
+    from libcst._nodes.internal import CodegenState
+
+    out: dict[cst.CSTNode, tuple[int, int]] = {}
+
+    class Positions(CodegenState):
+        line, column = 1, 0
+
+        def add_token(self, value: str) -> None:
+            breaks = value.count("\n")
+            if breaks:
+                self.line += breaks
+                self.column = len(value) - value.rfind("\n") - 1
+            else:
+                self.column += len(value)
+
+        def add_indent_tokens(self) -> None:
+            self.column += sum(map(len, self.indent_tokens))
+
+        def before_codegen(self, node: cst.CSTNode) -> None:
+            pass
+
+        def record_syntactic_position(self, node: cst.CSTNode, **kwargs: Any) -> Any:
+            if node in wanted and node not in out:
+                out[node] = (self.line, self.column + 1)
+            return super().record_syntactic_position(node, **kwargs)
+
+    state = Positions(default_indent=module.default_indent, default_newline=module.default_newline)
+    module._codegen(state)
+    return out
+
+
+def diagnostics(module: cst.Module, findings: list[Finding]) -> tuple[Diagnostic, ...]:
+    """Give findings their places, in source order."""
+    if not findings:
+        return ()
+    where = positions(module, {f.node for f in findings})
+    out = [Diagnostic(*where.get(f.node, (1, 1)), f.code, f.severity, f.message, f.hint) for f in findings]
+    return tuple(sorted(set(out)))

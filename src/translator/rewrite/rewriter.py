@@ -1,0 +1,282 @@
+"""The one pass over the tree: children first, then the rules; statements are kept whole on a refusal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import libcst as cst
+
+from .. import nodes
+from ..model import Severity
+from ..values import Api
+from .context import Context, Edit, Finding, Refusal
+
+SAFE_PARENTS = (
+    cst.Arg, cst.Assign, cst.AnnAssign, cst.AugAssign, cst.Return, cst.Expr, cst.Index, cst.Element, cst.DictElement,
+    cst.Assert, cst.If, cst.While, cst.Slice, cst.Raise, cst.Param,
+)  # fmt: skip
+
+
+class Rewriter:
+    """Rewrites one module by the rules of one direction."""
+
+    def __init__(self, ctx: Context) -> None:
+        from ..rules import rules_for
+
+        self.ctx = ctx
+        self.rules = rules_for(ctx.options.direction)
+
+    def module(self, module: cst.Module) -> cst.Module:
+        """The rewritten module; imports and helpers are still to be put in order."""
+        return module.with_changes(body=self.block(module.body))
+
+    # -- statements ------------------------------------------------------------------------------
+
+    def block(self, statements: Any) -> list[Any]:
+        out: list[Any] = []
+        for statement in statements:
+            new = self.statement(statement)
+            out.extend(new) if isinstance(new, list) else out.append(new)
+        return out
+
+    def statement(self, node: Any) -> Any:
+        """One statement: a node, or a list where one becomes several or none."""
+        if isinstance(node, cst.SimpleStatementLine):
+            return self.line(node)
+        if isinstance(node, cst.ClassDef | cst.FunctionDef):
+            return self.definition(node)
+        return self.compound(node)
+
+    def line(self, node: cst.SimpleStatementLine) -> Any:
+        if node not in self.ctx.facts.touched:
+            return node
+        outer, self.ctx.refusals = self.ctx.refusals, []
+        needs = set(self.ctx.needs)
+        before, after, body = [], [], []
+        for small in node.body:
+            new = self.small(small)
+            if isinstance(new, list):
+                lines = [s for s in new if isinstance(s, cst.BaseStatement)]
+                (after if body else before).extend(lines)
+                body += [s for s in new if not isinstance(s, cst.BaseStatement)]
+            else:
+                body.append(new)
+        refusals, self.ctx.refusals = self.ctx.refusals, outer
+        if refusals:
+            self.ctx.refused += len(refusals)
+            self.ctx.needs = needs
+            return self.marked(node, refusals)
+        if not body and not before and not after:
+            return self._removed(node)
+        if not body:
+            lines = [*before, *after]
+            lines[0] = lines[0].with_changes(leading_lines=[*node.leading_lines, *lines[0].leading_lines])
+            return lines
+        if before:
+            before[0] = before[0].with_changes(leading_lines=[*node.leading_lines, *before[0].leading_lines])
+            node = node.with_changes(leading_lines=[])
+        unchanged = len(body) == len(node.body) and all(a is b for a, b in zip(body, node.body, strict=True))
+        return [*before, node if unchanged else node.with_changes(body=body), *after]
+
+    def _removed(self, node: cst.SimpleStatementLine) -> list[Any]:
+        """A statement without a counterpart goes; its comments stay."""
+        if any(line.comment for line in node.leading_lines):
+            return [cst.SimpleStatementLine([], leading_lines=node.leading_lines)]
+        return []
+
+    def small(self, node: Any) -> Any:
+        """A small statement, after its expressions: a node, or a list of statements."""
+        new = nodes.rebuild(node, self.visit)
+        for rule in self.rules.statements.get(type(node), ()):
+            outcome = rule(self.ctx, node, new)
+            if isinstance(outcome, Refusal):
+                self.refuse(node, outcome)
+                return node
+            if isinstance(outcome, Edit):
+                self.ctx.needs.update(outcome.needs)
+                return outcome.node
+        return self._bare(node, new)
+
+    def marked(self, node: Any, refusals: list[tuple[cst.CSTNode, Refusal]]) -> Any:
+        """The original statement under marker comments that say what was refused and why."""
+        lines = list(node.leading_lines)
+        for _, refusal in refusals:
+            text = f"# xlate: {refusal.code} {refusal.message}"
+            line = cst.EmptyLine(comment=cst.Comment(" ".join(text.split())))
+            if not any(old.comment and old.comment.value == line.comment.value for old in lines):  # type: ignore[union-attr]
+                lines.append(line)
+        return node.with_changes(leading_lines=lines)
+
+    def compound(self, node: Any) -> Any:
+        """A compound statement: its header as one unit, its bodies statement by statement."""
+        outer, self.ctx.refusals = self.ctx.refusals, []
+        for rule in self.rules.structures.get(type(node), ()):
+            outcome = rule(self, node)
+            if outcome is not None:
+                self.ctx.refusals = outer
+                return outcome
+        header = nodes.rebuild(node, self.header)
+        for rule in self.rules.statements.get(type(node), ()):
+            outcome = rule(self.ctx, node, header)
+            if isinstance(outcome, Refusal):
+                self.refuse(node, outcome)
+            elif isinstance(outcome, Edit):
+                self.ctx.needs.update(outcome.needs)
+                header = outcome.node
+        refusals, self.ctx.refusals = self.ctx.refusals, outer
+        if refusals:
+            self.ctx.refused += len(refusals)
+            header = self.marked(node, refusals) if hasattr(node, "leading_lines") else node
+        return self.bodies(node, header)
+
+    def header(self, child: Any) -> Any:
+        """A child of a compound statement: expressions are visited, bodies left for later."""
+        if isinstance(child, cst.BaseSuite | cst.Else | cst.Finally | cst.ExceptHandler | cst.If | cst.ExceptStarHandler):
+            return child
+        return self.visit(child)
+
+    def bodies(self, node: Any, header: Any) -> Any:
+        """Rewrite the bodies of a compound statement whose header is done."""
+        if isinstance(header, list):
+            return header
+        changes: dict[str, Any] = {}
+        for name in ("body", "orelse", "finalbody"):
+            child = getattr(node, name, None)
+            if child is not None and getattr(header, name, None) is child:
+                changes[name] = self.part(child)
+        if getattr(node, "handlers", None):
+            changes["handlers"] = [self.part(h) for h in node.handlers]
+        changes = {k: v for k, v in changes.items() if v is not getattr(node, k)}
+        return header.with_changes(**changes) if changes else header
+
+    def part(self, node: Any) -> Any:
+        """A body, an ``else``, an ``except``."""
+        if isinstance(node, cst.IndentedBlock):
+            body = self.block(node.body)
+            if len(body) == len(node.body) and all(a is b for a, b in zip(body, node.body, strict=True)):
+                return node
+            return node.with_changes(body=_never_empty(body))
+        if isinstance(node, cst.SimpleStatementSuite):
+            return self.suite(node)
+        if isinstance(node, cst.If):
+            return self.compound(node)
+        header = nodes.rebuild(node, self.header)
+        return self.bodies(node, header)
+
+    def suite(self, node: cst.SimpleStatementSuite) -> Any:
+        """A body on the line of its header; it becomes a block when it needs several lines."""
+        outer, self.ctx.refusals = self.ctx.refusals, []
+        body: list[Any] = []
+        for small in node.body:
+            new = self.small(small)
+            body += new if isinstance(new, list) else [new]
+        refusals, self.ctx.refusals = self.ctx.refusals, outer
+        if refusals:
+            self.ctx.refused += len(refusals)
+            line = self.marked(cst.SimpleStatementLine(node.body), refusals)
+            return cst.IndentedBlock([line])
+        if any(isinstance(s, cst.BaseStatement) for s in body):
+            lines = [s if isinstance(s, cst.BaseStatement) else cst.SimpleStatementLine([s]) for s in body]
+            return cst.IndentedBlock(lines)
+        if len(body) == len(node.body) and all(a is b for a, b in zip(body, node.body, strict=True)):
+            return node
+        return node.with_changes(body=body or [cst.Pass()])
+
+    def definition(self, node: Any) -> Any:
+        """A class or function: structural rules may take it over, else header and body."""
+        for rule in self.rules.structures.get(type(node), ()):
+            outcome = rule(self, node)
+            if outcome is not None:
+                return outcome
+        return self.compound(node)
+
+    # -- expressions -----------------------------------------------------------------------------
+
+    def visit(self, node: Any) -> Any:
+        """Rewrite an expression (or a part of one): children first, then the rules for its kind."""
+        if isinstance(node, cst.Annotation) and self.ctx.role != "annotation":
+            return self.in_role("annotation", node)
+        new = self._bare(node, self.call(node) if isinstance(node, cst.Call) else nodes.rebuild(node, self.visit))
+        if new is not node:
+            self.ctx.new[node] = new
+        for rule in self.rules.expressions.get(type(node), ()):
+            outcome = rule(self.ctx, node, new)
+            if outcome is None:
+                continue
+            self.ctx.seen += 1
+            if isinstance(outcome, Refusal):
+                self.refuse(node, outcome)
+                return node
+            self.ctx.translated += 1
+            self.ctx.needs.update(outcome.needs)
+            self.ctx.new[node] = outcome.node
+            return outcome.node
+        return new
+
+    def call(self, node: cst.Call) -> Any:
+        """The children of a call. What is called is left to the rules where it is an API or a method."""
+        bound = self.ctx.call(node)
+        func: Any = node.func
+        if bound is None or bound.api.endswith("__call__"):
+            func = self.visit(func)
+        elif bound.receiver is not None and isinstance(func, cst.Attribute):
+            func = nodes.rebuild(func, self.visit)
+        role = "isinstance" if nodes.is_name(node.func, "isinstance") and len(node.args) == 2 else ""
+        args = [self.in_role(role, a) if role and i else self.visit(a) for i, a in enumerate(node.args)]
+        if func is node.func and all(a is b for a, b in zip(args, node.args, strict=True)):
+            return node
+        return node.with_changes(func=func, args=args)
+
+    def _bare(self, node: Any, new: Any) -> Any:
+        """Drop parentheses that rules added where the parent does not need them."""
+        if new is node or not isinstance(node, SAFE_PARENTS):
+            return new
+        changes = {}
+        for name in nodes.child_fields(type(node)):
+            child, old = getattr(new, name), getattr(node, name)
+            if isinstance(child, cst.BaseExpression) and child is not old and isinstance(old, cst.CSTNode):
+                plain = nodes.bare(child, old)
+                if plain is not child:
+                    changes[name] = plain
+        return new.with_changes(**changes) if changes else new
+
+    def refuse(self, node: cst.CSTNode, refusal: Refusal) -> None:
+        self.ctx.refusals.append((node, refusal))
+        self.ctx.findings.append(Finding(node, refusal.code, Severity.ERROR, refusal.message, refusal.hint))
+
+    def in_role(self, role: str, node: Any) -> Any:
+        """Visit a node as an annotation, a base class or the second argument of ``isinstance``."""
+        outer, self.ctx.role = self.ctx.role, role
+        try:
+            return self.visit(node)
+        finally:
+            self.ctx.role = outer
+
+
+def _never_empty(body: list[Any]) -> list[Any]:
+    """A block needs a statement: a removed body becomes ``pass``."""
+    real = [s for s in body if not (isinstance(s, cst.SimpleStatementLine) and not s.body)]
+    if real:
+        return _hoist_comments(body)
+    lines = [line for s in body for line in s.leading_lines]
+    return [cst.SimpleStatementLine([cst.Pass()], leading_lines=lines)]
+
+
+def _hoist_comments(body: list[Any]) -> list[Any]:
+    """Comments of removed statements move to the statement that follows."""
+    out: list[Any] = []
+    waiting: list[Any] = []
+    for statement in body:
+        if isinstance(statement, cst.SimpleStatementLine) and not statement.body:
+            waiting += statement.leading_lines
+            continue
+        if waiting and hasattr(statement, "leading_lines"):
+            statement = statement.with_changes(leading_lines=[*waiting, *statement.leading_lines])
+            waiting = []
+        out.append(statement)
+    return out
+
+
+def is_framework(ctx: Context, value: Any) -> bool:
+    """Whether a value is a name of the source framework."""
+    return isinstance(value, Api) and value.name.split(".", 1)[0] in ctx.dialect.roots

@@ -1,0 +1,232 @@
+"""Initialisation: ``nn.init`` on layers that Keras has not built yet, and on parameters that exist.
+
+A Keras layer makes its weights at the first call, so its initialiser is replaced instead of its weight.
+Scales and modes: He et al. 2015 (kaiming), Glorot and Bengio 2010 (xavier), as `torch.nn.init` defines them.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import libcst as cst
+
+from .. import nodes
+from ..infer.facts import BoundCall
+from ..rewrite.context import Context, Edit, Outcome, Refusal
+from ..values import Api, Const, Instance, UserClass, Value, options_of, python_type, without_none
+from .tensors import base_api, weight_name
+
+GAINS = {
+    "linear": 1.0, "conv1d": 1.0, "conv2d": 1.0, "conv3d": 1.0, "sigmoid": 1.0, "tanh": 5.0 / 3, "relu": math.sqrt(2),
+    "selu": 0.75,
+}  # fmt: skip
+
+
+def initialize(ctx: Context, call: BoundCall, node: cst.Call, new: Any) -> Outcome:
+    """``nn.init.xxx_(tensor, ...)`` as a statement."""
+    first = call.args.get("tensor")
+    if first is None:
+        return Refusal("XL202", f"{call.api}: {call.problem or 'no tensor'}")
+    place = first.node
+    while isinstance(place, cst.Attribute) and place.attr.value == "data":
+        place = place.value
+    if isinstance(place, cst.Attribute):
+        owner = without_none(ctx.value(place.value))
+        attribute = initializer_attribute(ctx, owner, place.attr.value)
+        if attribute is not None:
+            value = initializer(ctx, call)
+            if not isinstance(value, Edit):
+                return value
+            target = cst.Attribute(ctx.updated(place.value), cst.Name(attribute))
+            return Edit(cst.Assign([cst.AssignTarget(target)], value.node), value.needs)
+        if any(isinstance(o, Instance) and isinstance(o.cls, Api) for o in options_of(owner)) and not _helper(ctx, owner):
+            return Refusal("XL207", f"{call.api}: which layer `{nodes.code(place)}` belongs to is not known")
+    return fill(ctx, call, place)
+
+
+def _helper(ctx: Context, owner: Value) -> bool:
+    """Whether the layers are helpers, whose variables exist from the start under PyTorch's names."""
+    for one in options_of(owner):
+        api = base_api(one) if isinstance(one, Instance) else None
+        rows = ctx.tables.find(api) if api else []
+        if not rows or not rows[0].helper:
+            return False
+    return True
+
+
+def initializer_attribute(ctx: Context, owner: Value, name: str) -> str | None:
+    """The Keras attribute that holds the initialiser of a layer's weight: the same for all alternatives."""
+    names = set()
+    for one in options_of(owner):
+        if not isinstance(one, Instance) or (isinstance(one.cls, UserClass) and one.cls.find(name) is not None):
+            return None
+        target = weight_name(ctx, one, name)
+        names.add(f"{target}_initializer" if target else None)
+    found = names.pop() if len(names) == 1 else None
+    if found in ("moving_mean_initializer", "moving_variance_initializer"):
+        return found
+    return found
+
+
+def number(ctx: Context, call: BoundCall, name: str, default: float) -> Any:
+    bound = call.args.get(name)
+    return ctx.updated(bound.node) if bound is not None else nodes.literal(default)
+
+
+def _keras(name: str, *args: Any, **keywords: Any) -> Edit:
+    return Edit(nodes.call(f"keras.initializers.{name}", *args, **keywords), ("keras",))
+
+
+def initializer(ctx: Context, call: BoundCall) -> Outcome:
+    """The Keras initialiser for an ``nn.init`` function."""
+    kind = call.api.rsplit(".", 1)[-1].rstrip("_")
+    if kind in ("zeros", "ones"):
+        return Edit(nodes.literal(kind))
+    if kind == "constant":
+        value = number(ctx, call, "val", 0)
+        plain = {"0": "zeros", "0.0": "zeros", "1": "ones", "1.0": "ones"}.get(nodes.code(value))
+        return Edit(nodes.literal(plain)) if plain else _keras("Constant", value)
+    if kind == "normal":
+        mean = call.args.get("mean")
+        given = {"mean": ctx.updated(mean.node)} if mean is not None and nodes.code(mean.node) not in ("0", "0.0", "0.") else {}
+        return _keras("RandomNormal", **given, stddev=number(ctx, call, "std", 1.0))
+    if kind == "uniform":
+        return _keras("RandomUniform", number(ctx, call, "a", 0.0), number(ctx, call, "b", 1.0))
+    if kind == "trunc_normal":
+        return truncated(ctx, call)
+    if kind.startswith("kaiming"):
+        return kaiming(ctx, call, kind)
+    if kind.startswith("xavier"):
+        scale = squared(ctx, call, "gain")
+        spread = "uniform" if kind.endswith("uniform") else "untruncated_normal"
+        return _keras(
+            "VarianceScaling", scale, mode=nodes.literal("fan_avg"), distribution=nodes.literal(spread)
+        )
+    if kind == "orthogonal":
+        gain = call.args.get("gain")
+        return _keras("Orthogonal", **({"gain": ctx.updated(gain.node)} if gain is not None else {}))
+    return Refusal("XL200", f"{call.api} has no counterpart in the tables yet")
+
+
+def truncated(ctx: Context, call: BoundCall) -> Outcome:
+    """Cut at absolute bounds that are far away, a truncated normal is a plain one."""
+    std = call.args.get("std")
+    value = std.value.value if std is not None and isinstance(std.value, Const) else None
+    if "a" in call.args or "b" in call.args or value is None or value > 0.3:
+        if value is None and std is not None and "a" not in call.args and "b" not in call.args:
+            ctx.note(call.node, "XL401", f"{call.api}: cut at +-2, which only matters for a large std")
+            return _keras("RandomNormal", stddev=number(ctx, call, "std", 1.0))
+        return Refusal("XL201", f"{call.api}: bounds this close to the spread have no Keras initializer")
+    return _keras("RandomNormal", stddev=number(ctx, call, "std", 1.0))
+
+
+def squared(ctx: Context, call: BoundCall, name: str) -> Any:
+    """``gain ** 2``, computed where it is a literal."""
+    bound = call.args.get(name)
+    if bound is None:
+        return nodes.literal(1.0)
+    if isinstance(bound.value, Const) and isinstance(bound.value.value, int | float):
+        return nodes.literal(float(bound.value.value) ** 2)
+    inner = ctx.call(bound.node)
+    if inner is not None and inner.api.endswith("calculate_gain"):
+        gain = inner.value("nonlinearity")
+        if isinstance(gain, Const) and gain.value in GAINS and "param" not in inner.args:
+            return nodes.literal(round(GAINS[gain.value] ** 2, 12))
+    return nodes.template("{x} ** 2", {"x": ctx.updated(bound.node)})
+
+
+def kaiming(ctx: Context, call: BoundCall, kind: str) -> Outcome:
+    """Variance ``gain**2 / fan``; the gain of a leaky ReLU of slope ``a`` is ``sqrt(2 / (1 + a**2))``."""
+    slope, mode = call.args.get("a"), call.args.get("mode")
+    nonlinearity = call.value("nonlinearity") if "nonlinearity" in call.args else Const("leaky_relu")
+    name = nonlinearity.value if isinstance(nonlinearity, Const) else None
+    if name == "leaky_relu":
+        scale = _leaky_scale(ctx, slope)
+    elif name in GAINS:
+        scale = nodes.literal(round(GAINS[name] ** 2, 12))
+    else:
+        return Refusal("XL201", f"{call.api}: the nonlinearity must be a literal that torch knows")
+    spread = "uniform" if kind.endswith("uniform") else "untruncated_normal"
+    fan = ctx.updated(mode.node) if mode is not None else nodes.literal("fan_in")
+    return _keras("VarianceScaling", scale, mode=fan, distribution=nodes.literal(spread))
+
+
+def _leaky_scale(ctx: Context, slope: Any) -> Any:
+    if slope is None:
+        return nodes.literal(2.0)
+    if isinstance(slope.value, Const) and isinstance(slope.value.value, int | float):
+        return nodes.literal(2.0 / (1 + slope.value.value**2))
+    inner = nodes.code(slope.node)
+    if inner in ("math.sqrt(5)", "sqrt(5)", "5 ** 0.5", "5**0.5"):
+        return nodes.template("1 / 3", {})
+    return nodes.template("2 / (1 + {a} ** 2)", {"a": ctx.updated(slope.node)})
+
+
+def fill(ctx: Context, call: BoundCall, place: cst.BaseExpression) -> Outcome:
+    """Initialise a variable that exists: the helper of the same name assigns to it, by PyTorch's fans."""
+    name = call.api.rsplit(".", 1)[-1]
+    target = ctx.updated(place)
+    args = [cst.Arg(ctx.updated(b.node)) if n == "tensor" else nodes.keyword(n, ctx.updated(b.node))
+            for n, b in call.args.items() if n not in ("tensor", "generator")]  # fmt: skip
+    return Edit(cst.Expr(nodes.call(name, target, *args)), (f"helper:{name}",))
+
+
+IN_PLACE = {"normal_": "normal_", "uniform_": "uniform_", "zero_": "zeros_", "fill_": "constant_"}
+
+
+def fill_parameter(ctx: Context, call: BoundCall, node: cst.Call, target: Any) -> Outcome:
+    """``p.data.normal_(0, 0.02)``: the old spelling of ``nn.init``."""
+    method = call.api.rsplit(".", 1)[-1]
+    name = IN_PLACE.get(method)
+    if name is None:
+        return variable_update(ctx, call, node, target)
+    names = {"normal_": ("mean", "std"), "uniform_": ("from", "to"), "fill_": ("value",)}.get(method, ())
+    renames = {"from": "a", "to": "b", "value": "val"}
+    given = BoundCall(f"torch.nn.init.{name}", node)
+    from ..infer.facts import Bound
+
+    given.args["tensor"] = Bound(target, ctx.value(target))
+    for arg, position in zip(node.args, names, strict=False):
+        key = arg.keyword.value if arg.keyword is not None else position
+        given.args[renames.get(key, key)] = Bound(arg.value, ctx.value(arg.value))
+    return initialize(ctx, given, node, None)
+
+
+def variable_update(ctx: Context, call: BoundCall, node: cst.Call, target: Any) -> Outcome:
+    """``p.mul_(x)``, ``p.copy_(x)`` on a parameter or buffer assign to the variable."""
+    method = call.api.rsplit(".", 1)[-1]
+    place = target
+    while isinstance(place, cst.Attribute) and place.attr.value == "data":
+        place = place.value
+    variable = ctx.updated(place)
+    simple = {"add_": "assign_add", "sub_": "assign_sub", "copy_": "assign"}.get(method)
+    if simple and len(node.args) == 1:
+        value = ctx.updated(node.args[0].value)
+        return Edit(cst.Expr(cst.Call(cst.Attribute(variable, cst.Name(simple)), [cst.Arg(nodes.bare(value, node))])))
+    from .inplace import out_of_place
+
+    value = out_of_place(ctx, node, call)
+    if not isinstance(value, Edit):
+        return value
+    assign = cst.Call(cst.Attribute(variable, cst.Name("assign")), [cst.Arg(nodes.bare(value.node, node))])
+    return Edit(cst.Expr(assign), value.needs)
+
+
+def tie_weights(ctx: Context, node: cst.Assign, new: cst.Assign, target: cst.Attribute) -> Outcome:
+    """``self.head.weight = self.embed.weight``: the head reads the embedding's table."""
+    owner = without_none(ctx.value(target.value))
+    if not isinstance(owner, Instance) or not isinstance(owner.cls, Api) or target.attr.value != "weight":
+        return None
+    source = node.value
+    giver = without_none(ctx.value(source.value)) if isinstance(source, cst.Attribute) else None
+    both = (owner.api or "").endswith(".Linear") and isinstance(giver, Instance) and (giver.api or "").endswith(".Embedding")
+    if not both or not isinstance(source, cst.Attribute) or source.attr.value != "weight":
+        return Refusal("XL207", "weights are tied in a way that Keras layers cannot express", "share the layer itself")
+    bias = owner.args.get("bias")
+    if not (isinstance(bias, Const) and bias.value is False) and python_type(bias or Const(True)) is not None:
+        keywords = {"use_bias": nodes.literal(True)}
+    else:
+        keywords = {}
+    head = nodes.call("TiedDense", ctx.updated(source.value), **keywords)
+    return Edit(cst.Assign([cst.AssignTarget(ctx.updated(target.value))], head), ("helper:TiedDense",))

@@ -1,0 +1,228 @@
+"""Statements that change memory: in-place methods, item assignment, augmented assignment, registration.
+
+TensorFlow's tensors do not change. ``x.add_(y)`` becomes ``x = x + y``, which is the same only if nothing
+else sees the old memory: that is proven, or the statement is refused.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import libcst as cst
+
+from .. import nodes
+from ..infer.facts import BoundCall, InPlace
+from ..infer.scope import Scope
+from ..rewrite.context import Context, Edit, Outcome, Refusal
+from ..values import Const, Instance, Tensor, UserClass, as_tensor, without_none
+from .api import api_call, applies, translate_call
+from .tensors import index_tuple, renamed
+
+
+def seen_elsewhere(change: InPlace | None) -> str | None:
+    """A name that still sees the memory which an operation changes, and is read afterwards."""
+    if change is None or not isinstance(change.scope, Scope):
+        return None
+    return next((n for n in change.aliases if change.scope.last_read.get(n, 0) > change.tick), None)
+
+
+def alias_refusal(name: str) -> Refusal:
+    return Refusal(
+        "XL206", f"this changes memory in place that `{name}` also sees, which TensorFlow's tensors cannot",
+        "make a copy, or compute a new value",
+    )  # fmt: skip
+
+
+def call_statement(ctx: Context, node: cst.Expr, new: cst.Expr) -> Outcome:
+    """A call that stands alone: it is there for its effect."""
+    if not isinstance(node.value, cst.Call):
+        return None
+    call = ctx.call(node.value)
+    if call is not None and call.api.startswith("torch.nn.init."):
+        from .initializers import initialize
+
+        return initialize(ctx, call, node.value, new.value)
+    if call is not None and call.receiver is not None and _in_place(ctx, call):
+        return in_place(ctx, node, node.value, call)
+    return module_method(ctx, node.value, new.value)
+
+
+def _in_place(ctx: Context, call: BoundCall) -> bool:
+    return call.api.startswith(ctx.dialect.tensor + ".") and call.api.endswith("_") and not call.api.endswith("__")
+
+
+def in_place(ctx: Context, statement: cst.CSTNode, node: cst.Call, call: BoundCall) -> Outcome:
+    """``x.relu_()`` as a statement."""
+    target = node.func.value if isinstance(node.func, cst.Attribute) else None
+    tensor = as_tensor(ctx.value(target)) if target is not None else None
+    if target is None or tensor is None:
+        return Refusal("XL205", "what this changes in place is not known")
+    if tensor.variable:
+        from .initializers import fill_parameter
+
+        return fill_parameter(ctx, call, node, target)
+    if not isinstance(target, cst.Name | cst.Attribute | cst.Subscript):
+        return Refusal("XL206", "this changes a temporary value in place", "assign the value to a name first")
+    alias = seen_elsewhere(ctx.facts.inplace.get(node))
+    if alias is not None:
+        return alias_refusal(alias)
+    value = out_of_place(ctx, node, call)
+    if not isinstance(value, Edit):
+        return value
+    return assign(ctx, target, value)
+
+
+def out_of_place(ctx: Context, node: cst.Call, call: BoundCall) -> Outcome:
+    """The value that an in-place method would have stored."""
+    name = call.api[:-1]
+    rows = ctx.tables.find(call.api) or ctx.tables.find(name)
+    row = next((r for r in rows if applies(r, call)), None)
+    if row is None:
+        return Refusal("XL200", f"{call.api} has no row in the tables yet")
+    return translate_call(ctx, row, call, node, ctx.updated(node) if isinstance(ctx.updated(node), cst.Call) else node)
+
+
+def assign(ctx: Context, target: Any, value: Edit) -> Outcome:
+    """``target = value`` for a name, attribute, or part of a tensor."""
+    if isinstance(target, cst.Subscript):
+        owner = ctx.tensor(target.value)
+        if owner is None:
+            return Refusal("XL205", "what this changes in place is not known to be a tensor")
+        whole = ctx.updated(target.value)
+        update = nodes.call("index_update", whole, index_tuple(ctx, target), nodes.bare(value.node, target))
+        node = cst.Assign([cst.AssignTarget(whole)], update)
+        return Edit(node, (*value.needs, "helper:index_update"))
+    place = ctx.updated(target) if isinstance(target, cst.Attribute) else target
+    return Edit(cst.Assign([cst.AssignTarget(place)], nodes.bare(value.node, target)), value.needs)
+
+
+def assign_item(ctx: Context, node: cst.Assign, new: cst.Assign) -> Outcome:
+    """``x[i] = v`` on a tensor becomes ``x = index_update(x, i, v)``."""
+    from .initializers import tie_weights
+
+    target = node.targets[0].target
+    if isinstance(target, cst.Attribute):
+        return tie_weights(ctx, node, new, target)
+    if not isinstance(target, cst.Subscript):
+        return None
+    owner = without_none(ctx.value(target.value))
+    if not isinstance(owner, Tensor):
+        return None
+    if len(node.targets) > 1:
+        return Refusal("XL206", "one value is assigned to several places, one of them part of a tensor")
+    if owner.variable:
+        return Refusal("XL206", "part of a parameter is assigned", "use `variable.assign` with the whole value")
+    if not isinstance(target.value, cst.Name | cst.Attribute):
+        return Refusal("XL206", "part of a temporary tensor is assigned", "assign the tensor to a name first")
+    alias = seen_elsewhere(ctx.facts.inplace.get(target))
+    if alias is not None:
+        return alias_refusal(alias)
+    whole = ctx.updated(target.value)
+    update = nodes.call("index_update", whole, index_tuple(ctx, target), new.value)
+    return Edit(new.with_changes(targets=[cst.AssignTarget(whole)], value=update), ("helper:index_update",))
+
+
+def augmented(ctx: Context, node: cst.AugAssign, new: cst.AugAssign) -> Outcome:
+    """``x += y`` on a tensor rebinds the name in TensorFlow; PyTorch changes the memory."""
+    tensor = without_none(ctx.value(node.target))
+    if not isinstance(tensor, Tensor):
+        return None
+    alias = seen_elsewhere(ctx.facts.inplace.get(node))
+    if alias is not None:
+        return alias_refusal(alias)
+    if isinstance(node.target, cst.Subscript):
+        operator = getattr(cst, type(node.operator).__name__.removesuffix("Assign"))()
+        value = cst.BinaryOperation(nodes.parenthesized(new.target), operator, nodes.parenthesized(new.value))
+        return assign(ctx, node.target, Edit(value))
+    if tensor.variable:
+        method = {"AddAssign": "assign_add", "SubtractAssign": "assign_sub"}.get(type(node.operator).__name__)
+        if method is None:
+            return Refusal("XL206", "a parameter is changed in place", "use `variable.assign`")
+        call = cst.Call(cst.Attribute(new.target, cst.Name(method)), [cst.Arg(new.value)])
+        return Edit(cst.Expr(call))
+    return None
+
+
+# -- statements of modules ---------------------------------------------------------------------------------
+
+
+def module_method(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
+    """``self.register_buffer(...)``, ``self.add_module(...)``, ``self.apply(...)`` and the like."""
+    if not isinstance(node.func, cst.Attribute) or not isinstance(new.func, cst.Attribute):
+        return None
+    owner = without_none(ctx.value(node.func.value))
+    if not isinstance(owner, Instance) or not _is_module(owner):
+        return None
+    handler = METHODS.get(node.func.attr.value)
+    return handler(ctx, node, new, owner) if handler is not None else None
+
+
+def _is_module(owner: Instance) -> bool:
+    return owner.cls.module if isinstance(owner.cls, UserClass) else (owner.api or "").startswith("torch.nn")
+
+
+def _register(ctx: Context, node: cst.Call, new: cst.Call, owner: Instance) -> Outcome:
+    """A buffer or parameter under a literal name is an attribute; others go through `setattr`."""
+    assert isinstance(new.func, cst.Attribute)
+    args = {a.keyword.value: a for a in new.args if a.keyword is not None}
+    plain = [a for a in new.args if a.keyword is None]
+    name = plain[0].value if plain else args["name"].value
+    value = plain[1].value if len(plain) > 1 else next((args[k].value for k in ("tensor", "param") if k in args), None)
+    if value is None:
+        return Refusal("XL202", "what is registered is not given")
+    original = [a.value for a in node.args if a.keyword is None]
+    buffer = node.func.attr.value == "register_buffer"  # type: ignore[union-attr]
+    tensor = ctx.tensor(original[1]) if len(original) > 1 else ctx.tensor(node.args[-1].value)
+    if nodes.is_name(value, "None"):
+        tensor = None
+    elif buffer:
+        value = nodes.call("keras.Variable", nodes.bare(value, node), trainable=nodes.literal(False))
+    del tensor
+    key = ctx.value(original[0]) if original else None
+    if isinstance(key, Const) and isinstance(key.value, str) and isinstance(owner.cls, UserClass):
+        target: Any = cst.Attribute(new.func.value, cst.Name(key.value))
+        moved = renamed(ctx, owner.cls, key.value, target)
+        target = moved.node if isinstance(moved, Edit) else target
+        return Edit(cst.Assign([cst.AssignTarget(target)], value), ("keras",))
+    return Edit(cst.Expr(nodes.call("setattr", new.func.value, name, value)), ("keras",))
+
+
+def _add_module(ctx: Context, node: cst.Call, new: cst.Call, owner: Instance) -> Outcome:
+    """``self.add_module("name", layer)`` on a plain module is an attribute; on a container it stays a call."""
+    assert isinstance(new.func, cst.Attribute)
+    base = owner.api or _container_base(ctx, owner)
+    if base in ctx.dialect.containers or len(new.args) != 2:
+        return None
+    name, value = (a.value for a in new.args)
+    key = ctx.value(node.args[0].value)
+    if isinstance(key, Const) and isinstance(owner.cls, UserClass):
+        target = cst.Attribute(new.func.value, cst.Name(key.value))
+        moved = renamed(ctx, owner.cls, key.value, target)
+        target = moved.node if isinstance(moved, Edit) else target
+        return Edit(cst.Assign([cst.AssignTarget(target)], value))
+    return Edit(cst.Expr(nodes.call("setattr", new.func.value, name, value)))
+
+
+def _container_base(ctx: Context, owner: Instance) -> str | None:
+    from .tensors import base_api
+
+    return base_api(owner)
+
+
+def _apply(ctx: Context, node: cst.Call, new: cst.Call, owner: Instance) -> Outcome:
+    """``model.apply(init)`` visits every layer."""
+    assert isinstance(new.func, cst.Attribute)
+    if len(new.args) != 1:
+        return None
+    layers = cst.Call(cst.Attribute(new.func.value, cst.Name("_flatten_layers")))
+    call = cst.Expr(cst.Call(new.args[0].value, [cst.Arg(cst.Name("layer"))]))
+    loop = cst.For(cst.Name("layer"), layers, cst.IndentedBlock([cst.SimpleStatementLine([call])]))
+    return Edit([loop])
+
+
+METHODS = {
+    "register_buffer": _register, "register_parameter": _register, "add_module": _add_module,
+    "register_module": _add_module, "apply": _apply,
+}  # fmt: skip
+
+__all__ = ["api_call", "assign_item", "augmented", "call_statement"]

@@ -1,0 +1,227 @@
+"""Classes of layers and models, their methods, and the calls between them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import libcst as cst
+
+from .. import nodes
+from ..rewrite.context import Context, Edit, Outcome, Refusal
+from ..rewrite.rewriter import Rewriter
+from ..values import Api, Func, Instance, MethodOf, UserClass, as_tensor, without_none
+from .tensors import reserved
+
+
+def class_def(rewriter: Rewriter, node: cst.ClassDef) -> Any:
+    """A class: its bases become Keras's, and its methods know what class they are in."""
+    ctx = rewriter.ctx
+    cls = ctx.facts.classes.get(node)
+    if cls is None:
+        return None
+    outer, ctx.cls = ctx.cls, cls
+    refusals, ctx.refusals = ctx.refusals, []
+    try:
+        bases = [base_arg(rewriter, cls, arg) for arg in node.bases]
+        found, ctx.refusals = ctx.refusals, refusals
+        decorators = [d for d in node.decorators if not dropped_decorator(ctx, d)]
+        new = node
+        if found:
+            new = rewriter.marked(node, found)
+            ctx.refused += len(found)
+        elif any(a is not b for a, b in zip(bases, node.bases, strict=True)):
+            new = node.with_changes(bases=bases)
+        if len(decorators) != len(node.decorators):
+            new = new.with_changes(decorators=decorators)
+        body = rewriter.part(node.body)
+        return new.with_changes(body=body) if body is not node.body else new
+    finally:
+        ctx.cls = outer
+
+
+def base_arg(rewriter: Rewriter, cls: UserClass, arg: cst.Arg) -> cst.Arg:
+    """One base class."""
+    ctx = rewriter.ctx
+    value = ctx.value(arg.value)
+    if isinstance(value, Api) and ctx.tables.canonical(value.name) == "torch.nn.Module":
+        name = "keras.layers.Layer" if cls in ctx.local_layers else "keras.Model"
+        ctx.seen += 1
+        ctx.translated += 1
+        ctx.needs.add("keras")
+        return arg.with_changes(value=nodes.dotted(name))
+    if isinstance(value, Api) and value.name.split(".", 1)[0] in ctx.dialect.roots:
+        rows = ctx.tables.find(ctx.tables.canonical(value.name))
+        adapter = rows[0].adapter if rows else None
+        if adapter:
+            ctx.seen += 1
+            ctx.translated += 1
+            ctx.needs.add(f"helper:{adapter}")
+            return arg.with_changes(value=nodes.dotted(adapter))
+        rewriter.refuse(arg.value, Refusal("XL204", f"{value.name} as a base class has no counterpart"))
+        return arg
+    new = rewriter.in_role("base", arg.value)
+    return arg.with_changes(value=new) if new is not arg.value else arg
+
+
+def dropped_decorator(ctx: Context, decorator: cst.Decorator) -> bool:
+    """Decorators that only concern PyTorch's compilers and autograd."""
+    node = decorator.decorator
+    func = node.func if isinstance(node, cst.Call) else node
+    value = ctx.value(func)
+    name = ctx.tables.canonical(value.name) if isinstance(value, Api) else ""
+    dropped = name.startswith(("torch.jit.", "torch.compiler.", "torch._dynamo")) or name in (
+        "torch.no_grad", "torch.inference_mode", "torch.enable_grad", "torch.compile",
+    )  # fmt: skip
+    if dropped:
+        ctx.seen += 1
+        ctx.translated += 1
+    return dropped
+
+
+def function_def(rewriter: Rewriter, node: cst.FunctionDef) -> Any:
+    """A function or method: its name, its parameters, its decorators."""
+    ctx = rewriter.ctx
+    func = ctx.facts.functions.get(node)
+    if func is None:
+        return None
+    outer, ctx.func = ctx.func, func
+    try:
+        decorators = [d for d in node.decorators if not dropped_decorator(ctx, d)]
+        trimmed = node.with_changes(decorators=decorators) if len(decorators) != len(node.decorators) else node
+        new = signature(rewriter, node, trimmed, func)
+        body = rewriter.part(node.body)
+        return new.with_changes(body=body) if body is not node.body else new
+    finally:
+        ctx.func = outer
+
+
+def signature(rewriter: Rewriter, node: cst.FunctionDef, new: cst.FunctionDef, func: Func) -> cst.FunctionDef:
+    """The header: annotations and defaults rewritten, `forward` called `call`, `training` added."""
+    ctx = rewriter.ctx
+    outer, ctx.refusals = ctx.refusals, []
+    params = rewriter.visit(node.params)
+    returns = rewriter.visit(node.returns) if node.returns is not None else None
+    decorators = [rewriter.visit(d) for d in new.decorators]
+    refusals, ctx.refusals = ctx.refusals, outer
+    if refusals:
+        ctx.refused += len(refusals)
+        new = rewriter.marked(new, refusals)
+        params, returns, decorators = node.params, node.returns, list(new.decorators)
+    if func in ctx.training:
+        params = with_training(params)
+    changes = {"params": params, "returns": returns, "decorators": decorators}
+    name = method_name(ctx, func)
+    if name != func.name:
+        changes["name"] = cst.Name(name)
+    changes = {k: v for k, v in changes.items() if v is not getattr(node, k)}
+    if list(new.decorators) == list(changes.get("decorators", ())):
+        changes.pop("decorators", None)
+    return new.with_changes(**changes) if changes else new
+
+
+def method_name(ctx: Context, func: Func) -> str:
+    """The name of a method in Keras."""
+    if func.owner is None or not func.owner.module:
+        return func.name
+    if func.name in ctx.dialect.forward:
+        return "call"
+    if reserved(ctx, func.name):
+        ctx.renames[f"{func.owner.name}.{func.name}"] = func.name + "_"
+        return func.name + "_"
+    return func.name
+
+
+def with_training(params: cst.Parameters) -> cst.Parameters:
+    """The parameters with ``training=None`` after the positional ones."""
+    if any(p.name.value == "training" for p in (*params.params, *params.kwonly_params)):
+        return params
+    flag = cst.Param(cst.Name("training"), default=cst.Name("None"), equal=nodes.TIGHT)
+    if isinstance(params.star_arg, cst.Param | cst.ParamStar):
+        return params.with_changes(kwonly_params=[*params.kwonly_params, flag])
+    return params.with_changes(params=[*params.params, flag])
+
+
+def training_functions(ctx: Context) -> set[Func]:
+    """The functions that need a ``training`` argument: those that read it, and those that call them."""
+    out = {f for f in ctx.facts.functions.values() if f.reads_training and f.name != "__init__"}
+    todo = list(out)
+    while todo:
+        func = todo.pop()
+        if func.owner is not None and func.name in ctx.dialect.forward:
+            continue
+        for caller in func.callers:
+            if isinstance(caller, Func) and caller not in out and caller.name != "__init__":
+                out.add(caller)
+                todo.append(caller)
+    return out
+
+
+def inner_layers(ctx: Context) -> set[UserClass]:
+    """Module classes that are only made inside of other modules: layers, not models."""
+    inside: set[Any] = {f for f in ctx.facts.functions.values() if f.owner is not None and f.owner.module}
+    grew = True
+    while grew:
+        grew = False
+        for func in ctx.facts.functions.values():
+            if func not in inside and func.callers and all(c in inside for c in func.callers):
+                inside.add(func)
+                grew = True
+    modules = [c for c in ctx.facts.classes.values() if c.module]
+    layers = {c for c in modules if c.made_in and all(m in inside for m in c.made_in)}
+    for cls in modules:
+        layers |= {b for b in cls.mro()[1:] if not b.made_in and cls in layers}
+    return layers
+
+
+# -- calls -------------------------------------------------------------------------------------------------
+
+
+def layer_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
+    """Calling a layer or method of the project: Keras takes only tensors by position."""
+    func = without_none(ctx.value(node.func))
+    target: Func | None = None
+    layer = False
+    if isinstance(func, Instance) and isinstance(func.cls, UserClass) and func.cls.module:
+        found = func.cls.find(ctx.dialect.forward[0])
+        target, layer = (found if isinstance(found, Func) else None), True
+    elif isinstance(func, MethodOf):
+        target = func.func
+        if target.name in ctx.dialect.forward and isinstance(node.func, cst.Attribute):
+            return None
+    elif isinstance(func, Func):
+        target = func
+    if target is None:
+        return None
+    args = list(new.args)
+    if layer:
+        args = by_keyword(ctx, node, args, target)
+    elif target in ctx.training and ctx.func in ctx.training:
+        args.append(nodes.keyword("training", cst.Name("training")))
+    if len(args) == len(new.args) and all(a is b for a, b in zip(args, new.args, strict=True)):
+        return None
+    return Edit(new.with_changes(args=args))
+
+
+def by_keyword(ctx: Context, node: cst.Call, args: list[cst.Arg], target: Func) -> list[cst.Arg]:
+    """Arguments that are not certainly tensors, or that Keras would fill in itself, get their names."""
+    names = [p.name.value for p in (*target.node.params.posonly_params, *target.node.params.params)][1:]
+    out: list[cst.Arg] = []
+    keywords = False
+    for i, (old, arg) in enumerate(zip(node.args, args, strict=True)):
+        plain = not old.star and old.keyword is None and i < len(names)
+        tensor = as_tensor(ctx.value(old.value))
+        certain = tensor is not None and tensor is without_none(ctx.value(old.value)) and ctx.value(old.value) is tensor
+        if plain and i and (keywords or not certain or names[i] in ("mask", "training")):
+            keywords = True
+            arg = arg.with_changes(keyword=cst.Name(names[i]), equal=nodes.TIGHT)
+        elif plain and i == 0 and _scalar(ctx, old.value):
+            keywords = True
+            arg = arg.with_changes(keyword=cst.Name(names[i]), equal=nodes.TIGHT)
+        out.append(arg)
+    return out
+
+
+def _scalar(ctx: Context, node: cst.BaseExpression) -> bool:
+    from ..values import python_type
+
+    return python_type(ctx.value(node)) is not None

@@ -1,0 +1,343 @@
+"""Tensor attributes, subscripts and operators: what needs to know that a value is a tensor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import libcst as cst
+
+from .. import nodes
+from ..infer.results import FLOATS
+from ..rewrite.context import Context, Edit, Outcome, Refusal
+from ..values import STATIC, UNKNOWN, Api, BoundMethod, Const, Instance, Seq, Shape, Tensor, UserClass, Value, as_tensor
+from ..values import options_of, python_type, without_none
+
+PYTHON_METHODS = frozenset(
+    name for kind in (list, dict, str, set, bytes, int, float, tuple) for name in dir(kind)
+)  # fmt: skip
+HARMLESS = frozenset({"shape", "ndim", "dtype", "data", "T", "real", "imag", "item", "tolist", "numpy"})
+"""Attributes that unknown values may well have for reasons other than being tensors (NumPy's, mostly)."""
+
+
+# -- shapes ----------------------------------------------------------------------------------------------
+
+
+def shape_read(x: Any) -> Edit:
+    """The sizes of a tensor: ints where they are fixed, scalar tensors where they are not."""
+    return Edit(nodes.call("keras.ops.shape", x), ("keras",))
+
+
+def dim_read(ctx: Context, x: Any, tensor: Tensor | None, axis: Any, value: Value) -> Edit:
+    """One size: read off the static shape where the model fixes it."""
+    index = value.value if isinstance(value, Const) and type(value.value) is int else None
+    dims = tensor.dims if tensor is not None else None
+    fixed = index is not None and dims is not None and -len(dims) <= index < len(dims) and dims[index] is not None
+    shape = cst.Attribute(nodes.parenthesized(x), cst.Name("shape")) if fixed else nodes.call("keras.ops.shape", x)
+    return Edit(cst.Subscript(shape, [cst.SubscriptElement(cst.Index(axis))]), () if fixed else ("keras",))
+
+
+def attribute(ctx: Context, node: cst.Attribute, new: cst.Attribute) -> Outcome:
+    """``x.shape``, ``x.T``, ``layer.weight`` and other attributes that are not called."""
+    owner = without_none(ctx.value(node.value))
+    name = node.attr.value
+    if isinstance(owner, Tensor):
+        return tensor_attribute(ctx, node, new, owner, name)
+    if isinstance(owner, Instance):
+        return instance_attribute(ctx, node, new, owner, name)
+    method = ctx.value(node)
+    if isinstance(method, BoundMethod) and method.receiver is UNKNOWN:
+        return unknown_receiver(ctx, node, name)
+    return None
+
+
+def unknown_receiver(ctx: Context, node: cst.Attribute, name: str) -> Outcome:
+    """A tensor method on something that may or may not be a tensor is not guessed."""
+    full = f"{ctx.dialect.tensor}.{name}"
+    if name in PYTHON_METHODS or name in HARMLESS or name.startswith("_") or full not in ctx.tables.source:
+        return None
+    if name not in ctx.tables.source.tensor_methods_only:
+        return None
+    ctx.note(node, "XL205", f"`.{name}` is a tensor method, but what it is called on is not known here")
+    return Refusal("XL205", f"`.{name}`: it is not known whether this is a tensor", "annotate the value as torch.Tensor")
+
+
+def tensor_attribute(ctx: Context, node: cst.Attribute, new: cst.Attribute, owner: Tensor, name: str) -> Outcome:
+    x = new.value
+    if name == "shape":
+        return shape_read(x)
+    if name in ("data", "real"):
+        return Edit(x)
+    if name in ("dtype", "ndim"):
+        return None if name == "dtype" else Edit(
+            cst.Attribute(cst.Attribute(nodes.parenthesized(x), cst.Name("shape")), cst.Name("rank"))
+        )
+    if name == "T" and owner.rank in (None, 2):
+        return Edit(nodes.call("tf.transpose", x), ("tf",))
+    if name == "mT":
+        return Edit(nodes.call("tf.linalg.matrix_transpose", x), ("tf",))
+    rows = ctx.tables.find(f"{ctx.dialect.tensor}.{name}")
+    if rows and rows[0].tf_expr and rows[0].returns:
+        return Edit(nodes.template(rows[0].tf_expr, {"input": x}), ("tf", "keras"))
+    if rows and rows[0].refuse:
+        return Refusal("XL203", f"{ctx.dialect.tensor}.{name}: {rows[0].refuse}", rows[0].hint)
+    return Refusal("XL200", f"{ctx.dialect.tensor}.{name} has no row in the tables yet")
+
+
+# -- attributes of layers --------------------------------------------------------------------------------
+
+
+def weight_name(ctx: Context, owner: Instance, name: str) -> str | None:
+    """The Keras attribute that holds a PyTorch layer's parameter."""
+    api = base_api(owner)
+    rows = ctx.tables.find(api) if api else []
+    target = rows[0].weights.get(name) if rows else None
+    return target.get("to") if isinstance(target, dict) else target
+
+
+def base_api(owner: Instance) -> str | None:
+    """The framework layer that an instance is, or descends from."""
+    if isinstance(owner.cls, Api):
+        return owner.cls.name
+    for cls in owner.cls.mro():
+        for base in cls.bases:
+            if isinstance(base, Api) and base.name not in ("torch.nn.Module",):
+                return base.name
+    return None
+
+
+def instance_attribute(ctx: Context, node: cst.Attribute, new: cst.Attribute, owner: Instance, name: str) -> Outcome:
+    """Renamed, translated and refused attributes of layers and models."""
+    user = owner.cls if isinstance(owner.cls, UserClass) else None
+    if user is not None and name == "training" and user.module and user.find("training") is None:
+        return training_flag(ctx, node)
+    own = user.find(name) if user is not None else None
+    if own is not None:
+        return renamed(ctx, user, name, new) if user is not None else None
+    if name in ctx.dialect.forward and user is None:
+        return Edit(new.value)
+    if name in ("weight", "bias") or name.startswith(("running_", "weight_", "bias_")):
+        return layer_parameter(ctx, owner, new, name)
+    api = base_api(owner)
+    rows = ctx.tables.find(api) if api else []
+    spec = rows[0].args.get(name) if rows else None
+    if spec is not None and spec.to and spec.via is None and not spec.drop:
+        return Edit(new.with_changes(attr=cst.Name(spec.to[0]))) if spec.to[0] != name else None
+    return None
+
+
+def layer_parameter(ctx: Context, owner: Instance, new: cst.Attribute, name: str) -> Outcome:
+    """``layer.weight`` as it looks in PyTorch's axis order."""
+    target = weight_name(ctx, owner, name)
+    if target is None:
+        api = base_api(owner)
+        rows = ctx.tables.find(api) if api else []
+        if rows and rows[0].helper:
+            return None
+        return Refusal("XL207", f"`.{name}` of {api or 'this layer'} has no counterpart that is known")
+    plain = new.with_changes(attr=cst.Name(target))
+    if name == "weight" and target == "kernel":
+        api = base_api(owner) or ""
+        if api.endswith("Linear"):
+            return Edit(nodes.call("tf.transpose", plain), ("tf",))
+        return Refusal("XL207", f"the weight of {api} is read outside of the layer: its axes differ", "transpose by hand")
+    return Edit(plain)
+
+
+def training_flag(ctx: Context, node: cst.Attribute) -> Outcome:
+    """``self.training`` is the ``training`` argument of `call`."""
+    if ctx.func is not None and ctx.func in ctx.training:
+        return Edit(cst.Name("training"))
+    return Refusal("XL211", "`training` is read where no `training` argument can be passed", "pass it as an argument")
+
+
+def renamed(ctx: Context, cls: UserClass | None, name: str, new: cst.Attribute) -> Outcome:
+    """An attribute whose name Keras reserves gets a trailing underscore, everywhere."""
+    if cls is None or not cls.module or not reserved(ctx, name):
+        return None
+    if name in ctx.dialect.forward:
+        return Edit(new.with_changes(attr=cst.Name("call")))
+    owner = next((c for c in cls.mro() if name in c.attrs or name in c.methods), cls)
+    ctx.renames[f"{owner.name}.{name}"] = name + "_"
+    return Edit(new.with_changes(attr=cst.Name(name + "_")))
+
+
+OVERRIDABLE = frozenset({
+    "__init__", "call", "predict", "evaluate", "fit", "summary", "save", "export", "training", "train_step",
+    "test_step", "predict_step", "load_weights", "save_weights",
+})  # fmt: skip
+
+
+def reserved(ctx: Context, name: str) -> bool:
+    """Whether a user's attribute of this name would break a Keras layer."""
+    if name in ctx.dialect.forward:
+        return True
+    return name in ctx.tables.target.reserved and name not in OVERRIDABLE
+
+
+# -- subscripts --------------------------------------------------------------------------------------------
+
+
+def subscript(ctx: Context, node: cst.Subscript, new: cst.Subscript) -> Outcome:
+    """``x[...]`` on a tensor, and ``x.shape[i]``."""
+    owner = without_none(ctx.value(node.value))
+    if isinstance(owner, Shape):
+        return shape_item(ctx, node, new, owner)
+    if not isinstance(owner, Tensor):
+        return None
+    keys = index_keys(ctx, node)
+    kinds = [_key_kind(e, v) for e, v in keys]
+    if all(k == "basic" for k in kinds):
+        return None
+    if kinds == ["mask"]:
+        return Edit(nodes.call("tf.boolean_mask", new.value, index_nodes(ctx, node)[0]), ("tf",))
+    if kinds == ["tensor"] and keys[0][1] is not UNKNOWN:
+        return Edit(nodes.call("tf.gather", new.value, index_nodes(ctx, node)[0]), ("tf",))
+    if "unknown" in kinds:
+        return Refusal("XL205", "what this tensor is indexed with is not known here", "annotate the index")
+    return Edit(nodes.call("index_get", new.value, index_tuple(ctx, node)), ("helper:index_get",))
+
+
+def shape_item(ctx: Context, node: cst.Subscript, new: cst.Subscript, owner: Shape) -> Outcome:
+    """``x.shape[1]`` of a fixed size is read off the static shape."""
+    if not isinstance(node.value, cst.Attribute) or owner.start != 0 or owner.stop is not None:
+        return None
+    element = node.slice[0].slice
+    if len(node.slice) != 1 or not isinstance(element, cst.Index):
+        return None
+    key = ctx.value(element.value)
+    x = ctx.updated(node.value.value)
+    return dim_read(ctx, x, owner.tensor, ctx.updated(element.value), key)
+
+
+def index_keys(ctx: Context, node: cst.Subscript) -> list[tuple[cst.BaseSlice, Value]]:
+    """Each part of an index with its value (unknown for slices)."""
+    out: list[tuple[cst.BaseSlice, Value]] = []
+    for element in node.slice:
+        part = element.slice
+        if isinstance(part, cst.Index) and isinstance(part.value, cst.Tuple) and len(node.slice) == 1:
+            return [(cst.Index(e.value), ctx.value(e.value)) for e in part.value.elements]
+        out.append((part, ctx.value(part.value) if isinstance(part, cst.Index) else UNKNOWN))
+    return out
+
+
+def _key_kind(element: cst.BaseSlice, value: Value) -> str:
+    if isinstance(element, cst.Slice):
+        return "basic"
+    value = without_none(value)
+    tensor = as_tensor(value)
+    if tensor is not None:
+        return "mask" if tensor.dtype == "bool" else "basic" if tensor.rank == 0 else "tensor"
+    if isinstance(value, Const) or python_type(value) in ("int", "NoneType"):
+        return "basic"
+    if isinstance(value, Seq):
+        return "tensor"
+    return "unknown"
+
+
+def index_nodes(ctx: Context, node: cst.Subscript) -> list[Any]:
+    return [_index_node(ctx, e) for e, _ in index_keys(ctx, node)]
+
+
+def _index_node(ctx: Context, element: cst.BaseSlice) -> Any:
+    """One part of an index as an expression: ``:`` is ``slice(None)``."""
+    if isinstance(element, cst.Index):
+        return ctx.updated(element.value)
+    assert isinstance(element, cst.Slice)
+    parts = [ctx.updated(p) if p is not None else nodes.dotted("None") for p in (element.lower, element.upper)]
+    if element.step is not None:
+        parts.append(ctx.updated(element.step))
+    elif nodes.is_name(parts[0], "None"):
+        parts = parts[1:]
+    return nodes.call("slice", *parts)
+
+
+def index_tuple(ctx: Context, node: cst.Subscript) -> Any:
+    items = index_nodes(ctx, node)
+    return items[0] if len(items) == 1 else nodes.tuple_of(items)
+
+
+# -- operators ---------------------------------------------------------------------------------------------
+
+
+def binary(ctx: Context, node: cst.BinaryOperation, new: cst.BinaryOperation) -> Outcome:
+    """Operators that TensorFlow does not promote, and products with vectors."""
+    left, right = as_tensor(ctx.value(node.left)), as_tensor(ctx.value(node.right))
+    if left is None and right is None:
+        return None
+    if isinstance(node.operator, cst.MatrixMultiply):
+        if left is not None and right is not None and 1 in (left.rank, right.rank):
+            return Edit(nodes.call("keras.ops.matmul", new.left, new.right), ("keras",))
+        return None
+    cast = mixed_types(left, right, ctx.value(node.left), ctx.value(node.right), type(node.operator))
+    if cast is None:
+        return None
+    changes = {}
+    for side in cast[0]:
+        changes[side] = nodes.call("tf.cast", getattr(new, side), _dtype_node(cast[1], new))
+    needs = ("tf", "keras") if cast[1] == "float" else ("tf",)
+    result = new.with_changes(**changes)
+    return Edit(result, needs)
+
+
+def _dtype_node(dtype: str, new: Any) -> Any:
+    if dtype in ("left", "right"):
+        return cst.Attribute(nodes.parenthesized(getattr(new, dtype)), cst.Name("dtype"))
+    return nodes.call("keras.config.floatx") if dtype == "float" else nodes.dotted(f"tf.{dtype}")
+
+
+def mixed_types(
+    left: Tensor | None, right: Tensor | None, a: Value, b: Value, operator: type
+) -> tuple[tuple[str, ...], str] | None:
+    """Which sides need a cast, and to what: ``None`` if none is known to."""
+    da, db = (t.dtype if t is not None else None for t in (left, right))
+    exact = {"int64", "int32", "int16", "int8", "uint8", "bool"}
+    if left is not None and right is not None:
+        if da in FLOATS and db in exact:
+            return (("right",), "left")
+        if da in exact and db in FLOATS:
+            return (("left",), "right")
+        if da in exact and db in exact and operator is cst.Divide:
+            return (("left", "right"), "float")
+        if {da, db} == {"bool", "int64"} and operator in (cst.Add, cst.Subtract, cst.Multiply):
+            return (("left",), "right") if da == "bool" else (("right",), "left")
+        return None
+    side, dtype, other = ("left", da, b) if left is not None else ("right", db, a)
+    kind = python_type(without_none(other))
+    if dtype in exact and (kind == "float" or (operator is cst.Divide and kind == "int")):
+        return ((side,), "float")
+    if dtype == "bool" and kind in ("int", "bool") and operator in (cst.Add, cst.Subtract, cst.Multiply):
+        return ((side,), "int64")
+    return None
+
+
+def comparison(ctx: Context, node: cst.Comparison, new: cst.Comparison) -> Outcome:
+    """``layer.bias is not None`` asks how a layer was made, since Keras builds its weights later."""
+    if len(node.comparisons) != 1 or not isinstance(node.left, cst.Attribute):
+        return None
+    target = node.comparisons[0]
+    owner = without_none(ctx.value(node.left.value))
+    name = node.left.attr.value
+    layers = [o for o in options_of(owner) if isinstance(o, Instance) and base_api(o)]
+    if not layers or name not in ("bias", "weight") or not nodes.is_name(target.comparator, "None"):
+        return None
+    if any(isinstance(o.cls, UserClass) and o.cls.find(name) for o in layers):
+        return None
+    flags = {_flag(ctx, o, name) for o in layers}
+    flag = flags.pop() if len(flags) == 1 else None
+    if flag is None or not isinstance(target.operator, cst.Is | cst.IsNot | cst.Equal | cst.NotEqual):
+        return Refusal("XL207", f"whether this layer has a `{name}` cannot be asked in Keras before it is built")
+    owner_node = ctx.updated(node.left.value)
+    asked: Any = cst.Attribute(owner_node, cst.Name(flag))
+    if isinstance(target.operator, cst.Is | cst.Equal):
+        asked = cst.UnaryOperation(cst.Not(), asked)
+    return Edit(asked)
+
+
+def _flag(ctx: Context, owner: Instance, name: str) -> str | None:
+    """The constructor flag that says whether a layer has this parameter."""
+    target = weight_name(ctx, owner, name)
+    return {"bias": "use_bias", "beta": "center", "gamma": "scale"}.get(target or "")
+
+
+def is_static(dim: Any) -> bool:
+    return dim == STATIC or isinstance(dim, int)

@@ -1,0 +1,31 @@
+"""The rules from PyTorch to TensorFlow, by kind of node, in the order in which they are asked."""
+
+from __future__ import annotations
+
+import libcst as cst
+
+from . import RuleSet
+from .api import api_call, api_name
+from .inplace import assign_item, augmented, call_statement
+from .modules import class_def, function_def, layer_call
+from .tensors import attribute, binary, comparison, subscript
+
+RULES = RuleSet(
+    expressions={
+        cst.Call: (api_call, layer_call),
+        cst.Attribute: (api_name, attribute),
+        cst.Name: (api_name,),
+        cst.Subscript: (subscript,),
+        cst.BinaryOperation: (binary,),
+        cst.Comparison: (comparison,),
+    },
+    statements={
+        cst.Expr: (call_statement,),
+        cst.Assign: (assign_item,),
+        cst.AugAssign: (augmented,),
+    },
+    structures={
+        cst.ClassDef: (class_def,),
+        cst.FunctionDef: (function_def,),
+    },
+)

@@ -1,0 +1,156 @@
+"""What a table row may say, and the check that it says it right.
+
+A row states a correspondence between two APIs. Argument order and defaults are not part of it:
+they come from the generated signatures.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+HOLE = re.compile(r"\{(\w+)\}")
+
+KEYS = {
+    "torch", "tf", "tf_expr", "torch_expr", "args", "tf_args", "torch_args", "returns", "rule", "adapter",
+    "instance_of", "weights", "axis", "notes", "refuse", "hint", "samples", "when", "one_way", "canonical", "infer",
+}  # fmt: skip
+
+
+class TableError(ValueError):
+    """A row that the tables cannot accept: names the file, the row and what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArgMap:
+    """Where one source argument goes.
+
+    ``to`` names the target parameters (several when one value feeds more than one); ``via`` a converter;
+    ``drop`` accepts any value and writes nothing; ``only`` restricts the accepted literals.
+    """
+
+    to: tuple[str, ...] = ()
+    via: str | None = None
+    drop: bool = False
+    only: tuple[Any, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One correspondence. See ``docs/tables.md`` for every key."""
+
+    torch: tuple[str, ...]
+    tf: tuple[str, ...]
+    file: str
+    number: int
+    tf_expr: str | None = None
+    torch_expr: str | None = None
+    args: dict[str, ArgMap] = field(default_factory=dict)
+    same_args: bool = False
+    tf_args: dict[str, Any] = field(default_factory=dict)
+    torch_args: dict[str, Any] = field(default_factory=dict)
+    returns: str = "unknown"
+    rule: str | None = None
+    adapter: str | None = None
+    instance_of: tuple[str, ...] = ()
+    weights: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    refuse: str | None = None
+    hint: str = ""
+    samples: tuple[dict[str, Any], ...] = ()
+    when: dict[str, Any] = field(default_factory=dict)
+    one_way: str | None = None
+    canonical: bool = True
+
+    @property
+    def label(self) -> str:
+        return f"{self.file}: row {self.number} ({(self.torch or self.tf)[0]})"
+
+    @property
+    def helper(self) -> str | None:
+        """The runtime helper that stands for the API on the TensorFlow side, if there is one."""
+        if self.tf and self.tf[0].startswith("helper:"):
+            return self.tf[0].removeprefix("helper:")
+        return None
+
+
+def _names(value: Any, where: str) -> tuple[str, ...]:
+    names = (value,) if isinstance(value, str) else tuple(value)
+    if not all(isinstance(n, str) and n for n in names):
+        raise TableError(f"{where}: a name must be a string, or a list of strings")
+    return names
+
+
+def _arg_map(value: Any, where: str) -> ArgMap:
+    if isinstance(value, str):
+        return ArgMap((value,))
+    if not isinstance(value, dict):
+        raise TableError(f"{where}: an argument maps to a name or to a table, not to {value!r}")
+    unknown = set(value) - {"to", "via", "drop", "only"}
+    if unknown:
+        raise TableError(f"{where}: unknown keys {sorted(unknown)}")
+    only = tuple(value["only"]) if "only" in value else None
+    return ArgMap(
+        _names(value["to"], where) if "to" in value else (), value.get("via"), bool(value.get("drop")), only
+    )
+
+
+def _check_template(text: str | None, where: str) -> None:
+    if text is None:
+        return
+    try:
+        ast.parse(HOLE.sub("_hole", text), mode="eval")
+    except SyntaxError as error:
+        raise TableError(f"{where}: the expression does not parse: {text!r}") from error
+
+
+def parse_row(raw: dict[str, Any], file: str, number: int) -> Row:
+    """Build a row from its TOML table.
+
+    Raises:
+        TableError: on an unknown key, a malformed value, or a row that claims something without a sample.
+    """
+    names = raw.get("torch") or raw.get("tf") or "?"
+    where = f"{file}: row {number} ({names})"
+    unknown = set(raw) - KEYS
+    if unknown:
+        raise TableError(f"{where}: unknown keys {sorted(unknown)}")
+    torch = _names(raw.get("torch", ()), where)
+    tf = _names(raw.get("tf", ()), where)
+    if not torch and not tf:
+        raise TableError(f"{where}: names neither a torch nor a tf API")
+    args = raw.get("args", {})
+    same = args == "same"
+    row = Row(
+        torch=torch,
+        tf=tf,
+        file=file,
+        number=number,
+        tf_expr=raw.get("tf_expr"),
+        torch_expr=raw.get("torch_expr"),
+        args={} if same else {k: _arg_map(v, where) for k, v in args.items()},
+        same_args=same,
+        tf_args=raw.get("tf_args", {}),
+        torch_args=raw.get("torch_args", {}),
+        returns=raw.get("returns", "unknown"),
+        rule=raw.get("rule"),
+        adapter=raw.get("adapter"),
+        instance_of=_names(raw.get("instance_of", ()), where),
+        weights=raw.get("weights", {}),
+        notes=tuple(raw.get("notes", ())),
+        refuse=raw.get("refuse"),
+        hint=raw.get("hint", ""),
+        samples=tuple(raw.get("samples", ())),
+        when=raw.get("when", {}),
+        one_way=raw.get("one_way"),
+        canonical=raw.get("canonical", True),
+    )
+    _check_template(row.tf_expr, where)
+    _check_template(row.torch_expr, where)
+    if not row.refuse and not row.samples and "no_sample" not in row.notes:
+        raise TableError(f"{where}: needs at least one sample (or `refuse` with a reason)")
+    if not (row.tf or row.tf_expr or row.refuse or row.rule or row.torch_expr):
+        raise TableError(f"{where}: needs a target (`tf`, `tf_expr`), a `rule`, or a `refuse` reason")
+    return row

@@ -1,0 +1,400 @@
+"""Abstract values: what the inference knows about an expression without running it.
+
+The lattice is shallow on purpose. `UNKNOWN` is the top ("could be anything"); everything else is a
+promise. `join` is used where control flow meets and where several call sites pass different things.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import libcst as cst
+
+    from .infer.scope import Scope
+
+STATIC = "static"
+"""A dimension whose size is fixed when the model is built (channels, features), though not known here."""
+
+Dim = int | str | None
+"""One dimension: its size, `STATIC`, or ``None`` for a size that may change from call to call."""
+
+
+class Value:
+    """Base of all abstract values."""
+
+    __slots__ = ()
+
+
+class Unknown(Value):
+    """Nothing is known."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "Unknown"
+
+
+UNKNOWN = Unknown()
+
+
+@dataclass(slots=True, eq=False)
+class LayoutVar:
+    """The axis order of a tensor: unresolved until an operation demands one.
+
+    ``perm[k]`` is the logical (source) axis that is stored at physical (target) axis ``k``.
+    Variables that must agree are united (union-find); an unresolved variable means source order.
+    """
+
+    parent: LayoutVar | None = None
+    perm: tuple[int, ...] | None = None
+
+    def find(self) -> LayoutVar:
+        root = self
+        while root.parent is not None:
+            root = root.parent
+        return root
+
+    def resolved(self) -> tuple[int, ...] | None:
+        """The permutation, or ``None`` for source order."""
+        return self.find().perm
+
+    def demand(self, perm: tuple[int, ...]) -> bool:
+        """Ask for an order; whether it could be granted (else the use needs a transpose)."""
+        root = self.find()
+        if root.perm is None:
+            root.perm = perm
+        return root.perm == perm
+
+    def unite(self, other: LayoutVar) -> bool:
+        a, b = self.find(), other.find()
+        if a is b:
+            return True
+        if a.perm is not None and b.perm is not None and a.perm != b.perm:
+            return False
+        if a.perm is None:
+            a.parent = b
+        else:
+            b.parent = a
+        return True
+
+
+@dataclass(slots=True, eq=False)
+class Tensor(Value):
+    """A tensor. ``rank`` and ``dims`` are in the source's logical axis order."""
+
+    rank: int | None = None
+    dims: tuple[Dim, ...] | None = None
+    dtype: str | None = None
+    """``"float"`` is the default float type; else a torch/tf dtype's short name; ``None`` unknown."""
+    layout: LayoutVar = field(default_factory=LayoutVar)
+    storage: object = None
+    """Identity of the memory: views and plain names share it."""
+    variable: bool = False
+    """A parameter, buffer or tf.Variable: it lives in the module."""
+
+    def __post_init__(self) -> None:
+        if self.dims is not None:
+            self.rank = len(self.dims)
+        elif self.rank is not None:
+            self.dims = (None,) * self.rank
+        if self.storage is None:
+            self.storage = object()
+
+    def __repr__(self) -> str:
+        return f"Tensor(rank={self.rank}, dims={self.dims}, dtype={self.dtype})"
+
+
+@dataclass(slots=True, eq=False)
+class Shape(Value):
+    """The shape of ``tensor`` (``torch.Size``), or a slice of it."""
+
+    tensor: Tensor
+    start: int | None = 0
+    stop: int | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class Const(Value):
+    """A Python value known exactly: int, float, str, bytes, bool, None or Ellipsis."""
+
+    value: Any
+
+
+@dataclass(slots=True, frozen=True)
+class Num(Value):
+    """A Python scalar of a known type whose value is not known: ``int float bool str``."""
+
+    type: str
+    dim: bool = False
+    """An int that may be a scalar tensor under tf.function, since it came from a dynamic shape."""
+
+
+@dataclass(slots=True, eq=False)
+class Seq(Value):
+    """A list or tuple: its items where they are known one by one, else what every item is."""
+
+    kind: str
+    items: list[Value] | None = None
+    elem: Value = UNKNOWN
+
+
+@dataclass(slots=True, eq=False)
+class Map(Value):
+    """A dict: known string keys, else what every value is."""
+
+    items: dict[Any, Value] | None = None
+    elem: Value = UNKNOWN
+
+
+@dataclass(slots=True, frozen=True)
+class Api(Value):
+    """A name of a known framework or library: module, function, class or constant."""
+
+    name: str
+
+
+@dataclass(slots=True, eq=False)
+class BoundMethod(Value):
+    """``receiver.name`` where the receiver is a tensor, shape, sequence or framework object."""
+
+    receiver: Value
+    name: str
+
+
+@dataclass(slots=True, eq=False)
+class Instance(Value):
+    """An object of a user class, or of a framework class (then with its constructor's values)."""
+
+    cls: UserClass | Api
+    args: dict[str, Value] = field(default_factory=dict)
+    children: list[Value] | None = None
+    """The layers of a container, where they are known one by one."""
+    elem: Value = UNKNOWN
+    """What every layer of a container is."""
+
+    @property
+    def api(self) -> str | None:
+        """The framework class's qualified name; ``None`` for a user's class."""
+        return self.cls.name if isinstance(self.cls, Api) else None
+
+
+@dataclass(slots=True, eq=False)
+class Func(Value):
+    """A user function, method or lambda, with what its callers pass and what it returns."""
+
+    name: str
+    node: cst.FunctionDef | cst.Lambda
+    scope: Scope
+    owner: UserClass | None = None
+    kind: str = "function"
+    """``function method classmethod staticmethod property``."""
+    passed: dict[str, Value] = field(default_factory=dict)
+    returns: Value | None = None
+    runs: int = 0
+    stale: bool = True
+    running: bool = False
+    callers: set[Any] = field(default_factory=set)
+    reads_training: bool = False
+    calls: set[Any] = field(default_factory=set)
+    decorators: list[Value] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class MethodOf(Value):
+    """A user method bound to its receiver."""
+
+    func: Func
+    receiver: Value
+
+
+@dataclass(slots=True, eq=False)
+class UserClass(Value):
+    """A class statement of the project."""
+
+    name: str
+    node: cst.ClassDef
+    scope: Scope
+    bases: list[Value] = field(default_factory=list)
+    methods: dict[str, Func] = field(default_factory=dict)
+    attrs: dict[str, Value] = field(default_factory=dict)
+    module: bool = False
+    """Whether it is a layer or model class of the source framework, directly or by inheritance."""
+    made_in: set[Any] = field(default_factory=set)
+    """The functions (or ``None`` for module level) that make instances of it."""
+
+    def mro(self) -> list[UserClass]:
+        """The user classes in lookup order (depth first, which is enough for single inheritance)."""
+        out: list[UserClass] = [self]
+        for base in self.bases:
+            if isinstance(base, UserClass):
+                out += [c for c in base.mro() if c not in out]
+        return out
+
+    def find(self, name: str) -> Value | None:
+        """An attribute or method, looked up through the bases."""
+        for cls in self.mro():
+            if name in cls.attrs:
+                return cls.attrs[name]
+            if name in cls.methods:
+                return cls.methods[name]
+        return None
+
+
+@dataclass(slots=True, eq=False)
+class Partial(Value):
+    """``functools.partial(func, ...)``."""
+
+    func: Value
+    args: list[Value]
+    keywords: dict[str, Value]
+
+
+@dataclass(slots=True, eq=False)
+class Namespace(Value):
+    """Another module of the project."""
+
+    name: str
+    scope: Scope
+
+
+@dataclass(slots=True, eq=False)
+class Union(Value):
+    """One of a few values."""
+
+    options: tuple[Value, ...]
+
+
+NONE = Const(None)
+INT = Num("int")
+FLOAT = Num("float")
+BOOL = Num("bool")
+STR = Num("str")
+MAX_UNION = 8
+
+
+def python_type(value: Value) -> str | None:
+    """``"int"``, ``"float"``, ``"bool"``, ``"str"``, ``"NoneType"`` for Python scalars, else ``None``."""
+    if isinstance(value, Num):
+        return value.type
+    if isinstance(value, Const):
+        return type(value.value).__name__
+    return None
+
+
+def options_of(value: Value) -> tuple[Value, ...]:
+    """The alternatives of a union, or the value alone."""
+    return value.options if isinstance(value, Union) else (value,)
+
+
+def without_none(value: Value) -> Value:
+    """The value with the alternative ``None`` taken away."""
+    if not isinstance(value, Union):
+        return value
+    rest = tuple(o for o in value.options if not (isinstance(o, Const) and o.value is None))
+    return rest[0] if len(rest) == 1 else Union(rest) if rest else value
+
+
+def as_tensor(value: Value) -> Tensor | None:
+    """The tensor that a value is (or is when it is not ``None``)."""
+    value = without_none(value)
+    if isinstance(value, Union):
+        tensors = [o for o in value.options if isinstance(o, Tensor)]
+        return tensors[0] if tensors and len(tensors) == len(value.options) else None
+    return value if isinstance(value, Tensor) else None
+
+
+def _join_dims(a: tuple[Dim, ...], b: tuple[Dim, ...]) -> tuple[Dim, ...]:
+    return tuple(x if x == y else STATIC if x is not None and y is not None else None for x, y in zip(a, b, strict=True))
+
+
+def _join_tensors(a: Tensor, b: Tensor) -> Tensor:
+    dims = _join_dims(a.dims, b.dims) if a.dims is not None and b.dims is not None and a.rank == b.rank else None
+    a.layout.unite(b.layout)
+    return Tensor(
+        rank=a.rank if a.rank == b.rank else None,
+        dims=dims,
+        dtype=a.dtype if a.dtype == b.dtype else None,
+        layout=a.layout,
+        storage=a.storage if a.storage is b.storage else None,
+        variable=a.variable and b.variable,
+    )
+
+
+def _join_same_kind(a: Value, b: Value) -> Value | None:
+    """The join of two values of one kind; ``None`` if they do not merge into one."""
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        return _join_tensors(a, b)
+    if isinstance(a, Seq) and isinstance(b, Seq) and a.kind == b.kind:
+        if a.items is not None and b.items is not None and len(a.items) == len(b.items):
+            return Seq(a.kind, [join(x, y) for x, y in zip(a.items, b.items, strict=True)])
+        return Seq(a.kind, None, join(elem_of(a), elem_of(b)))
+    if isinstance(a, Map) and isinstance(b, Map):
+        return Map(None, join(elem_of(a), elem_of(b)))
+    if isinstance(a, Instance) and isinstance(b, Instance) and a.cls == b.cls:
+        args = {k: v for k, v in a.args.items() if k in b.args and v == b.args[k]}
+        return Instance(a.cls, args, None, join(elem_of(a), elem_of(b)))
+    if isinstance(a, Shape) and isinstance(b, Shape):
+        return Shape(_join_tensors(a.tensor, b.tensor), a.start if a.start == b.start else None)
+    ta, tb = python_type(a), python_type(b)
+    if ta is not None and ta == tb and ta != "NoneType":
+        return Num(ta, getattr(a, "dim", False) or getattr(b, "dim", False))
+    if {ta, tb} == {"int", "float"}:
+        return FLOAT
+    return None
+
+
+def join(a: Value, b: Value) -> Value:
+    """The least value that covers both."""
+    if a is b or a is UNKNOWN or b is UNKNOWN:
+        return a if a is b else UNKNOWN
+    if a == b and type(getattr(a, "value", None)) is type(getattr(b, "value", None)):
+        return a
+    merged = _join_same_kind(a, b)
+    if merged is not None:
+        return merged
+    options: list[Value] = []
+    for value in (*options_of(a), *options_of(b)):
+        for i, seen in enumerate(options):
+            both = seen if seen is value or seen == value else _join_same_kind(seen, value)
+            if both is not None:
+                options[i] = both
+                break
+        else:
+            options.append(value)
+    if len(options) == 1:
+        return options[0]
+    return Union(tuple(options)) if len(options) <= MAX_UNION else UNKNOWN
+
+
+def elem_of(value: Value) -> Value:
+    """What iterating over the value yields."""
+    if isinstance(value, Seq):
+        if value.items is None:
+            return value.elem
+        return _join_all(value.items)
+    if isinstance(value, Map):
+        return _join_all(list(value.items.values())) if value.items is not None else value.elem
+    if isinstance(value, Instance):
+        return _join_all(value.children) if value.children is not None else value.elem
+    if isinstance(value, Shape):
+        return Num("int", True)
+    if isinstance(value, Tensor):
+        return row_of(value)
+    return UNKNOWN
+
+
+def row_of(tensor: Tensor) -> Tensor:
+    """``tensor[i]``: one axis less, the same memory."""
+    dims = tensor.dims[1:] if tensor.dims else None
+    return Tensor(dims=dims, dtype=tensor.dtype, storage=tensor.storage)
+
+
+def _join_all(values: list[Value]) -> Value:
+    if not values:
+        return UNKNOWN
+    out = values[0]
+    for value in values[1:]:
+        out = join(out, value)
+    return out
