@@ -18,11 +18,11 @@ from .tables.signatures import Param
 
 HELPERS = Path(__file__).resolve().parent / "helpers"
 IMPORTS = {
-    "math": "import math", "np": "import numpy as np", "tf": "import tensorflow as tf",
-    "torch": "import torch", "nn": "from torch import nn", "F": "import torch.nn.functional as F",
+    "math": "import math", "functools": "import functools", "np": "import numpy as np",
+    "tf": "import tensorflow as tf", "keras": "from tensorflow import keras", "torch": "import torch",
+    "nn": "from torch import nn", "F": "import torch.nn.functional as F",
 }  # fmt: skip
 """What a name in written code is imported by, in the order of the imports."""
-
 _DEF = re.compile(r"^(?:def|class) (\w+)|^([A-Z_]+) = ", re.MULTILINE)
 
 
@@ -165,13 +165,11 @@ def finish(
     for node, body in _statements(tree):
         if not isinstance(node, ast.Import | ast.ImportFrom):
             continue
-        new = _import(node, used, roots, module, renames or {})
-        if new is None:
-            continue
-        change = _replace(text, offsets, node, new, alone=len(body) == 1 and body is not tree.body)
-        changes.append(change)
         if first is None and body is tree.body and _of_framework(node, roots):
-            first = change.start
+            first = offsets[node.lineno - 1]
+        new = _import(node, used, roots, module, renames or {})
+        if new is not None:
+            changes.append(_replace(text, offsets, node, new, alone=len(body) == 1 and body is not tree.body))
     wanted = [n for n in IMPORTS if n in used | inner and n not in _bound(tree)]
     block = [IMPORTS[n] for n in wanted]
     place = first if first is not None else _after_imports(text, tree, offsets)

@@ -7,6 +7,7 @@ depends on the texts, the options and the tables only.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,13 +16,14 @@ import libcst as cst
 from .emit import finish
 from .infer.interp import Interpreter
 from .infer.scope import Scope
-from .model import Counts, InputError, Options, Status, Translation
+from .infer.imports import framework_name
+from .model import Counts, Diagnostic, InputError, Options, Severity, Status, Translation
 from .outputs import module_name
 from .rewrite.context import Context, diagnostics
 from .rewrite.rewriter import Rewriter
 from .rules.modules import inner_layers, training_functions
 from .source import Source, call_with_room, mentions, read
-from .values import Api, Const, Namespace
+from .values import Const, Namespace
 
 
 @dataclass(slots=True)
@@ -134,6 +136,8 @@ def _rewrite(file: _File, ctx: Context, options: Options, renames: Mapping[str, 
                          else ctx.dialect.roots, file.module, renames)  # fmt: skip
     ast.parse(text)
     found = diagnostics(file.tree, ctx.findings)
+    if not any(d.severity is Severity.ERROR for d in found):
+        found += leftovers(file.source.text, text, ctx.dialect.roots)
     refused = any(d.severity == "error" for d in found)
     if text == file.source.text and not refused:
         return unchanged(file.source)
@@ -144,5 +148,17 @@ def _rewrite(file: _File, ctx: Context, options: Options, renames: Mapping[str, 
     )
 
 
-def is_api(value: object) -> bool:
-    return isinstance(value, Api)
+def leftovers(before: str, text: str, roots: frozenset[str]) -> tuple[Diagnostic, ...]:
+    """Whatever is still imported from the source framework is said, even where no rule refused it."""
+    out = []
+    for node in ast.walk(ast.parse(text)):
+        names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            names = [node.module or ""]
+        for name in names:
+            if framework_name(name).split(".")[0] in roots:
+                at = re.search(rf"^[ \t]*(?:import|from)[ \t].*\b{re.escape(name)}\b", before, re.MULTILINE)
+                line = before.count("\n", 0, at.start()) + 1 if at else 1
+                message = f"{name} is still used in the translation"
+                out.append(Diagnostic(line, 1, "XL212", Severity.ERROR, message, "translate what uses it by hand"))
+    return tuple(sorted(set(out)))

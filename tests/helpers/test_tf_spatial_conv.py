@@ -34,19 +34,19 @@ def kernel_order(w):
 
 WEIGHTS = {"weight": ("kernel", kernel_order), "bias": ("bias", lambda b: b)}
 CONV2D = [
-    dict(kernel_size=3, padding=1),
-    dict(kernel_size=3, stride=2, padding=1),
-    dict(kernel_size=(3, 5), stride=(2, 1), padding=(0, 2)),
-    dict(kernel_size=3, stride=2, padding=2, dilation=2),
-    dict(kernel_size=3, padding=2, dilation=(2, 1), groups=2),
-    dict(kernel_size=3, stride=2, padding=1, groups=2),
-    dict(kernel_size=3, stride=(1, 2), padding=1, groups=4),
-    dict(kernel_size=(4, 2), padding="same", dilation=(1, 3)),
-    dict(kernel_size=3, stride=2, padding=(1, 2), padding_mode="reflect"),
-    dict(kernel_size=3, padding=1, padding_mode="replicate"),
-    dict(kernel_size=3, padding=2, padding_mode="circular", groups=2),
-    dict(kernel_size=4, padding="same", padding_mode="reflect"),
-    dict(kernel_size=7, stride=4, padding=3),
+    {"kernel_size": 3, "padding": 1},
+    {"kernel_size": 3, "stride": 2, "padding": 1},
+    {"kernel_size": (3, 5), "stride": (2, 1), "padding": (0, 2)},
+    {"kernel_size": 3, "stride": 2, "padding": 2, "dilation": 2},
+    {"kernel_size": 3, "padding": 2, "dilation": (2, 1), "groups": 2},
+    {"kernel_size": 3, "stride": 2, "padding": 1, "groups": 2},
+    {"kernel_size": 3, "stride": (1, 2), "padding": 1, "groups": 4},
+    {"kernel_size": (4, 2), "padding": "same", "dilation": (1, 3)},
+    {"kernel_size": 3, "stride": 2, "padding": (1, 2), "padding_mode": "reflect"},
+    {"kernel_size": 3, "padding": 1, "padding_mode": "replicate"},
+    {"kernel_size": 3, "padding": 2, "padding_mode": "circular", "groups": 2},
+    {"kernel_size": 4, "padding": "same", "padding_mode": "reflect"},
+    {"kernel_size": 7, "stride": 4, "padding": 3},
 ]
 
 
@@ -69,10 +69,10 @@ def test_conv2d_layer(options):
 @pytest.mark.parametrize(
     "options",
     [
-        dict(kernel_size=5, stride=2, padding=2),
-        dict(kernel_size=3, padding=2, dilation=2, groups=2),
-        dict(kernel_size=3, stride=3, padding=1, groups=4),
-        dict(kernel_size=3, padding=2, padding_mode="circular"),
+        {"kernel_size": 5, "stride": 2, "padding": 2},
+        {"kernel_size": 3, "padding": 2, "dilation": 2, "groups": 2},
+        {"kernel_size": 3, "stride": 3, "padding": 1, "groups": 4},
+        {"kernel_size": 3, "padding": 2, "padding_mode": "circular"},
     ],
     ids=str,
 )
@@ -89,9 +89,9 @@ def test_conv1d_layer(options):
 @pytest.mark.parametrize(
     "options",
     [
-        dict(kernel_size=3, stride=(1, 2, 2), padding=1),
-        dict(kernel_size=(1, 3, 2), padding=(0, 1, 1), groups=2),
-        dict(kernel_size=2, stride=2, dilation=2, padding=1, padding_mode="replicate"),
+        {"kernel_size": 3, "stride": (1, 2, 2), "padding": 1},
+        {"kernel_size": (1, 3, 2), "padding": (0, 1, 1), "groups": 2},
+        {"kernel_size": 2, "stride": 2, "dilation": 2, "padding": 1, "padding_mode": "replicate"},
     ],
     ids=str,
 )
@@ -118,11 +118,11 @@ def test_conv_without_bias_and_with_activation():
 @pytest.mark.parametrize(
     "options",
     [
-        dict(kernel_size=3, padding=1),
-        dict(kernel_size=3, stride=2, padding=1),
-        dict(kernel_size=(5, 3), stride=(1, 2), padding=(2, 1)),
-        dict(kernel_size=3, stride=2, padding=2, dilation=2),
-        dict(kernel_size=3, padding=1, padding_mode="reflect"),
+        {"kernel_size": 3, "padding": 1},
+        {"kernel_size": 3, "stride": 2, "padding": 1},
+        {"kernel_size": (5, 3), "stride": (1, 2), "padding": (2, 1)},
+        {"kernel_size": 3, "stride": 2, "padding": 2, "dilation": 2},
+        {"kernel_size": 3, "padding": 1, "padding_mode": "reflect"},
     ],
     ids=str,
 )
@@ -162,15 +162,15 @@ def test_functional_convolutions(name, ours, x, weight):
 
 
 CONV_TRANSPOSE2D = [
-    dict(kernel_size=4, stride=2, padding=1),
-    dict(kernel_size=3, stride=2, padding=1, output_padding=1),
-    dict(kernel_size=2, stride=2),
-    dict(kernel_size=2, stride=3),
-    dict(kernel_size=(3, 5), stride=(1, 2), padding=(2, 1), output_padding=(0, 1)),
-    dict(kernel_size=3, stride=2, padding=1, output_padding=1, dilation=2),
-    dict(kernel_size=3, stride=2, dilation=3, output_padding=2),
-    dict(kernel_size=3, stride=2, padding=1, groups=2),
-    dict(kernel_size=4, stride=2, padding=1, groups=4),
+    {"kernel_size": 4, "stride": 2, "padding": 1},
+    {"kernel_size": 3, "stride": 2, "padding": 1, "output_padding": 1},
+    {"kernel_size": 2, "stride": 2},
+    {"kernel_size": 2, "stride": 3},
+    {"kernel_size": (3, 5), "stride": (1, 2), "padding": (2, 1), "output_padding": (0, 1)},
+    {"kernel_size": 3, "stride": 2, "padding": 1, "output_padding": 1, "dilation": 2},
+    {"kernel_size": 3, "stride": 2, "dilation": 3, "output_padding": 2},
+    {"kernel_size": 3, "stride": 2, "padding": 1, "groups": 2},
+    {"kernel_size": 4, "stride": 2, "padding": 1, "groups": 4},
 ]
 
 
@@ -214,7 +214,7 @@ def test_conv_transpose_in_one_and_three_axes():
 def test_functional_transposed_convolutions(name, ours, x, weight):
     theirs = getattr(F, name)
     arrays = (draw(*x), draw(*weight, seed=1), draw(weight[1] * 2, seed=2))
-    settings = dict(stride=2, padding=0, output_padding=1, groups=2, dilation=2)
+    settings = {"stride": 2, "padding": 0, "output_padding": 1, "groups": 2, "dilation": 2}
     check(
         lambda x, w, b: theirs(x, w, b, **settings),
         lambda x, w, b, data_format: ours(x, w, b, **settings, data_format=data_format),

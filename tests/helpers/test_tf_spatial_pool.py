@@ -12,18 +12,18 @@ from translator.helpers.tf import pool, pool_adaptive
 
 SHAPES = {1: (2, 3, 11), 2: (2, 3, 9, 12), 3: (1, 2, 6, 7, 9)}
 MAX_OPTIONS = [
-    dict(kernel_size=2),
-    dict(kernel_size=3, stride=2, padding=1),
-    dict(kernel_size=3, stride=2, padding=1, ceil_mode=True),
-    dict(kernel_size=2, stride=3, padding=1, ceil_mode=True),
-    dict(kernel_size=2, stride=2, padding=1, dilation=2),
+    {"kernel_size": 2},
+    {"kernel_size": 3, "stride": 2, "padding": 1},
+    {"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True},
+    {"kernel_size": 2, "stride": 3, "padding": 1, "ceil_mode": True},
+    {"kernel_size": 2, "stride": 2, "padding": 1, "dilation": 2},
 ]
 AVG_OPTIONS = [
-    dict(kernel_size=2),
-    dict(kernel_size=3, stride=2, padding=1),
-    dict(kernel_size=3, stride=2, padding=1, count_include_pad=False),
-    dict(kernel_size=3, stride=2, padding=1, ceil_mode=True),
-    dict(kernel_size=2, stride=3, padding=1, ceil_mode=True, count_include_pad=False),
+    {"kernel_size": 2},
+    {"kernel_size": 3, "stride": 2, "padding": 1},
+    {"kernel_size": 3, "stride": 2, "padding": 1, "count_include_pad": False},
+    {"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True},
+    {"kernel_size": 2, "stride": 3, "padding": 1, "ceil_mode": True, "count_include_pad": False},
 ]
 
 
@@ -113,7 +113,7 @@ def test_adaptive_max_pool_refuses_unknown_sizes():
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_layers(rank):
     x = draw(*SHAPES[rank])
-    options = dict(data_format=None, dtype="float64")
+    options = {"data_format": None, "dtype": "float64"}
 
     def layer(name, *arguments, **keywords):
         kind = getattr(pool, name, None) or getattr(pool_adaptive, name)

@@ -9,7 +9,7 @@ RTOL = 1e-9
 
 def data(*shape, seed=0, low=None, high=None):
     """float64 normal values, or integers in [low, high)."""
-    rng = np.random.default_rng(seed + 7 * len(shape) + sum(shape))
+    rng = np.random.default_rng([seed, *shape])
     return rng.standard_normal(shape) if high is None else rng.integers(low or 0, high, shape)
 
 
@@ -46,9 +46,9 @@ def differentiable(array):
     return str(array.dtype).endswith("float64")
 
 
-def torch_run(function, arrays, extra=()):
+def torch_run(function, arrays, extra=(), grad=True):
     """(results, gradients of inputs and of the tensors ``extra``) of a torch function."""
-    inputs = [torch.tensor(a, requires_grad=differentiable(a)) for a in arrays]
+    inputs = [torch.tensor(a, requires_grad=grad and differentiable(a)) for a in arrays]
     results = flat(function(*inputs))
     used = [r for r in results if r.requires_grad]
     wanted = [t for t in (*inputs, *extra) if t.requires_grad]
@@ -61,11 +61,13 @@ def torch_run(function, arrays, extra=()):
     return [r.detach().numpy() for r in results], [g.numpy() for g in grads]
 
 
-def tf_run(function, arrays, extra=(), traced=False):
-    """The same of a TensorFlow function; ``traced`` runs it in a tf.function with unknown sizes ("batch": but the last)."""
+def tf_run(function, arrays, extra=(), traced=False, grad=True):
+    """The same of a TensorFlow function; ``traced``: in a tf.function with unknown sizes ("batch": but the last)."""
     inputs = [tf.constant(a) for a in arrays]
 
     def compute(*inputs):
+        if not grad:
+            return flat(function(*inputs)), []
         with tf.GradientTape() as tape:
             tape.watch([t for t in inputs if t.dtype.is_floating])
             results = flat(function(*inputs))
@@ -89,14 +91,14 @@ def tf_run(function, arrays, extra=(), traced=False):
 
 
 def compare(torch_function, tf_function, *arrays, grad=True, traced=False, scale=1.0):
-    """Values, integer dtypes and (unless ``grad`` is off) gradients agree; ``traced`` repeats it with unknown sizes."""
-    expected, expected_grads = torch_run(torch_function, arrays)
+    """Values, integer dtypes and (unless ``grad`` is off) gradients agree; ``traced`` repeats it."""
+    expected, expected_grads = torch_run(torch_function, arrays, grad=grad)
     assert expected
     for mode in (False, traced) if traced else (False,):
-        actual, grads = tf_run(tf_function, arrays, traced=mode)
+        actual, grads = tf_run(tf_function, arrays, traced=mode, grad=grad)
         assert len(actual) == len(expected)
         for a, e in zip(actual, expected, strict=True):
             assert_close(a, e, scale)
-        if grad and expected_grads:
+        if expected_grads:
             for a, e in zip(grads, expected_grads, strict=True):
                 assert_close(a, e, scale)

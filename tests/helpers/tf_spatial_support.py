@@ -91,7 +91,7 @@ def check(torch_function, tf_function, x, *others, unknown=True, formats=FORMATS
                 assert_close(a, b, f"gradient {i}, {place}")
 
 
-def check_layer(module, make_layer, x, weights, training=None, unknown=True):
+def check_layer(module, make_layer, x, weights, training=None, unknown=True, formats=FORMATS):
     """Compare a PyTorch module with the Keras layer that `make_layer(data_format)` gives, weights' gradients too.
 
     `weights` maps a PyTorch parameter's name to (attribute of the layer, function from one's array to the other's).
@@ -103,7 +103,7 @@ def check_layer(module, make_layer, x, weights, training=None, unknown=True):
     y_torch = module(x_torch)
     cotangent = draw(*y_torch.shape, seed=9)
     wanted = torch.autograd.grad(y_torch, [x_torch, *(parameters[n] for n in names)], torch.tensor(cotangent))
-    for data_format in FORMATS:
+    for data_format in formats:
         last = data_format == "channels_last"
         layer = make_layer(data_format)
         move = to_last if last else (lambda a: a)
@@ -129,6 +129,6 @@ def check_layer(module, make_layer, x, weights, training=None, unknown=True):
             y, grads = function(inputs)
             assert_close(y, move(y_torch.detach().numpy()), f"output, {data_format}")
             assert_close(grads[0], move(wanted[0].numpy()), f"input gradient, {data_format}")
-            for name, grad, right in zip(names, grads[1:], wanted[1:]):
+            for name, grad, right in zip(names, grads[1:], wanted[1:], strict=True):
                 converted = weights[name][1](right.numpy())
                 assert_close(grad, converted, f"gradient of {name}, {data_format}")

@@ -56,7 +56,9 @@ def call_value(it: Interpreter, node: cst.Call, func: Value, args: Args) -> Valu
     if isinstance(func, Instance):
         return call_instance(it, node, func, args)
     if isinstance(func, Partial):
-        return call_value(it, node, func.func, args)
+        given: Args = [(cst.Arg(cst.Name("partial")), v) for v in func.args]
+        named: Args = [(cst.Arg(cst.Name("partial"), keyword=cst.Name(k)), v) for k, v in func.keywords.items()]
+        return call_value(it, node, func.func, [*given, *args, *named])
     return UNKNOWN
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import libcst as cst
 
 from ..values import BOOL, FLOAT, INT, NONE, STATIC, STR, UNKNOWN, Api, BoundMethod, Const, Func, Instance, Map
-from ..values import Namespace, Num, Seq, Shape, Tensor, Union, UserClass, Value, elem_of, join, options_of, python_type
+from ..values import Namespace, Num, Partial, Seq, Shape, Tensor, Union, UserClass, Value, elem_of, join, options_of, python_type
 from ..values import without_none
 from . import indexing
 from .functions import define, method_of
@@ -65,6 +65,9 @@ def attribute_of(it: Interpreter, owner: Value, name: str, node: cst.Attribute |
     if isinstance(owner, Instance):
         return _instance_attribute(it, owner, name)
     if isinstance(owner, UserClass):
+        forward = owner.find("forward")
+        if name == "apply" and isinstance(forward, Func) and not owner.module:
+            return Partial(forward, [UNKNOWN], {})
         return owner.find(name) or UNKNOWN
     if isinstance(owner, Namespace):
         inner = it.load_module(f"{owner.name}.{name}")

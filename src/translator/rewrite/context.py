@@ -64,6 +64,8 @@ class Context:
     func: Func | None = None
     role: str = ""
     """Where an expression stands, if it matters: ``annotation``, ``isinstance``, ``base``."""
+    claimed: set[cst.CSTNode] = field(default_factory=set)
+    """Nodes that a statement's own rule takes: expression rules leave them alone."""
     seen: int = 0
     translated: int = 0
     refused: int = 0

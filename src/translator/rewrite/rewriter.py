@@ -86,12 +86,16 @@ class Rewriter:
 
     def small(self, node: Any) -> Any:
         """A small statement, after its expressions: a node, or a list of statements."""
+        for claim in self.rules.claims.get(type(node), ()):
+            self.ctx.claimed.update(claim(self.ctx, node))
         new = nodes.rebuild(node, self.visit)
         for rule in self.rules.statements.get(type(node), ()):
             outcome = rule(self.ctx, node, new)
+            self.ctx.seen += outcome is not None
             if isinstance(outcome, Refusal):
                 self.refuse(node, outcome)
                 return node
+            self.ctx.translated += outcome is not None
             if isinstance(outcome, Edit):
                 self.ctx.needs.update(outcome.needs)
                 return outcome.node
@@ -129,6 +133,16 @@ class Rewriter:
             header = self.marked(node, refusals) if hasattr(node, "leading_lines") else node
         return self.bodies(node, header)
 
+    def compound_with(self, node: cst.If, test: Any) -> Any:
+        """An ``if`` whose test was simplified before it is rewritten."""
+        outer, self.ctx.refusals = self.ctx.refusals, []
+        header = node.with_changes(test=nodes.bare(self.visit(test), node.test))
+        refusals, self.ctx.refusals = self.ctx.refusals, outer
+        if refusals:
+            self.ctx.refused += len(refusals)
+            header = self.marked(node, refusals)
+        return self.bodies(node, header)
+
     def header(self, child: Any) -> Any:
         """A child of a compound statement: expressions are visited, bodies left for later."""
         if isinstance(child, cst.BaseSuite | cst.Else | cst.Finally | cst.ExceptHandler | cst.If | cst.ExceptStarHandler):
@@ -159,9 +173,16 @@ class Rewriter:
         if isinstance(node, cst.SimpleStatementSuite):
             return self.suite(node)
         if isinstance(node, cst.If):
-            return self.compound(node)
+            return self.alternative(node)
         header = nodes.rebuild(node, self.header)
         return self.bodies(node, header)
+
+    def alternative(self, node: cst.If) -> Any:
+        """An ``elif``: where its test is decided it becomes the ``else``, or goes."""
+        new = self.compound(node)
+        if not isinstance(new, list):
+            return new
+        return cst.Else(cst.IndentedBlock(_never_empty(new))) if new else None
 
     def suite(self, node: cst.SimpleStatementSuite) -> Any:
         """A body on the line of its header; it becomes a block when it needs several lines."""
@@ -196,9 +217,16 @@ class Rewriter:
         """Rewrite an expression (or a part of one): children first, then the rules for its kind."""
         if isinstance(node, cst.Annotation) and self.ctx.role != "annotation":
             return self.in_role("annotation", node)
-        new = self._bare(node, self.call(node) if isinstance(node, cst.Call) else nodes.rebuild(node, self.visit))
+        if isinstance(node, cst.Call):
+            new = self.call(node)
+        elif isinstance(node, cst.Attribute) and node in self.ctx.facts.direct:
+            new = node
+        else:
+            new = self._bare(node, nodes.rebuild(node, self.visit))
         if new is not node:
             self.ctx.new[node] = new
+        if node in self.ctx.claimed:
+            return new
         for rule in self.rules.expressions.get(type(node), ()):
             outcome = rule(self.ctx, node, new)
             if outcome is None:
@@ -223,6 +251,7 @@ class Rewriter:
             func = nodes.rebuild(func, self.visit)
         role = "isinstance" if nodes.is_name(node.func, "isinstance") and len(node.args) == 2 else ""
         args = [self.in_role(role, a) if role and i else self.visit(a) for i, a in enumerate(node.args)]
+        args = [self._bare(a, b) for a, b in zip(node.args, args, strict=True)]
         if func is node.func and all(a is b for a, b in zip(args, node.args, strict=True)):
             return node
         return node.with_changes(func=func, args=args)

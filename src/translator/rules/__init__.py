@@ -20,6 +20,8 @@ class RuleSet:
 
     expressions: dict[type, tuple[Callable[..., Any], ...]] = field(default_factory=dict)
     statements: dict[type, tuple[Callable[..., Any], ...]] = field(default_factory=dict)
+    claims: dict[type, tuple[Callable[..., Any], ...]] = field(default_factory=dict)
+    """Functions that name the nodes which a statement's own rule takes: no expression rule looks at these."""
     structures: dict[type, tuple[Callable[..., Any], ...]] = field(default_factory=dict)
 
 

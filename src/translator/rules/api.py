@@ -228,7 +228,7 @@ def collect(ctx: Context, row: Row, call: BoundCall, params: tuple[Param, ...]) 
                 spec = ArgMap((name,))
             elif name in ALWAYS_DROPPED:
                 continue
-            elif name == "input" and call.receiver is bound and params:
+            elif name == "input" and params and (call.receiver is bound or row.same_args):
                 spec = ArgMap((params[0].name,))
             elif at_default(ctx_default(call, name), bound):
                 continue
@@ -318,8 +318,8 @@ def api_name(ctx: Context, node: Any, new: Any) -> Outcome:
     signature = ctx.tables.source.get(name)
     rows = ctx.tables.find(name)
     if not rows:
-        if signature is None or signature.kind == "module":
-            return None if isinstance(node, cst.Name) or signature is not None else unknown(ctx, name)
+        if signature is not None and signature.kind == "module":
+            return Refusal("XL204", f"{name} is passed on as a whole", "name the functions or classes that are used")
         return unknown(ctx, name)
     return reference(ctx, rows[0], name)
 

@@ -14,7 +14,7 @@ import libcst as cst
 from .. import nodes
 from ..infer.facts import BoundCall
 from ..rewrite.context import Context, Edit, Outcome, Refusal
-from ..values import Api, Const, Instance, UserClass, Value, options_of, python_type, without_none
+from ..values import Api, Const, Instance, UserClass, Value, options_of, without_none
 from .tensors import base_api, weight_name
 
 GAINS = {
@@ -223,10 +223,9 @@ def tie_weights(ctx: Context, node: cst.Assign, new: cst.Assign, target: cst.Att
     both = (owner.api or "").endswith(".Linear") and isinstance(giver, Instance) and (giver.api or "").endswith(".Embedding")
     if not both or not isinstance(source, cst.Attribute) or source.attr.value != "weight":
         return Refusal("XL207", "weights are tied in a way that Keras layers cannot express", "share the layer itself")
-    bias = owner.args.get("bias")
-    if not (isinstance(bias, Const) and bias.value is False) and python_type(bias or Const(True)) is not None:
-        keywords = {"use_bias": nodes.literal(True)}
-    else:
-        keywords = {}
+    bias = owner.args.get("bias", Const(True))
+    if not isinstance(bias, Const):
+        return Refusal("XL207", "whether the tied layer has a bias is not known here", "write bias=True or bias=False")
+    keywords = {"use_bias": nodes.literal(True)} if bias.value else {}
     head = nodes.call("TiedDense", ctx.updated(source.value), **keywords)
     return Edit(cst.Assign([cst.AssignTarget(ctx.updated(target.value))], head), ("helper:TiedDense",))

@@ -16,7 +16,7 @@ from ..infer.scope import Scope
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..values import Const, Instance, Tensor, UserClass, as_tensor, without_none
 from .api import api_call, applies, translate_call
-from .tensors import index_tuple, renamed
+from .tensors import index_keys, index_tuple, key_kind, renamed
 
 
 def seen_elsewhere(change: InPlace | None) -> str | None:
@@ -31,6 +31,49 @@ def alias_refusal(name: str) -> Refusal:
         "XL206", f"this changes memory in place that `{name}` also sees, which TensorFlow's tensors cannot",
         "make a copy, or compute a new value",
     )  # fmt: skip
+
+
+def claimed_call(ctx: Context, node: cst.Expr) -> list[cst.CSTNode]:
+    """The call of an in-place statement, and the weight that it initialises."""
+    call = ctx.call(node.value)
+    if call is None or not isinstance(node.value, cst.Call):
+        return []
+    if call.api.startswith("torch.nn.init."):
+        first = call.args.get("tensor")
+        return [node.value, *(_attributes(first.node) if first is not None else [])]
+    if call.receiver is None or not _in_place(ctx, call) or not isinstance(node.value.func, cst.Attribute):
+        return []
+    receiver = node.value.func.value
+    tensor = as_tensor(ctx.value(receiver))
+    places = _attributes(receiver) if tensor is not None and tensor.variable else []
+    if isinstance(receiver, cst.Subscript):
+        places = [receiver]
+    return [node.value, *places]
+
+
+def _attributes(node: cst.BaseExpression) -> list[cst.CSTNode]:
+    """``m.weight.data`` and ``m.weight``: the place that a statement writes to."""
+    out: list[cst.CSTNode] = []
+    while isinstance(node, cst.Attribute) and node.attr.value == "data":
+        out.append(node)
+        node = node.value
+    return [*out, node] if isinstance(node, cst.Attribute) else out
+
+
+def claimed_targets(ctx: Context, node: cst.Assign | cst.AugAssign) -> list[cst.CSTNode]:
+    """Parts of tensors and weights of layers that are assigned to."""
+    targets = [node.target] if isinstance(node, cst.AugAssign) else [t.target for t in node.targets]
+    out: list[cst.CSTNode] = []
+    for target in targets:
+        if isinstance(target, cst.Subscript) and as_tensor(ctx.value(target.value)) is not None:
+            out.append(target)
+        elif isinstance(target, cst.Attribute) and target.attr.value in ("weight", "bias"):
+            owner = without_none(ctx.value(target.value))
+            if isinstance(owner, Instance) and owner.api:
+                out.append(target)
+                if isinstance(node, cst.Assign) and isinstance(node.value, cst.Attribute):
+                    out.append(node.value)
+    return out
 
 
 def call_statement(ctx: Context, node: cst.Expr, new: cst.Expr) -> Outcome:
@@ -89,9 +132,10 @@ def assign(ctx: Context, target: Any, value: Edit) -> Outcome:
         if owner is None:
             return Refusal("XL205", "what this changes in place is not known to be a tensor")
         whole = ctx.updated(target.value)
-        update = nodes.call("index_update", whole, index_tuple(ctx, target), nodes.bare(value.node, target))
+        name = update_helper(ctx, target)
+        update = nodes.call(name, whole, index_tuple(ctx, target), nodes.bare(value.node, target))
         node = cst.Assign([cst.AssignTarget(whole)], update)
-        return Edit(node, (*value.needs, "helper:index_update"))
+        return Edit(node, (*value.needs, f"helper:{name}"))
     place = ctx.updated(target) if isinstance(target, cst.Attribute) else target
     return Edit(cst.Assign([cst.AssignTarget(place)], nodes.bare(value.node, target)), value.needs)
 
@@ -118,8 +162,15 @@ def assign_item(ctx: Context, node: cst.Assign, new: cst.Assign) -> Outcome:
     if alias is not None:
         return alias_refusal(alias)
     whole = ctx.updated(target.value)
-    update = nodes.call("index_update", whole, index_tuple(ctx, target), new.value)
-    return Edit(new.with_changes(targets=[cst.AssignTarget(whole)], value=update), ("helper:index_update",))
+    name = update_helper(ctx, target)
+    update = nodes.call(name, whole, index_tuple(ctx, target), new.value)
+    return Edit(new.with_changes(targets=[cst.AssignTarget(whole)], value=update), (f"helper:{name}",))
+
+
+def update_helper(ctx: Context, target: cst.Subscript) -> str:
+    """The shorter helper for integers and slices, the general one for tensors and masks."""
+    basic = all(key_kind(element, value) == "basic" for element, value in index_keys(ctx, target))
+    return "slice_assign" if basic else "index_update"
 
 
 def augmented(ctx: Context, node: cst.AugAssign, new: cst.AugAssign) -> Outcome:
@@ -131,9 +182,14 @@ def augmented(ctx: Context, node: cst.AugAssign, new: cst.AugAssign) -> Outcome:
     if alias is not None:
         return alias_refusal(alias)
     if isinstance(node.target, cst.Subscript):
+        from .tensors import subscript
+
         operator = getattr(cst, type(node.operator).__name__.removesuffix("Assign"))()
-        value = cst.BinaryOperation(nodes.parenthesized(new.target), operator, nodes.parenthesized(new.value))
-        return assign(ctx, node.target, Edit(value))
+        old = subscript(ctx, node.target, new.target) or Edit(new.target)
+        if isinstance(old, Refusal):
+            return old
+        value = cst.BinaryOperation(nodes.parenthesized(old.node), operator, nodes.parenthesized(new.value))
+        return assign(ctx, node.target, Edit(value, old.needs))
     if tensor.variable:
         method = {"AddAssign": "assign_add", "SubtractAssign": "assign_sub"}.get(type(node.operator).__name__)
         if method is None:

@@ -57,7 +57,6 @@ def unknown_receiver(ctx: Context, node: cst.Attribute, name: str) -> Outcome:
         return None
     if name not in ctx.tables.source.tensor_methods_only:
         return None
-    ctx.note(node, "XL205", f"`.{name}` is a tensor method, but what it is called on is not known here")
     return Refusal("XL205", f"`.{name}`: it is not known whether this is a tensor", "annotate the value as torch.Tensor")
 
 
@@ -67,8 +66,8 @@ def tensor_attribute(ctx: Context, node: cst.Attribute, new: cst.Attribute, owne
         return shape_read(x)
     if name in ("data", "real"):
         return Edit(x)
-    if name in ("dtype", "ndim"):
-        return None if name == "dtype" else Edit(
+    if name in ("dtype", "ndim", "device"):
+        return None if name != "ndim" else Edit(
             cst.Attribute(cst.Attribute(nodes.parenthesized(x), cst.Name("shape")), cst.Name("rank"))
         )
     if name == "T" and owner.rank in (None, 2):
@@ -185,7 +184,7 @@ def subscript(ctx: Context, node: cst.Subscript, new: cst.Subscript) -> Outcome:
     if not isinstance(owner, Tensor):
         return None
     keys = index_keys(ctx, node)
-    kinds = [_key_kind(e, v) for e, v in keys]
+    kinds = [key_kind(e, v) for e, v in keys]
     if all(k == "basic" for k in kinds):
         return None
     if kinds == ["mask"]:
@@ -220,7 +219,7 @@ def index_keys(ctx: Context, node: cst.Subscript) -> list[tuple[cst.BaseSlice, V
     return out
 
 
-def _key_kind(element: cst.BaseSlice, value: Value) -> str:
+def key_kind(element: cst.BaseSlice, value: Value) -> str:
     if isinstance(element, cst.Slice):
         return "basic"
     value = without_none(value)
@@ -308,6 +307,16 @@ def mixed_types(
     if dtype == "bool" and kind in ("int", "bool") and operator in (cst.Add, cst.Subtract, cst.Multiply):
         return ((side,), "int64")
     return None
+
+
+def builtin_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
+    """``len(x)`` of a tensor: its first size."""
+    if not nodes.is_name(node.func, "len") or len(node.args) != 1:
+        return None
+    value = without_none(ctx.value(node.args[0].value))
+    if not isinstance(value, Tensor) or ctx.value(node.func) != Api("builtins.len"):
+        return None
+    return dim_read(ctx, new.args[0].value, value, nodes.literal(0), Const(0))
 
 
 def comparison(ctx: Context, node: cst.Comparison, new: cst.Comparison) -> Outcome:

@@ -42,12 +42,19 @@ def hardsigmoid(x):
     return tf.nn.relu6(x + 3.0) * (1.0 / 6.0)
 
 
+def leaky_relu(x, negative_slope=0.01):
+    """x above 0, else negative_slope * x; TensorFlow rounds the slope to float32, which this does not."""
+    if x.dtype == tf.float64:
+        return tf.where(x > 0, x, x * negative_slope)
+    return tf.nn.leaky_relu(x, negative_slope)
+
+
 def rrelu(x, lower=1.0 / 8.0, upper=1.0 / 3.0, training=False):
     """Leaky ReLU; the slope is drawn for each negative value in training, else the mean of the bounds."""
     if training:
         slope = tf.random.uniform(tf.shape(x), lower, upper, x.dtype)
         return tf.where(x <= 0, x * slope, x)
-    return tf.nn.leaky_relu(x, (lower + upper) / 2)
+    return leaky_relu(x, (lower + upper) / 2)
 
 
 def prelu(x, weight, data_format=DATA_FORMAT):

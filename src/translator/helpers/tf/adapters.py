@@ -6,7 +6,7 @@ Upsample, PReLU and Embedding have such arguments already: see resize.py, activa
 import tensorflow as tf
 from tensorflow import keras
 
-from translator.helpers.tf.activation import gelu, hardsigmoid, hardswish, hardtanh, softplus
+from translator.helpers.tf.activation import gelu, hardsigmoid, hardswish, hardtanh, leaky_relu, softplus
 from translator.helpers.tf.config import DATA_FORMAT
 from translator.helpers.tf.conv import PaddedConv1D, PaddedConv2D, PaddedConv3D
 from translator.helpers.tf.conv_transpose import PaddedConv2DTranspose
@@ -133,6 +133,8 @@ class BatchNorm1d(BatchNormalizationUnbiased):
         track_running_stats=True,
         device=None,
         dtype=None,
+        *,
+        bias=True,
         **kwargs,
     ):
         super().__init__(
@@ -140,7 +142,7 @@ class BatchNorm1d(BatchNormalizationUnbiased):
             momentum=None if momentum is None else 1.0 - momentum,
             epsilon=eps,
             track_running_stats=track_running_stats,
-            center=affine,
+            center=affine and bias,
             scale=affine,
             dtype=dtype,
             **kwargs,
@@ -160,6 +162,8 @@ class BatchNorm2d(BatchNormalizationUnbiased):
         track_running_stats=True,
         device=None,
         dtype=None,
+        *,
+        bias=True,
         **kwargs,
     ):
         super().__init__(
@@ -167,7 +171,7 @@ class BatchNorm2d(BatchNormalizationUnbiased):
             momentum=None if momentum is None else 1.0 - momentum,
             epsilon=eps,
             track_running_stats=track_running_stats,
-            center=affine,
+            center=affine and bias,
             scale=affine,
             dtype=dtype,
             **kwargs,
@@ -187,6 +191,8 @@ class BatchNorm3d(BatchNormalizationUnbiased):
         track_running_stats=True,
         device=None,
         dtype=None,
+        *,
+        bias=True,
         **kwargs,
     ):
         super().__init__(
@@ -194,7 +200,7 @@ class BatchNorm3d(BatchNormalizationUnbiased):
             momentum=None if momentum is None else 1.0 - momentum,
             epsilon=eps,
             track_running_stats=track_running_stats,
-            center=affine,
+            center=affine and bias,
             scale=affine,
             dtype=dtype,
             **kwargs,
@@ -205,9 +211,11 @@ class BatchNorm3d(BatchNormalizationUnbiased):
 class GroupNorm(GroupNormalization):
     """GroupNormalization with torch.nn.GroupNorm's arguments."""
 
-    def __init__(self, num_groups, num_channels, eps=1e-5, affine=True, device=None, dtype=None, **kwargs):
+    def __init__(
+        self, num_groups, num_channels, eps=1e-5, affine=True, device=None, dtype=None, *, bias=True, **kwargs
+    ):
         axis = channel_axis(DATA_FORMAT)
-        super().__init__(num_groups, axis, eps, center=affine, scale=affine, dtype=dtype, **kwargs)
+        super().__init__(num_groups, axis, eps, center=affine and bias, scale=affine, dtype=dtype, **kwargs)
         self.num_channels = num_channels
 
 
@@ -241,9 +249,11 @@ class InstanceNorm2d(InstanceNorm):
         track_running_stats=False,
         device=None,
         dtype=None,
+        *,
+        bias=True,
         **kwargs,
     ):
-        super().__init__(eps, 1.0 - momentum, affine, track_running_stats, dtype=dtype, **kwargs)
+        super().__init__(eps, 1.0 - momentum, affine, track_running_stats, bias, dtype=dtype, **kwargs)
         self.num_features = num_features
 
 
@@ -287,6 +297,9 @@ class LeakyReLU(keras.layers.LeakyReLU):
 
     def __init__(self, negative_slope=0.01, inplace=False, **kwargs):
         super().__init__(negative_slope=negative_slope, **kwargs)
+
+    def call(self, inputs):
+        return leaky_relu(inputs, self.negative_slope)
 
 
 class ELU(keras.layers.ELU):

@@ -23,7 +23,8 @@ def clone_layer(layer, copies=None):
             return clone_layer(value, copies)
         if isinstance(value, keras.Variable):
             # A copied value: Keras would adopt the variable itself.
-            return keras.Variable(tf.identity(value.value), dtype=value.dtype, trainable=value.trainable, name=value.name)
+            start = tf.identity(value.value)
+            return keras.Variable(start, dtype=value.dtype, trainable=value.trainable, name=value.name)
         if isinstance(value, list):
             return [copy(v) for v in value]
         if isinstance(value, dict):

@@ -13,9 +13,7 @@ def renormalize_rows(weight, ids, max_norm, norm_type=2.0):
     weight.assign(tf.tensor_scatter_nd_update(tf.convert_to_tensor(weight), rows[:, None], values))
 
 
-def embedding(
-    input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, sparse=False
-):
+def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, sparse=False):
     """The rows of ``weight`` (V, D) that the integer tensor ``input`` names; ``padding_idx`` gets no gradient.
 
     With ``max_norm`` the rows of the variable are rescaled in place first; ``sparse`` changes nothing here.

@@ -1,7 +1,5 @@
 """Sampling at given positions: torch.nn.functional.grid_sample and affine_grid."""
 
-import itertools
-
 import tensorflow as tf
 from tensorflow import keras
 
@@ -74,12 +72,10 @@ def grid_sample(x, grid, mode="bilinear", padding_mode="zeros", align_corners=Fa
     coordinates = tf.unstack(grid, axis=-1)[::-1]
     taps = [axis_taps(c, n, mode, padding_mode, align_corners) for c, n in zip(coordinates, sizes, strict=True)]
     flat = tf.reshape(x, (shape[0], -1, shape[-1]))
-    total = 0.0
-    for combination in itertools.product(*taps):
-        index, weight = combination[0]
-        for (place, factor), size in zip(combination[1:], sizes[1:], strict=True):
-            index, weight = index * size + place, weight * factor
-        total += tf.gather(flat, index, batch_dims=1) * weight[..., None]
+    corners = [(0, 1.0)]
+    for axis, size in zip(taps, sizes, strict=True):
+        corners = [(index * size + place, weight * factor) for index, weight in corners for place, factor in axis]
+    total = tf.add_n([tf.gather(flat, index, batch_dims=1) * weight[..., None] for index, weight in corners])
     return to_channels_first(total) if data_format == "channels_first" else total
 
 

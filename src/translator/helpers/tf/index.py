@@ -282,7 +282,12 @@ def diagonal(x, offset=0, dim1=0, dim2=1):
     rank = len(x.shape)
     dim1, dim2 = dim1 % rank, dim2 % rank
     rest = [d for d in range(rank) if d not in (dim1, dim2)]
-    return tf.linalg.diag_part(tf.transpose(x, [*rest, dim1, dim2]), k=offset)
+    planes = tf.transpose(x, [*rest, dim1, dim2])
+    sizes = tf.shape(planes)
+    row, column = max(-offset, 0), max(offset, 0)
+    count = tf.maximum(tf.minimum(sizes[-2] - row, sizes[-1] - column), 0)
+    positions = (tf.range(count) + row) * sizes[-1] + tf.range(count) + column
+    return tf.gather(tf.reshape(planes, tf.concat([sizes[:-2], [-1]], 0)), positions, axis=-1)
 
 
 def tril(x, diagonal=0):

@@ -46,7 +46,7 @@ def cholesky(x, upper=False):
 def lstsq(a, b, rcond=None):
     """(solution, residuals, rank, singular values) of min |a X - b| for a (..., m, n) of full rank.
 
-    As in PyTorch's default driver, residuals (sums of squares) are empty unless m > n; the singular values are empty.
+    As with PyTorch's default driver, the residuals and the singular values are empty.
     """
     m, n = a.shape[-2], a.shape[-1]
     if m >= n:
@@ -56,9 +56,8 @@ def lstsq(a, b, rcond=None):
         q, r = tf.linalg.qr(tf.linalg.adjoint(a))
         solution = tf.matmul(q, tf.linalg.triangular_solve(r, b, lower=False, adjoint=True))
     empty = tf.zeros([0], a.dtype)
-    residuals = tf.reduce_sum(tf.square(tf.matmul(a, solution) - b), axis=-2) if m > n else empty
     rank = tf.fill(tf.shape(a)[:-2], tf.constant(min(m, n), tf.int64))
-    return solution, residuals, rank, empty
+    return solution, empty, rank, empty
 
 
 def pinv(x, rtol=None, hermitian=False):
@@ -107,9 +106,7 @@ def bilinear(x1, x2, weight, bias=None):
 class Bilinear(keras.layers.Layer):
     """A bilinear form of two inputs with PyTorch's weight (out, in1, in2) and initial U(-1/sqrt(in1), 1/sqrt(in1))."""
 
-    def __init__(
-        self, in1_features, in2_features, out_features, bias=True, device=None, dtype=None, **kwargs
-    ):
+    def __init__(self, in1_features, in2_features, out_features, bias=True, device=None, dtype=None, **kwargs):
         super().__init__(dtype=dtype, **kwargs)
         bound = 1.0 / math.sqrt(in1_features)
         uniform = keras.initializers.RandomUniform(-bound, bound)

@@ -214,6 +214,7 @@ class InstanceNorm(keras.layers.Layer):
         momentum=0.9,
         affine=False,
         track_running_stats=False,
+        center=True,
         data_format=DATA_FORMAT,
         **kwargs,
     ):
@@ -222,6 +223,7 @@ class InstanceNorm(keras.layers.Layer):
         self.momentum = momentum
         self.affine = affine
         self.track_running_stats = track_running_stats
+        self.center = center
         self.data_format = data_format
 
     def build(self, input_shape):
@@ -229,6 +231,7 @@ class InstanceNorm(keras.layers.Layer):
         self.gamma = self.beta = self.moving_mean = self.moving_variance = None
         if self.affine:
             self.gamma = self.add_weight(name="gamma", shape=shape, initializer="ones")
+        if self.affine and self.center:
             self.beta = self.add_weight(name="beta", shape=shape, initializer="zeros")
         if self.track_running_stats:
             self.moving_mean = self.add_weight(name="moving_mean", shape=shape, initializer="zeros", trainable=False)
@@ -253,7 +256,7 @@ class InstanceNorm(keras.layers.Layer):
         return input_shape
 
     def get_config(self):
-        own = ("epsilon", "momentum", "affine", "track_running_stats", "data_format")
+        own = ("epsilon", "momentum", "affine", "track_running_stats", "center", "data_format")
         return {**super().get_config(), **{name: getattr(self, name) for name in own}}
 
 

@@ -71,18 +71,25 @@ def pick(x, index, dim, keepdim):
     return values[..., 0], index[..., 0]
 
 
+def prefer_nan(x, index):
+    """The index (...) into the last axis of x (..., n), or that of the first NaN where there is one."""
+    if not x.dtype.is_floating:
+        return index
+    missing = tf.math.is_nan(x)
+    first = tf.argmax(tf.cast(missing, tf.int8), axis=-1)
+    return tf.where(tf.reduce_any(missing, axis=-1), first, tf.cast(index, tf.int64))
+
+
 def max_dim(x, dim, keepdim=False):
     """(values, indices) of the maxima along ``dim``; only the chosen element gets a gradient, NaN counts as largest."""
     x = axis_to_last(x, dim)
-    ranked = tf.where(tf.math.is_nan(x), tf.cast(math.inf, x.dtype), x) if x.dtype.is_floating else x
-    return pick(x, tf.argmax(ranked, axis=-1), dim, keepdim)
+    return pick(x, prefer_nan(x, tf.argmax(x, axis=-1)), dim, keepdim)
 
 
 def min_dim(x, dim, keepdim=False):
     """(values, indices) of the minima along ``dim``; only the chosen one gets a gradient, NaN counts as smallest."""
     x = axis_to_last(x, dim)
-    ranked = tf.where(tf.math.is_nan(x), tf.cast(-math.inf, x.dtype), x) if x.dtype.is_floating else x
-    return pick(x, tf.argmin(ranked, axis=-1), dim, keepdim)
+    return pick(x, prefer_nan(x, tf.argmin(x, axis=-1)), dim, keepdim)
 
 
 def argsort(x, dim=-1, descending=False, stable=True):
@@ -120,11 +127,7 @@ def median(x, dim=None, keepdim=False):
     """The lower median of all elements, or (values, indices) along ``dim``; NaN if there is one."""
     last = tf.reshape(x, [-1]) if dim is None else axis_to_last(x, dim)
     order = argsort(last, -1)
-    index = order[..., (tf.shape(last)[-1] - 1) // 2]
-    if x.dtype.is_floating:
-        missing = tf.math.is_nan(last)
-        first = tf.argmax(tf.cast(missing, tf.int32), axis=-1)
-        index = tf.where(tf.reduce_any(missing, axis=-1), first, index)
+    index = prefer_nan(last, order[..., (tf.shape(last)[-1] - 1) // 2])
     if dim is None:
         return last[index]
     return pick(last, index, dim, keepdim)
@@ -330,11 +333,11 @@ def count_nonzero(x, dim=None):
 
 
 def histc(x, bins=100, min=0, max=0):
-    """Counts (of x's dtype) in equal bins of [min, max]; values outside do not count. 0, 0 means the range of x."""
+    """Counts (of x's dtype) in equal bins of [min, max]; values outside do not count. min == max means x's range."""
     flat = tf.reshape(x, [-1])
     low, high = to_dtype(min, x.dtype), to_dtype(max, x.dtype)
     if min == max:
-        low, high = (tf.reduce_min(flat), tf.reduce_max(flat)) if min == 0 else (low, high)
+        low, high = tf.reduce_min(flat), tf.reduce_max(flat)
         same = low == high
         low, high = tf.where(same, low - 1, low), tf.where(same, high + 1, high)
     inside = tf.boolean_mask(flat, (flat >= low) & (flat <= high))

@@ -24,9 +24,7 @@ def built_dense(inputs, units, bias=True, dtype=None):
     """A Dense layer with its weights created, drawn from PyTorch's default U(-1/sqrt(inputs), 1/sqrt(inputs))."""
     bound = 1.0 / math.sqrt(inputs)
     uniform = keras.initializers.RandomUniform(-bound, bound)
-    layer = keras.layers.Dense(
-        units, use_bias=bias, kernel_initializer=uniform, bias_initializer=uniform, dtype=dtype
-    )
+    layer = keras.layers.Dense(units, use_bias=bias, kernel_initializer=uniform, bias_initializer=uniform, dtype=dtype)
     layer.build((None, inputs))
     return layer
 
@@ -71,9 +69,9 @@ class TransformerEncoderLayer(keras.layers.Layer):
         self.activation = transformer_activation(activation)
 
     def self_attention(self, x, mask, padding, is_causal):
-        x = self.self_attn(
-            x, x, x, attn_mask=mask, key_padding_mask=padding, need_weights=False, is_causal=is_causal
-        )[0]
+        x = self.self_attn(x, x, x, attn_mask=mask, key_padding_mask=padding, need_weights=False, is_causal=is_causal)[
+            0
+        ]
         return self.dropout1(x)
 
     def feed_forward(self, x):
@@ -167,9 +165,7 @@ class TransformerEncoder(keras.layers.Layer):
     Padded positions are computed like the others; PyTorch's inference fast path sets them to 0 instead.
     """
 
-    def __init__(
-        self, encoder_layer, num_layers, norm=None, enable_nested_tensor=True, mask_check=True, **kwargs
-    ):
+    def __init__(self, encoder_layer, num_layers, norm=None, enable_nested_tensor=True, mask_check=True, **kwargs):
         super().__init__(**kwargs)
         self.layers = [clone_layer(encoder_layer) for _ in range(num_layers)]
         self.num_layers = num_layers
@@ -281,9 +277,7 @@ class Transformer(keras.layers.Layer):
         memory_is_causal=False,
     ):
         """Masks are True or -inf where attention is not allowed; the causal flags are hints about the masks."""
-        memory = self.encoder(
-            src, mask=src_mask, src_key_padding_mask=src_key_padding_mask, is_causal=src_is_causal
-        )
+        memory = self.encoder(src, mask=src_mask, src_key_padding_mask=src_key_padding_mask, is_causal=src_is_causal)
         return self.decoder(
             tgt,
             memory,

@@ -1,0 +1,154 @@
+"""Pair the parameters and buffers of a torch module with the variables of its Keras counterpart.
+
+The two object trees are walked together by attribute path: what the translation keeps. Inside of a layer that a
+table row knows, the row's ``weights`` entries name the Keras attribute and the converter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from ..model import Direction
+from ..tables import Row, tables
+from .build import build_leaf
+from .converters import CONVERTERS, ShapeError, WeightConverter
+from .slots import Slot, is_array, item, member
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One array on both sides. ``tensor`` is the torch parameter or buffer."""
+
+    torch_path: str
+    tensor: Any
+    slot: Slot
+    converter: WeightConverter
+
+    def to_keras(self, array: Any) -> Any:
+        """The torch array (a value or a gradient) in Keras's order.
+
+        Raises:
+            ShapeError: if it does not come out in the slot's shape.
+        """
+        return _fitted(self.converter.forward, array, self.slot.shape)
+
+    def to_torch(self, array: Any) -> Any:
+        """The reverse."""
+        return _fitted(self.converter.back, array, tuple(self.tensor.shape))
+
+
+def _fitted(convert: Any, array: Any, shape: tuple[int, ...]) -> Any:
+    try:
+        out = convert(array, shape)
+    except (ValueError, IndexError) as error:
+        raise ShapeError(f"{list(array.shape)} does not fit {list(shape)}") from error
+    if tuple(out.shape) != shape:
+        raise ShapeError(f"{list(array.shape)} becomes {list(out.shape)}, which does not fit {list(shape)}")
+    return out
+
+
+@dataclass(slots=True)
+class Pairing:
+    """All pairs of two models, and what has no partner."""
+
+    pairs: list[Pair] = field(default_factory=list)
+    torch_left: list[str] = field(default_factory=list)
+    keras_left: list[str] = field(default_factory=list)
+
+
+def pair_up(module: Any, model: Any) -> Pairing:
+    """Walk both models together.
+
+    Tied torch parameters are paired once, at their first path. ``num_batches_tracked`` only counts where
+    the Keras layer counts too. Leaf layers that were never called are built from torch's shapes.
+    """
+    walker = _Walker()
+    walker.module(module, model, "", type(model).__name__ if not hasattr(model, "call") else "model")
+    walker.out.keras_left = [name for name, v in _weights(model) if id(v) not in walker.used]
+    return walker.out
+
+
+def _weights(model: Any) -> Iterator[tuple[str, Any]]:
+    """The state of a Keras object: its weights, or what a plain object or list of layers holds."""
+    if hasattr(model, "weights") and hasattr(model, "built"):
+        for variable in model.weights:
+            yield getattr(variable, "path", variable.name), variable
+    elif isinstance(model, list | tuple | dict):
+        for child in model.values() if isinstance(model, dict) else model:
+            yield from _weights(child)
+
+
+class _Walker:
+    def __init__(self) -> None:
+        self.out = Pairing()
+        self.seen_tensors: set[int] = set()
+        self.seen_modules: set[tuple[int, int]] = set()
+        self.used: set[int] = set()
+
+    def module(self, module: Any, keras: Any, path: str, place: str) -> None:
+        if (id(module), id(keras)) in self.seen_modules:
+            return
+        self.seen_modules.add((id(module), id(keras)))
+        row = row_of(type(module))
+        if row is not None:
+            build_leaf(module, keras)
+        for name, tensor in (*module._parameters.items(), *module._buffers.items()):
+            if tensor is not None:
+                self.tensor(module, keras, row, name, tensor, f"{path}{name}", place)
+        for name, child in module._modules.items():
+            if child is None:
+                continue
+            found = member(keras, name)
+            target = item(*found[:2]) if found is not None else None
+            if found is None or target is None:
+                self.missing(child, f"{path}{name}.")
+            else:
+                self.module(child, target, f"{path}{name}.", place + found[2])
+
+    def missing(self, module: Any, path: str) -> None:
+        for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+            if id(tensor) not in self.seen_tensors and not name.endswith("num_batches_tracked"):
+                self.out.torch_left.append(path + name)
+
+    def tensor(self, module: Any, keras: Any, row: Row | None, name: str, tensor: Any, path: str, place: str) -> None:
+        if id(tensor) in self.seen_tensors:
+            return
+        self.seen_tensors.add(id(tensor))
+        found = find_slot(keras, row, name, place)
+        if found is None:
+            if name != "num_batches_tracked":
+                self.out.torch_left.append(path)
+            return
+        slot, via = found
+        self.used.add(id(slot.value))
+        self.out.pairs.append(Pair(path, tensor, slot, CONVERTERS[via]))
+
+
+def find_slot(keras: Any, row: Row | None, name: str, place: str) -> tuple[Slot, str] | None:
+    """Where a Keras object keeps the torch parameter ``name``, and the name of the converter."""
+    entry = row.weights.get(name) if row is not None else None
+    if entry is not None:
+        to, via = (entry, "same") if isinstance(entry, str) else (entry["to"], entry.get("via", "same"))
+        if to != name and is_array(getattr(keras, to, None)):
+            depthwise = via == "conv" and any("Depthwise" in c.__name__ for c in type(keras).__mro__)
+            return Slot(keras, to, f"{place}.{to}"), "depthwise" if depthwise else via
+    found = member(keras, name)
+    if found is None or not is_array(item(*found[:2])):
+        return None
+    via = entry.get("via", "same") if isinstance(entry, dict) and entry["to"] == name else "same"
+    return Slot(found[0], found[1], place + found[2]), via
+
+
+@cache
+def row_of(kind: type) -> Row | None:
+    """The table row with weight entries for a torch module's class, or for the nearest base that has one."""
+    known = tables(Direction.TORCH2TF)
+    for base in kind.__mro__:
+        if base.__module__.startswith("torch.nn"):
+            for row in known.find(f"torch.nn.{base.__name__}"):
+                if row.weights:
+                    return row
+    return None
