@@ -10,12 +10,14 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TF_CPP_MIN_LOG_LEVEL := 3
 export PYTHONPATH :=
 
-.PHONY: help demo venv test lint types pytest tables clean
+.PHONY: help demo venv test lint types pytest signatures bench corpus clean
 
 help:
 	@echo "make demo    translate a ResNet and show the diff (light: no framework)"
 	@echo "make test    lint, types and all tests, in an environment with both frameworks"
-	@echo "make tables  regenerate the signature files from the installed frameworks"
+	@echo "make signatures  regenerate the signature files from the installed frameworks"
+	@echo "make bench   time translation against LibCST's own parse and code generation"
+	@echo "make corpus  translate torchvision's model files, run both versions, compare"
 	@echo "make clean   remove the environments and caches"
 
 demo: $(DEMO)/.ready
@@ -44,8 +46,14 @@ types: venv
 pytest: venv
 	$(BIN)/python -m pytest -n $(JOBS)
 
-tables: venv
+signatures: venv
 	$(BIN)/python -m translator.signatures
+
+bench: venv
+	$(BIN)/python benchmarks/translation.py
+
+corpus: venv
+	$(BIN)/python benchmarks/corpus.py
 
 clean:
 	rm -rf $(VENV) $(DEMO) .mypy_cache .pytest_cache .ruff_cache .hypothesis

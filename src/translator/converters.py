@@ -86,11 +86,19 @@ def _minus_one(value: int) -> int:
     return value - 1
 
 
+def _stride(value: Any) -> Any:
+    """A pool's stride: PyTorch's native functions write "the same as the window" as ``()``."""
+    return None if value in ((), [], None) else _pair(value)
+
+
 CONVERTERS: dict[str, Converter] = {
     "same": Converter(_same, _same, "{x}", "{x}"),
     "one_minus": Converter(_one_minus, _one_minus, "1 - {x}", "1 - {x}"),
     "not": Converter(_not, _not, "not {x}", "not {x}"),
     "pair": Converter(_pair, _same, "{x}", "{x}"),
+    "stride": Converter(_stride, _same, "{x}", "{x}"),
+    "zero_if_none": Converter(lambda v: 0.0 if v is None else v, _same, "{x}", "{x}"),
+    "flag": Converter(bool, _same, "{x}", "{x}"),
     "plus_one": Converter(_plus_one, _minus_one, "{x} + 1", "{x} - 1"),
     "gelu": Converter(*_table({"none": False, "tanh": True}), '{x} == "tanh"', '"tanh" if {x} else "none"'),
     "reduction": Converter(*_table({"mean": "sum_over_batch_size", "sum": "sum", "none": None})),

@@ -23,6 +23,7 @@ IMPORTS = {
     "nn": "from torch import nn", "F": "import torch.nn.functional as F",
 }  # fmt: skip
 """What a name in written code is imported by, in the order of the imports."""
+TORCH_NAMES, TF_NAMES = frozenset({"torch", "nn", "F"}), frozenset({"tf", "keras"})
 _DEF = re.compile(r"^(?:def|class) (\w+)|^([A-Z_]+) = ", re.MULTILINE)
 
 
@@ -38,6 +39,8 @@ class Helper:
     uses: frozenset[str]
     order: tuple[str, int]
     params: tuple[Param, ...] = ()
+    bases: tuple[str, ...] = ()
+    """The bases of a class without a constructor of its own."""
 
 
 @cache
@@ -65,7 +68,7 @@ def _module(path: Path) -> dict[str, Helper]:
             first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
             source = "".join(lines[first - 1 : node.end_lineno])
             uses = frozenset(n.id for n in ast.walk(node) if isinstance(n, ast.Name))
-            out[name] = Helper(name, source, uses, (path.name, node.lineno), _params(node))
+            out[name] = Helper(name, source, uses, (path.name, node.lineno), _params(node), _bases(node))
     return out
 
 
@@ -88,6 +91,10 @@ def _params(node: ast.stmt) -> tuple[Param, ...]:
     return tuple(out)
 
 
+def _bases(node: ast.stmt) -> tuple[str, ...]:
+    return tuple(b.id for b in node.bases if isinstance(b, ast.Name)) if isinstance(node, ast.ClassDef) else ()
+
+
 def helper(name: str, framework: str = "tf") -> Helper | None:
     """A helper by name."""
     path = _index(framework).get(name)
@@ -97,7 +104,9 @@ def helper(name: str, framework: str = "tf") -> Helper | None:
 def helper_params(name: str, framework: str = "tf") -> tuple[Param, ...] | None:
     """The parameters of a helper; ``None`` if there is no such helper."""
     found = helper(name, framework)
-    return found.params if found is not None else None
+    if found is None or found.params or not found.bases:
+        return found.params if found is not None else None
+    return helper_params(found.bases[0], framework)
 
 
 def closure(names: Iterable[str], framework: str) -> list[Helper]:
@@ -122,14 +131,18 @@ def closure(names: Iterable[str], framework: str) -> list[Helper]:
     return out
 
 
-def helper_text(names: Iterable[str], options: Options) -> tuple[str, tuple[str, ...]]:
-    """The source of the helpers that a file needs, and their names."""
+def helper_text(
+    names: Iterable[str], options: Options, taken: frozenset[str] = frozenset()
+) -> tuple[str, tuple[str, ...]]:
+    """The source of the helpers that a file needs, and their names. Names that are taken get an underscore."""
     found = closure(names, options.direction.target)
     parts = []
     for item in found:
         text = item.text.rstrip()
         if item.name == "DATA_FORMAT":
             text = f'DATA_FORMAT = "{options.layout.value}"'
+        for name in taken & ({h.name for h in found}):
+            text = re.sub(rf"(?<![\w.]){name}\b(?!=)", name + "_", text)
         parts.append(text)
     constants = [p for p in parts if re.match(r"[A-Z_]+ = ", p)]
     rest = [p for p in parts if p not in constants]
@@ -148,7 +161,7 @@ class _Change:
 
 def finish(
     text: str, helpers: Iterable[str], options: Options, roots: frozenset[str], module: str = "",
-    renames: Mapping[str, str] | None = None,
+    renames: Mapping[str, str] | None = None, taken: frozenset[str] = frozenset(),
 ) -> tuple[str, tuple[str, ...]]:  # fmt: skip
     """Drop imports that nothing uses any more, add those that the translation needs, insert the helpers.
 
@@ -156,7 +169,7 @@ def finish(
         SyntaxError: if the rewritten text does not parse, which is a bug of the rewriting.
     """
     tree = ast.parse(text)
-    code, names = helper_text(helpers, options)
+    code, names = helper_text(helpers, options, taken)
     used = _names(tree)
     inner = _names(ast.parse(code)) if code else set()
     offsets = _line_offsets(text)
@@ -167,10 +180,11 @@ def finish(
             continue
         if first is None and body is tree.body and _of_framework(node, roots):
             first = offsets[node.lineno - 1]
-        new = _import(node, used, roots, module, renames or {})
+        new = _import(node, used - set(names), roots, module, renames or {})
         if new is not None:
             changes.append(_replace(text, offsets, node, new, alone=len(body) == 1 and body is not tree.body))
-    wanted = [n for n in IMPORTS if n in used | inner and n not in _bound(tree)]
+    ours = IMPORTS.keys() - (TORCH_NAMES if options.direction.target == "tf" else TF_NAMES)
+    wanted = [n for n in IMPORTS if n in ours and n in used | inner and n not in _bound(tree) and n not in taken]
     block = [IMPORTS[n] for n in wanted]
     place = first if first is not None else _after_imports(text, tree, offsets)
     text = _apply(text, changes, place, block)
@@ -180,7 +194,7 @@ def finish(
 
 
 def _names(tree: ast.AST) -> set[str]:
-    out = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+    out = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets):
             out |= {c.value for c in ast.walk(node.value) if isinstance(c, ast.Constant) and isinstance(c.value, str)}

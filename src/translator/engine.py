@@ -17,7 +17,8 @@ from .emit import finish
 from .infer.interp import Interpreter
 from .infer.scope import Scope
 from .infer.imports import framework_name
-from .model import Counts, Diagnostic, InputError, Options, Severity, Status, Translation
+from .layout.solve import solve
+from .model import Counts, Diagnostic, InputError, Layout, Options, Severity, Status, Translation
 from .outputs import module_name
 from .rewrite.context import Context, diagnostics
 from .rewrite.rewriter import Rewriter
@@ -89,12 +90,15 @@ def _translate(
     for file in files:
         _run(interpreter, file)
     interpreter.finish()
+    if options.layout is Layout.CHANNELS_LAST:
+        solve(interpreter)
     base = Context(options, interpreter.tables, interpreter.facts, interpreter.dialect)
     training, layers = training_functions(base), inner_layers(base)
     plain = plain_sequentials(interpreter)
     for file in files:
         ctx = Context(options, interpreter.tables, interpreter.facts, interpreter.dialect)
         ctx.training, ctx.local_layers, ctx.plain_sequentials = training, layers, plain
+        ctx.interpreter = interpreter
         results[file.path] = _rewrite(file, ctx, options, renames)
     return results
 
@@ -129,11 +133,12 @@ def plain_sequentials(interpreter: Interpreter) -> set[cst.CSTNode]:
 
 def _rewrite(file: _File, ctx: Context, options: Options, renames: Mapping[str, str]) -> Translation:
     assert file.tree is not None
+    ctx.taken = own_names(file.source.tree, ctx.dialect.roots)
     new = Rewriter(ctx).module(file.tree)
     helpers = {n.removeprefix("helper:") for n in ctx.needs if n.startswith("helper:")}
     text = new.code if new is not file.tree else file.source.text
     text, names = finish(text, helpers, options, ctx.dialect.roots | {"tensorflow"} if options.direction.source == "tf"
-                         else ctx.dialect.roots, file.module, renames)  # fmt: skip
+                         else ctx.dialect.roots, file.module, renames, ctx.taken)  # fmt: skip
     ast.parse(text)
     found = diagnostics(file.tree, ctx.findings)
     if not any(d.severity is Severity.ERROR for d in found):
@@ -146,6 +151,25 @@ def _rewrite(file: _File, ctx: Context, options: Options, renames: Mapping[str, 
     return Translation(
         text, status, found, counts, tuple(ctx.edges), names, dict(ctx.renames), file.source.encoding, file.source.bom
     )
+
+
+def own_names(tree: ast.Module, roots: frozenset[str]) -> frozenset[str]:
+    """Every name that a file defines: variables, functions, classes, parameters, imports of other things."""
+    out: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            out.add(node.name)
+        elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            out.add(node.id)
+        elif isinstance(node, ast.arg):
+            out.add(node.arg)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            module = getattr(node, "module", None)
+            for alias in node.names:
+                name = module if module and not getattr(node, "level", 0) else alias.name
+                if framework_name(name).split(".")[0] not in roots:
+                    out.add(alias.asname or alias.name.split(".")[0])
+    return frozenset(out)
 
 
 def leftovers(before: str, text: str, roots: frozenset[str]) -> tuple[Diagnostic, ...]:

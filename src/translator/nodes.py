@@ -155,3 +155,14 @@ def statement(text: str, **holes: Any) -> cst.SimpleStatementLine:
 def code(node: Any) -> str:
     """The source text of a node on its own."""
     return cst.Module([]).code_for_node(node)
+
+
+def renamed_call(node: Any, old: str, new: str) -> Any:
+    """The node with ``old`` replaced where it is what the node calls or names, not deeper."""
+    if is_name(node, old):
+        return node.with_changes(value=new)
+    if isinstance(node, cst.Call):
+        return node.with_changes(func=renamed_call(node.func, old, new)) if is_name(node.func, old) else node
+    if isinstance(node, cst.Assign | cst.Expr):
+        return node.with_changes(value=renamed_call(node.value, old, new))
+    return node

@@ -49,6 +49,12 @@ class LayoutVar:
 
     parent: LayoutVar | None = None
     perm: tuple[int, ...] | None = None
+    votes: int = 0
+    """How many operations would like channels-last."""
+    source: bool = False
+    """Whether the value flows somewhere that is not followed, so that it must keep source order."""
+    clash: bool = False
+    """Two orders met where one value must have one: whatever uses it is refused."""
 
     def find(self) -> LayoutVar:
         root = self
@@ -60,24 +66,14 @@ class LayoutVar:
         """The permutation, or ``None`` for source order."""
         return self.find().perm
 
-    def demand(self, perm: tuple[int, ...]) -> bool:
-        """Ask for an order; whether it could be granted (else the use needs a transpose)."""
-        root = self.find()
-        if root.perm is None:
-            root.perm = perm
-        return root.perm == perm
-
-    def unite(self, other: LayoutVar) -> bool:
+    def unite(self, other: LayoutVar) -> None:
+        """Make two variables one."""
         a, b = self.find(), other.find()
-        if a is b:
-            return True
-        if a.perm is not None and b.perm is not None and a.perm != b.perm:
-            return False
-        if a.perm is None:
+        if a is not b:
             a.parent = b
-        else:
-            b.parent = a
-        return True
+            b.votes += a.votes
+            b.source = b.source or a.source
+            b.perm = b.perm or a.perm
 
 
 @dataclass(slots=True, eq=False)
@@ -173,6 +169,8 @@ class Instance(Value):
     """The layers of a container, where they are known one by one."""
     elem: Value = UNKNOWN
     """What every layer of a container is."""
+    sites: frozenset[Any] = frozenset()
+    """The calls that may have made the object; empty where that is not known."""
 
     @property
     def api(self) -> str | None:
@@ -199,6 +197,10 @@ class Func(Value):
     reads_training: bool = False
     calls: set[Any] = field(default_factory=set)
     decorators: list[Value] = field(default_factory=list)
+    start: dict[str, Value] = field(default_factory=dict)
+    """The parameters' values at the start of the last run."""
+    returned: list[Value] = field(default_factory=list)
+    """What the ``return`` statements gave in the last run."""
 
 
 @dataclass(slots=True, eq=False)
@@ -280,6 +282,8 @@ def python_type(value: Value) -> str | None:
         return value.type
     if isinstance(value, Const):
         return type(value.value).__name__
+    if isinstance(value, Api) and value.name in ("torch.pi", "torch.inf", "torch.nan", "torch.e"):
+        return "float"
     return None
 
 
@@ -311,7 +315,8 @@ def _join_dims(a: tuple[Dim, ...], b: tuple[Dim, ...]) -> tuple[Dim, ...]:
 
 def _join_tensors(a: Tensor, b: Tensor) -> Tensor:
     dims = _join_dims(a.dims, b.dims) if a.dims is not None and b.dims is not None and a.rank == b.rank else None
-    a.layout.unite(b.layout)
+    if not a.layout.unite(b.layout):
+        a.layout.find().clash = b.layout.find().clash = True
     return Tensor(
         rank=a.rank if a.rank == b.rank else None,
         dims=dims,
@@ -334,7 +339,8 @@ def _join_same_kind(a: Value, b: Value) -> Value | None:
         return Map(None, join(elem_of(a), elem_of(b)))
     if isinstance(a, Instance) and isinstance(b, Instance) and a.cls == b.cls:
         args = {k: v for k, v in a.args.items() if k in b.args and v == b.args[k]}
-        return Instance(a.cls, args, None, join(elem_of(a), elem_of(b)))
+        sites = a.sites | b.sites if a.sites and b.sites else frozenset()
+        return Instance(a.cls, args, None, join(elem_of(a), elem_of(b)), sites)
     if isinstance(a, Shape) and isinstance(b, Shape):
         return Shape(_join_tensors(a.tensor, b.tensor), a.start if a.start == b.start else None)
     ta, tb = python_type(a), python_type(b)
@@ -347,8 +353,12 @@ def _join_same_kind(a: Value, b: Value) -> Value | None:
 
 def join(a: Value, b: Value) -> Value:
     """The least value that covers both."""
-    if a is b or a is UNKNOWN or b is UNKNOWN:
-        return a if a is b else UNKNOWN
+    if a is b:
+        return a
+    if a is UNKNOWN or b is UNKNOWN:
+        escape(a)
+        escape(b)
+        return UNKNOWN
     if a == b and type(getattr(a, "value", None)) is type(getattr(b, "value", None)):
         return a
     merged = _join_same_kind(a, b)
@@ -365,7 +375,27 @@ def join(a: Value, b: Value) -> Value:
             options.append(value)
     if len(options) == 1:
         return options[0]
-    return Union(tuple(options)) if len(options) <= MAX_UNION else UNKNOWN
+    if len(options) <= MAX_UNION:
+        return Union(tuple(options))
+    for option in options:
+        escape(option)
+    return UNKNOWN
+
+
+def escape(value: Value, depth: int = 0) -> None:
+    """The value flows somewhere that is not followed: its tensors must keep source order."""
+    if isinstance(value, Tensor):
+        value.layout.find().source = True
+    elif depth < 4:
+        items: list[Value] = []
+        if isinstance(value, Seq):
+            items = [value.elem, *(value.items or ())]
+        elif isinstance(value, Map):
+            items = [value.elem, *(value.items.values() if value.items else ())]
+        elif isinstance(value, Union):
+            items = list(value.options)
+        for item in items:
+            escape(item, depth + 1)
 
 
 def elem_of(value: Value) -> Value:

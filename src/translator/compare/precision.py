@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
+
+from .kernels import double_kernels
 
 WIDER = {
     "float32": "float64", "float": "float64", "complex64": "complex128", "cfloat": "complex128",
@@ -30,7 +32,8 @@ def precision(dtype: str) -> Iterator[None]:
     keras.config.set_floatx(dtype)
     keras.config.set_dtype_policy(dtype)
     try:
-        yield
+        with double_kernels() if dtype == "float64" else nullcontext():
+            yield
     finally:
         torch.set_default_dtype(saved[0])
         keras.config.set_floatx(saved[1])

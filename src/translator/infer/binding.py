@@ -46,7 +46,7 @@ def _fits(name: str, value: Value) -> int:
     if name == "dtype":
         return 1 if isinstance(value, Api | BoundMethod) else -2 if value is not UNKNOWN else 0
     if name.startswith("dim") or name in ("axis", "size", "shape", "repeats", "sections"):
-        return 1 if kind == "int" or isinstance(value, Seq | Shape) else -2 if tensor else 0
+        return 1 if kind == "int" or isinstance(value, Seq | Shape) else -2 if tensor or kind == "bool" else 0
     if name in ("other", "tensor", "mat2", "index", "mask", "boundaries"):
         return 1 if tensor else -1 if kind is not None or isinstance(value, Seq) else 0
     return 0

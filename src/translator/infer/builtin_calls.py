@@ -140,6 +140,14 @@ def _same(it: Interpreter, node: cst.Call, args: Args) -> Value:
     return args[0][1] if args else UNKNOWN
 
 
+def _deepcopy(it: Interpreter, node: cst.Call, args: Args) -> Value:
+    """Another object of the same kind."""
+    value = _first(args)
+    if isinstance(value, Instance):
+        return Instance(value.cls, value.args, value.children, value.elem, frozenset({node}))
+    return args[0][1] if args else UNKNOWN
+
+
 def _extreme(it: Interpreter, node: cst.Call, args: Args) -> Value:
     values = [v for _, v in args]
     if len(values) == 1:
@@ -202,7 +210,7 @@ BUILTIN_CALLS: dict[str, Handler] = {
     "builtins.hasattr": lambda it, node, args: BOOL, "builtins.bool": lambda it, node, args: BOOL,
     "builtins.all": lambda it, node, args: BOOL, "builtins.any": lambda it, node, args: BOOL,
     "builtins.str": lambda it, node, args: STR, "builtins.pow": _pow, "functools.partial": _partial,
-    "copy.deepcopy": _same, "copy.copy": _same, "functools.wraps": _apply_function,
+    "copy.deepcopy": _deepcopy, "copy.copy": _same, "functools.wraps": _apply_function,
     "math.sqrt": lambda it, node, args: FLOAT, "math.log": lambda it, node, args: FLOAT,
     "math.exp": lambda it, node, args: FLOAT, "math.floor": _number("int"), "math.ceil": _number("int"),
     "math.prod": lambda it, node, args: INT,

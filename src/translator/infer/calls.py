@@ -8,12 +8,13 @@ import libcst as cst
 
 from ..tables.schema import Row
 from ..values import BOOL, NONE, STATIC, UNKNOWN, Api, BoundMethod, Const, Func, Instance, Map, MethodOf, Partial
-from ..values import Seq, Shape, Tensor, Union, UserClass, Value, as_tensor, elem_of, join, options_of, without_none
-from . import shapes  # noqa: F401  (registers its results)
+from ..values import Seq, Shape, Tensor, Union, UserClass, Value, as_tensor, elem_of, escape, join, options_of, without_none
+from . import layer_results, shape_results, shapes, training  # noqa: F401  (some register their results)
 from .binding import Args, bind_api
 from .builtin_calls import BUILTIN_CALLS
 from .facts import Bound, BoundCall
 from .functions import call_user, instantiate
+from .math_results import called_type
 from .results import RESULTS
 
 if TYPE_CHECKING:
@@ -47,12 +48,14 @@ def call_value(it: Interpreter, node: cst.Call, func: Value, args: Args) -> Valu
     if isinstance(func, BoundMethod):
         return call_method(it, node, func, args)
     if isinstance(func, Func):
+        it.facts.results.append((node, func))
         return call_user(it, func, args, bound=False)
     if isinstance(func, MethodOf):
+        it.facts.results.append((node, func.func))
         return _call_method_of(it, func, args)
     if isinstance(func, UserClass):
         it.touch()
-        return instantiate(it, func, args)
+        return training.made(instantiate(it, func, args), node)
     if isinstance(func, Instance):
         return call_instance(it, node, func, args)
     if isinstance(func, Partial):
@@ -90,13 +93,18 @@ def call_api(it: Interpreter, node: cst.Call, name: str, args: Args, receiver: B
     it.facts.calls[node] = bound
     if name in it.dialect.parameter_types:
         bound.result = _parameter(bound)
+    elif (made := called_type(bound)) is not None:
+        bound.result = made
     elif signature is not None and signature.kind == "class":
         bound.result = make_instance(it, name, bound, args)
     else:
         row = row_for(it, name)
         if row is not None:
-            _evidence(it, bound, row)
-            bound.result = RESULTS[row.returns](bound)
+            seen = keras_graph.view(row, bound) if it.direction == "tf2torch" else bound
+            _evidence(it, seen, row)
+            bound.result = RESULTS[row.returns](seen)
+            if it.direction == "tf2torch":
+                keras_graph.unify(row, seen, bound.result)
     return bound.result
 
 
@@ -105,11 +113,39 @@ def _evidence(it: Interpreter, bound: BoundCall, row: Row) -> None:
     from .expressions import proven_tensor
 
     first = bound.args.get("input")
+    rank = implied_rank(bound.api)
+    tensor = without_none(first.value) if first is not None else None
+    if rank is not None and isinstance(tensor, Tensor) and tensor.rank is None and first is not None:
+        ranked = ranked_parameter(it, first.node, tensor, rank)
+        first.value = ranked if ranked is not None else first.value
+        return
     if first is None or first.value is not UNKNOWN or row.returns in ("unknown", "create", "from_data"):
         return
     tensor = proven_tensor(it, first.node)
     if tensor is not None:
         first.value = tensor
+
+
+def implied_rank(api: str) -> int | None:
+    """The rank that an image or volume operation takes, going by its name: batched input is assumed."""
+    name = api.removesuffix(".__call__").lower()
+    return 4 if name.endswith("2d") else 5 if name.endswith("3d") else 3 if name.endswith("conv1d") else None
+
+
+def ranked_parameter(it: Interpreter, node: cst.BaseExpression, tensor: Tensor, rank: int) -> Tensor | None:
+    """A parameter of unknown rank that an operation for one rank takes has that rank."""
+    from .expressions import is_parameter
+
+    if not isinstance(node, cst.Name) or it.func is None or not is_parameter(it.func, node.value):
+        return None
+    if node.value in it.func.passed and it.func.passed[node.value] is not UNKNOWN:
+        return None
+    ranked = Tensor(rank, dtype=tensor.dtype, storage=tensor.storage)
+    it.func.passed[node.value] = ranked
+    it.func.stale = True
+    it.scope.bind(node.value, ranked)
+    it.facts.values[node] = ranked
+    return ranked
 
 
 def _parameter(bound: BoundCall) -> Value:
@@ -125,10 +161,12 @@ def make_instance(it: Interpreter, name: str, bound: BoundCall, args: Args) -> V
     """An object of a framework class, with its constructor's values; containers know their layers."""
     values = {n: b.value for n, b in bound.args.items()}
     kind = it.dialect.containers.get(name)
+    if it.direction == "tf2torch":
+        return keras_graph.made(it, bound, Instance(Api(name), values))
     if kind is None:
-        return Instance(Api(name), values)
+        return training.made(Instance(Api(name), values, None, training.yields(it, bound)), bound.node)
     children, elem = _layers([(a.star, v) for a, v in args])
-    return Instance(Api(name), values, children, elem)
+    return Instance(Api(name), values, children, elem, frozenset({bound.node}))
 
 
 def _layers(args: list[tuple[str, Value]]) -> tuple[list[Value] | None, Value]:
@@ -180,6 +218,7 @@ def _tensor_method(
     full = f"{it.dialect.tensor}.{name}"
     if name.endswith("_") and not name.startswith("_"):
         target = receiver.value if isinstance(receiver, cst.Name) else None
+        escape(owner)
         it.changed_in_place(node, owner, target)
         if not it.tables.find(full):
             full = full[:-1]
@@ -233,10 +272,15 @@ def _dict_method(owner: Map, name: str, args: Args) -> Value:
 def call_instance(it: Interpreter, node: cst.Call, owner: Instance, args: Args) -> Value:
     """``layer(x)``."""
     it.touch()
+    if it.direction == "tf2torch" and args:
+        keras_graph.called(it, node, owner, args[0][1])
+        if owner.api == "keras.Model" and "outputs" in owner.args:
+            return owner.args["outputs"]
     if isinstance(owner.cls, UserClass):
         for name in it.dialect.forward:
             forward = owner.cls.find(name)
             if isinstance(forward, Func):
+                it.facts.results.append((node, forward))
                 return call_user(it, forward, args, bound=True)
         children = owner.cls.attrs.get("<children>")
         return call_container(it, node, children, args) if isinstance(children, Instance) else UNKNOWN
@@ -294,6 +338,9 @@ def instance_method(it: Interpreter, node: cst.Call, owner: Instance, name: str,
         call_api(it, node, f"{base}.{name}", args, Bound(receiver, owner))
     if name == "__init__" and isinstance(owner.cls, Api) and owner.api in it.dialect.containers:
         _container_init(it, owner, args)
+        return NONE
+    if name == "add" and owner.api == "keras.Sequential" and args:
+        keras_graph.add(it, node, owner, args[0][1])
         return NONE
     if name in ("append", "insert", "add_module", "extend", "register_module") and args:
         _add_child(owner, name, args)
@@ -369,7 +416,7 @@ def _register(cls: UserClass, args: Args) -> None:
     key, value = args[0][1], args[1][1]
     tensor = as_tensor(value)
     if tensor is not None:
-        value = Tensor(tensor.rank, tensor.dims, tensor.dtype, variable=True)
+        value = Tensor(tensor.rank, tensor.dims, tensor.dtype, tensor.layout, variable=True)
     if isinstance(key, Const):
         name = str(key.value)
         cls.attrs[name] = join(cls.attrs[name], value) if name in cls.attrs else value

@@ -14,6 +14,7 @@ from ..values import Namespace, Num, Partial, Seq, Shape, Tensor, Union, UserCla
 from ..values import without_none
 from . import indexing
 from .functions import define, method_of
+from .imports import framework_name
 from .results import binary_result
 
 if TYPE_CHECKING:
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 
 BUILTINS = frozenset(dir(builtins))
 MAX_FOLD = 1 << 64
+RESULT_FIELDS = {
+    "values": 0, "indices": 1, "eigenvalues": 0, "eigenvectors": 1, "U": 0, "S": 1, "Vh": 2, "V": 2, "Q": 0, "R": 1,
+    "sign": 0, "logabsdet": 1, "min": 0, "max": 1, "mantissa": 0, "exponent": 1, "LU": 0, "pivots": 1, "solution": 0,
+    "residuals": 1,
+}  # fmt: skip
+"""The fields of PyTorch's named results, by position; TensorFlow's are plain tuples."""
 
 
 def _name(it: Interpreter, node: cst.Name) -> Value:
@@ -64,6 +71,9 @@ def attribute_of(it: Interpreter, owner: Value, name: str, node: cst.Attribute |
         return tensor_attribute(it, owner, name)
     if isinstance(owner, Instance):
         return _instance_attribute(it, owner, name)
+    if isinstance(owner, Seq) and owner.kind == "tuple" and owner.items and name in RESULT_FIELDS:
+        it.touch()
+        return owner.items[min(RESULT_FIELDS[name], len(owner.items) - 1)]
     if isinstance(owner, UserClass):
         forward = owner.find("forward")
         if name == "apply" and isinstance(forward, Func) and not owner.module:
@@ -81,7 +91,7 @@ def attribute_of(it: Interpreter, owner: Value, name: str, node: cst.Attribute |
 
 
 def _api_attribute(it: Interpreter, owner: Api, name: str) -> Value:
-    full = f"{owner.name}.{name}"
+    full = framework_name(f"{owner.name}.{name}")
     it.touch()
     module = it.load_module(full)
     if module is not None:
@@ -98,14 +108,14 @@ def proven_tensor(it: Interpreter, node: cst.BaseExpression) -> Tensor | None:
     tensor = Tensor()
     if isinstance(node, cst.Name):
         it.scope.bind(node.value, tensor)
-        if it.func is not None and _is_parameter(it.func, node.value) and node.value not in it.func.passed:
+        if it.func is not None and is_parameter(it.func, node.value) and node.value not in it.func.passed:
             it.func.passed[node.value] = Tensor()
             it.func.stale = True
     it.facts.values[node] = tensor
     return tensor
 
 
-def _is_parameter(func: Func, name: str) -> bool:
+def is_parameter(func: Func, name: str) -> bool:
     params = func.node.params
     return any(p.name.value == name for p in (*params.posonly_params, *params.params, *params.kwonly_params))
 
@@ -132,6 +142,8 @@ def tensor_attribute(it: Interpreter, owner: Tensor, name: str) -> Value:
 
 def _instance_attribute(it: Interpreter, owner: Instance, name: str) -> Value:
     it.touch()
+    if owner.api in ("torch.finfo", "torch.iinfo"):
+        return STR if name == "dtype" else INT if name == "bits" or owner.api == "torch.iinfo" else FLOAT
     if isinstance(owner.cls, UserClass):
         found = owner.cls.find(name)
         if isinstance(found, Func):

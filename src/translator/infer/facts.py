@@ -69,9 +69,19 @@ class Facts:
     inplace: dict[cst.CSTNode, InPlace] = field(default_factory=dict)
     direct: set[cst.CSTNode] = field(default_factory=set)
     """Expressions that name an API itself (``nn.ReLU``), not a variable that holds one."""
+    flows: list[tuple[Value, Func, str]] = field(default_factory=list)
+    """What call sites pass to which parameter."""
+    results: list[tuple[cst.CSTNode, Func]] = field(default_factory=list)
+    """Calls and the project's functions whose results they are."""
     opened: list[Value] = field(default_factory=list)
     """Containers that are indexed, iterated, extended or asked for attributes somewhere."""
     opened_unknown: bool = False
+    trees: list[cst.Module] = field(default_factory=list)
+    """The files of the project."""
+    modes: dict[cst.CSTNode, set[object]] | None = None
+    """Calls of modules to the training modes that they run in: found when first asked for."""
+    layer_inputs: dict[cst.CSTNode, dict[cst.CSTNode, Value]] = field(default_factory=dict)
+    """What a layer is called with: by the call that makes it (a user's class: by the class), then by the call of it."""
 
     def value(self, node: cst.CSTNode) -> Value:
         return self.values.get(node, UNKNOWN)

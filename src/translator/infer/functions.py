@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from ..values import UNKNOWN, Const, Func, Instance, Map, MethodOf, Seq, Tensor, UserClass, Value, join
+from ..values import UNKNOWN, Const, Func, Instance, Map, MethodOf, Seq, Tensor, UserClass, Value, escape, join
 
 if TYPE_CHECKING:
     from .interp import Interpreter
@@ -85,10 +85,15 @@ def bind_user(func: Func, args: Args, *, bound: bool) -> dict[str, Value] | None
     for arg, value in args:
         if arg.star:
             hidden = True
+            for name in (*positional, *(p.name.value for p in params.kwonly_params)):
+                out.setdefault(name, UNKNOWN)
+            escape(value)
         elif arg.keyword is not None:
             out[arg.keyword.value] = value
         elif not hidden and positional:
             out[positional.pop(0)] = value
+        else:
+            escape(value)
     return out
 
 
@@ -102,6 +107,7 @@ def call_user(it: Interpreter, func: Func, args: Args, *, bound: bool) -> Value:
         func.callers.add(None)
     changed = False
     for name, value in (passed or {}).items():
+        it.facts.flows.append((value, func, name))
         old = func.passed.get(name)
         new = value if old is None else join(old, value)
         if old is None or not _alike(old, new):

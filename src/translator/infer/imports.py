@@ -29,9 +29,14 @@ def api(it: Interpreter, name: str) -> Value:
     return module if module is not None else Api(framework_name(name))
 
 
+KERAS = (
+    ("tensorflow.python.keras", "keras"), ("tensorflow.keras", "keras"), ("tf_keras", "keras"), ("tf.keras", "keras"),
+)  # fmt: skip
+
+
 def framework_name(name: str) -> str:
     """One spelling for TensorFlow's and Keras's many import paths."""
-    for old, new in (("tensorflow.python.keras", "keras"), ("tensorflow.keras", "keras"), ("tf_keras", "keras")):
+    for old, new in KERAS:
         if name == old or name.startswith(old + "."):
             return new + name[len(old) :]
     if name == "tensorflow" or name.startswith("tensorflow."):

@@ -50,6 +50,7 @@ class Interpreter:
 
     def run_module(self, module: cst.Module, scope: Scope) -> None:
         """Interpret the top level of a file; its functions run when called or at the end."""
+        self.facts.trees.append(module)
         with self._in(scope, None):
             self.block(module.body)
 
@@ -91,8 +92,10 @@ class Interpreter:
         scope = Scope("function", func.scope.module, func.scope, func=func, cls=func.owner)
         with self._in(scope, func):
             initial_parameters(self, func, scope)
+            func.start = dict(scope.vars)
             if isinstance(func.node, cst.Lambda):
                 result = self.expr(func.node.body)
+                self.returns.append(result)
             else:
                 self.suite(func.node.body)
                 if self.alive:
@@ -100,6 +103,7 @@ class Interpreter:
                 result = self.returns[0] if self.returns else UNKNOWN
                 for value in self.returns[1:]:
                     result = join(result, value)
+            func.returned = self.returns
         func.running = False
         if func.returns is not None and not _same(func.returns, result):
             for caller in func.callers:
@@ -237,7 +241,7 @@ def _same(a: Value, b: Value) -> bool:
             return a.items.keys() == b.items.keys() and all(_same(v, b.items[k]) for k, v in a.items.items())
         return a.items is None and b.items is None and _same(a.elem, b.elem)
     if isinstance(a, Instance) and isinstance(b, Instance):
-        return a.cls == b.cls
+        return a.cls == b.cls and a.sites == b.sites
     if isinstance(a, Const | Num) or python_type(a):
         return a == b
     return type(a) is type(b) and not isinstance(a, Api) or a == b

@@ -106,7 +106,13 @@ def binary_result(operator: str, a: Value, b: Value) -> Value:
         return matmul_result(a, b)
     if isinstance(a, Tensor) and isinstance(b, Tensor):
         dims = broadcast_dims(a, b)
-        return Tensor(len(dims) if dims else None, dims, dtype)
+        out = Tensor(len(dims) if dims else None, dims, dtype)
+        if a.rank is not None and b.rank is not None and a.rank != b.rank:
+            out.layout = (a if a.rank > b.rank else b).layout
+        elif a.rank is not None and a.rank == b.rank:
+            a.layout.unite(b.layout)
+            out.layout = a.layout
+        return out
     one = a if isinstance(a, Tensor) else b
     assert isinstance(one, Tensor)
     other = b if one is a else a
@@ -133,19 +139,19 @@ def matmul_result(a: Value, b: Value) -> Value:
 
 def same(call: BoundCall) -> Value:
     x = tensor_arg(call)
-    return Tensor(x.rank, x.dims, x.dtype, x.layout) if x else Tensor()
+    return Tensor(x.rank, x.dims, x.dtype) if x else Tensor()
 
 
 def same_float(call: BoundCall) -> Value:
     x = tensor_arg(call)
-    return Tensor(x.rank, x.dims, x.dtype if x.dtype in FLOATS else "float" if x.dtype else None, x.layout) if x else (
+    return Tensor(x.rank, x.dims, x.dtype if x.dtype in FLOATS else "float" if x.dtype else None) if x else (
         Tensor()
     )
 
 
 def same_bool(call: BoundCall) -> Value:
     x = tensor_arg(call)
-    return Tensor(x.rank, x.dims, "bool", x.layout) if x else Tensor(dtype="bool")
+    return Tensor(x.rank, x.dims, "bool") if x else Tensor(dtype="bool")
 
 
 def alias(call: BoundCall) -> Value:
@@ -167,7 +173,7 @@ def compare(call: BoundCall) -> Value:
 
 def reduced(x: Tensor | None, dim: Value, keepdim: Value, dtype: str | None) -> Tensor:
     """``x`` with the axes ``dim`` reduced; every axis if ``dim`` is absent or None."""
-    if dim is UNKNOWN or dim == NONE:
+    if dim is UNKNOWN or dim == NONE or (isinstance(dim, Seq) and dim.items == []):
         return Tensor(dims=(), dtype=dtype) if keepdim in (UNKNOWN, Const(False)) else Tensor(dtype=dtype)
     axes = ints_of(dim)
     if x is None or x.dims is None or axes is None or not isinstance(keepdim, Const) and keepdim is not UNKNOWN:

@@ -144,18 +144,34 @@ def stack(call: BoundCall) -> Value:
 
 def split(call: BoundCall) -> Value:
     """``split``, ``chunk``, ``tensor_split``: several tensors of the same rank, sharing memory."""
-    x = tensor_arg(call)
+    x = tensor_arg(call) or tensor_arg(call, "tensor")
     axis = axis_of(call.args["dim"].value, x.rank if x else None) if "dim" in call.args else 0
     dims: tuple[Dim, ...] | None = None
     if x is not None and x.dims is not None and axis is not None and axis < len(x.dims):
         piece: Dim = None if x.dims[axis] is None else STATIC
         dims = (*x.dims[:axis], piece, *x.dims[axis + 1 :])
     part = Tensor(x.rank if x else None, dims, x.dtype if x else None, storage=x.storage if x else None)
-    count = int_of(call.value("chunks"))
-    sections = call.args.get("split_size_or_sections") or call.args.get("split_size") or call.args.get("split_sizes")
-    if sections is not None and isinstance(sections.value, Seq) and sections.value.items is not None:
-        count = len(sections.value.items)
+    length = x.dims[axis] if x is not None and x.dims is not None and axis is not None and axis < len(x.dims) else None
+    count = _piece_count(call, length)
     return Seq("tuple", [part] * count if count is not None else None, part)
+
+
+def _piece_count(call: BoundCall, length: Dim) -> int | None:
+    """How many pieces a split gives; ``chunk`` is taken at its word where the size is not known."""
+    chunks = int_of(call.value("chunks"))
+    if chunks is not None:
+        return -(-length // max(1, -(-length // chunks))) if isinstance(length, int) and length else chunks
+    how = next((call.args[n].value for n in SPLITS if n in call.args), UNKNOWN)
+    if isinstance(how, Seq):
+        extra = 1 if "indices" in call.args or "tensor_indices_or_sections" in call.args else 0
+        return len(how.items) + extra if how.items is not None else None
+    number = int_of(how)
+    if number is None or "sections" in call.args or "tensor_indices_or_sections" in call.args or "indices" in call.args:
+        return number
+    return -(-length // number) if isinstance(length, int) and length and number else None
+
+
+SPLITS = ("split_size_or_sections", "split_size", "split_sizes", "sections", "indices", "tensor_indices_or_sections")
 
 
 def unbind(call: BoundCall) -> Value:
@@ -174,19 +190,31 @@ def matmul(call: BoundCall) -> Value:
 
 
 def einsum(call: BoundCall) -> Value:
-    given = list(call.varargs)
-    equation = call.value("equation") if "equation" in call.args else given.pop(0).value if given else UNKNOWN
-    if not isinstance(equation, Const) or not isinstance(equation.value, str) or "->" not in equation.value:
-        return Tensor()
-    left, right = equation.value.replace(" ", "").split("->")
+    bounds = list(call.varargs)
+    equation = call.value("equation") if "equation" in call.args else bounds.pop(0).value if bounds else UNKNOWN
+    values = [b.value for b in bounds]
+    if len(values) == 1 and isinstance(values[0], Seq) and values[0].items is not None:
+        values = values[0].items
+    operands = [as_tensor(v) for v in values]
+    dtype = next((x.dtype for x in operands if x), None)
+    if not isinstance(equation, Const) or not isinstance(equation.value, str):
+        return Tensor(dtype=dtype)
+    text = equation.value if "->" in equation.value else explicit_equation(equation.value)
+    left, right = text.replace(" ", "").split("->")
     if "." in right:
-        return Tensor()
+        return Tensor(dtype=dtype)
     sizes: dict[str, Dim] = {}
-    operands = [as_tensor(b.value) for b in given]
     for letters, x in zip(left.split(","), operands, strict=False):
         if x is not None and x.dims is not None and len(x.dims) == len(letters):
             sizes.update(zip(letters, x.dims, strict=True))
-    return Tensor(dims=tuple(sizes.get(c) for c in right), dtype=next((x.dtype for x in operands if x), None))
+    return Tensor(dims=tuple(sizes.get(c) for c in right), dtype=dtype)
+
+
+def explicit_equation(equation: str) -> str:
+    """``"ba,ac"`` as ``"ba,ac->bc"``: letters seen once, in alphabetical order."""
+    letters = equation.replace(" ", "").replace(",", "").replace("...", "")
+    once = "".join(sorted(c for c in set(letters) if letters.count(c) == 1))
+    return f"{equation}->{'...' if '...' in equation else ''}{once}"
 
 
 # -- layers and their functional forms -----------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import libcst as cst
 
 from ..values import NONE, UNKNOWN, Api, Const, Instance, Map, Num, Seq, Shape, Tensor, Union, UserClass, Value
-from ..values import elem_of, join, options_of, without_none
+from ..values import elem_of, escape, join, options_of, without_none
 from .functions import define
 from .imports import import_from, import_names
 from .scope import Scope
@@ -69,7 +69,9 @@ def _bind_attribute(it: Interpreter, target: cst.Attribute, value: Value) -> Non
     owner = without_none(it.expr(target.value))
     it.facts.values[target] = value
     for one in options_of(owner):
-        if isinstance(one, Instance) and isinstance(one.cls, UserClass):
+        if not (isinstance(one, Instance) and isinstance(one.cls, UserClass)):
+            escape(value)
+        else:
             attrs, name = one.cls.attrs, target.attr.value
             attrs[name] = join(attrs[name], value) if name in attrs else value
     if isinstance(owner, Tensor) or (isinstance(owner, Instance) and owner.api):
@@ -105,6 +107,7 @@ def _bind_item(it: Interpreter, target: cst.Subscript, value: Value) -> None:
         it.touch()
         name = target.value.value if isinstance(target.value, cst.Name) else None
         it.changed_in_place(target, without_none(owner), name)
+        escape(owner)
     elif isinstance(owner, Map):
         if owner.items is not None and isinstance(key, Const):
             owner.items[key.value] = value
@@ -114,6 +117,8 @@ def _bind_item(it: Interpreter, target: cst.Subscript, value: Value) -> None:
     elif isinstance(owner, Seq):
         owner.elem = join(elem_of(owner), value)
         owner.items = None
+    else:
+        escape(value)
 
 
 def _return(it: Interpreter, node: cst.Return) -> None:

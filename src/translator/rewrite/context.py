@@ -66,6 +66,11 @@ class Context:
     """Where an expression stands, if it matters: ``annotation``, ``isinstance``, ``base``."""
     claimed: set[cst.CSTNode] = field(default_factory=set)
     """Nodes that a statement's own rule takes: expression rules leave them alone."""
+    interpreter: Any = None
+    transposes: list[tuple[cst.CSTNode, str]] = field(default_factory=list)
+    """The expressions that got a transpose, and the kind of operation that asked for it."""
+    taken: frozenset[str] = frozenset()
+    """Names that the file defines itself, which helpers must not take."""
     seen: int = 0
     translated: int = 0
     refused: int = 0

@@ -7,6 +7,7 @@ from typing import Any
 import libcst as cst
 
 from .. import nodes
+from ..layout.convert import CONVERTED, convert_operands, convert_result
 from ..model import Severity
 from ..values import Api
 from .context import Context, Edit, Finding, Refusal
@@ -25,6 +26,7 @@ class Rewriter:
 
         self.ctx = ctx
         self.rules = rules_for(ctx.options.direction)
+        self.layouts = not ctx.channels_first
 
     def module(self, module: cst.Module) -> cst.Module:
         """The rewritten module; imports and helpers are still to be put in order."""
@@ -89,6 +91,8 @@ class Rewriter:
         for claim in self.rules.claims.get(type(node), ()):
             self.ctx.claimed.update(claim(self.ctx, node))
         new = nodes.rebuild(node, self.visit)
+        if self.layouts and isinstance(node, CONVERTED):
+            new = convert_operands(self.ctx, node, new)
         for rule in self.rules.statements.get(type(node), ()):
             outcome = rule(self.ctx, node, new)
             self.ctx.seen += outcome is not None
@@ -97,8 +101,7 @@ class Rewriter:
                 return node
             self.ctx.translated += outcome is not None
             if isinstance(outcome, Edit):
-                self.ctx.needs.update(outcome.needs)
-                return outcome.node
+                return self.accept(outcome)
         return self._bare(node, new)
 
     def marked(self, node: Any, refusals: list[tuple[cst.CSTNode, Refusal]]) -> Any:
@@ -120,6 +123,8 @@ class Rewriter:
                 self.ctx.refusals = outer
                 return outcome
         header = nodes.rebuild(node, self.header)
+        if self.layouts and isinstance(node, CONVERTED):
+            header = convert_operands(self.ctx, node, header)
         for rule in self.rules.statements.get(type(node), ()):
             outcome = rule(self.ctx, node, header)
             if isinstance(outcome, Refusal):
@@ -227,6 +232,10 @@ class Rewriter:
             self.ctx.new[node] = new
         if node in self.ctx.claimed:
             return new
+        if self.layouts and isinstance(node, CONVERTED):
+            new = convert_operands(self.ctx, node, new)
+            if new is not node:
+                self.ctx.new[node] = new
         for rule in self.rules.expressions.get(type(node), ()):
             outcome = rule(self.ctx, node, new)
             if outcome is None:
@@ -236,10 +245,23 @@ class Rewriter:
                 self.refuse(node, outcome)
                 return node
             self.ctx.translated += 1
-            self.ctx.needs.update(outcome.needs)
-            self.ctx.new[node] = outcome.node
-            return outcome.node
+            new = self.accept(outcome)
+            break
+        if self.layouts and isinstance(node, CONVERTED):
+            new = convert_result(self.ctx, node, new)
+        if new is not node:
+            self.ctx.new[node] = new
         return new
+
+    def accept(self, edit: Edit) -> Any:
+        """Take an edit: note what it needs; a helper whose name the file uses itself gets another."""
+        self.ctx.needs.update(edit.needs)
+        node = edit.node
+        for need in edit.needs:
+            name = need.removeprefix("helper:")
+            if need != name and name in self.ctx.taken:
+                node = nodes.renamed_call(node, name, name + "_")
+        return node
 
     def call(self, node: cst.Call) -> Any:
         """The children of a call. What is called is left to the rules where it is an API or a method."""

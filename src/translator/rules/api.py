@@ -224,10 +224,10 @@ def collect(ctx: Context, row: Row, call: BoundCall, params: tuple[Param, ...]) 
     for name, bound in call.args.items():
         spec = row.args.get(name)
         if spec is None:
+            if name in ALWAYS_DROPPED:
+                continue
             if row.same_args and name in names:
                 spec = ArgMap((name,))
-            elif name in ALWAYS_DROPPED:
-                continue
             elif name == "input" and params and (call.receiver is bound or row.same_args):
                 spec = ArgMap((params[0].name,))
             elif at_default(ctx_default(call, name), bound):
@@ -239,6 +239,8 @@ def collect(ctx: Context, row: Row, call: BoundCall, params: tuple[Param, ...]) 
         node = converted(ctx, spec, bound, name, call)
         if isinstance(node, Refusal):
             return node
+        if spec.only is not None and not spec.to:
+            continue
         for target in spec.to or (name,):
             given[target] = node
     if call.varargs or call.extra:

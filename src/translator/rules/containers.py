@@ -102,24 +102,6 @@ def parameter(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.
     return Edit(keep_lines(new, result), ("keras",))
 
 
-@named("typed_tensor")
-def typed_tensor(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
-    """``torch.FloatTensor(2, 3)`` makes an uninitialised tensor; ``torch.FloatTensor(data)`` converts."""
-    dtype = {"Long": "tf.int64", "Int": "tf.int32", "Bool": "tf.bool", "Double": "tf.float64", "Byte": "tf.uint8"}
-    kind = next((v for k, v in dtype.items() if call.api.rsplit(".", 1)[-1].startswith(k)), None)
-    values = [b for b in (*call.args.values(), *call.varargs) if b.node is not None]
-    if values and all(python_type(b.value) == "int" for b in values):
-        call.varargs, call.args = values, {}
-        size = shape_node(ctx, call, "size")
-        keywords = {"dtype": nodes.dotted(kind)} if kind else {}
-        return Edit(nodes.call("keras.ops.empty", size, **keywords), ("keras", "tf"))
-    if len(values) == 1 and (isinstance(values[0].value, Seq) or as_tensor(values[0].value) is not None):
-        node_ = ctx.updated(values[0].node)
-        target = nodes.dotted(kind) if kind else nodes.call("keras.config.floatx")
-        return Edit(nodes.call("tf.cast", node_, target), ("tf", "keras"))
-    return Refusal("XL209", f"{call.api}: whether its arguments are sizes or data is not known here")
-
-
 def is_layer(value: Value) -> bool:
     return isinstance(value, Instance) and (isinstance(value.cls, Api) or value.cls.module)
 

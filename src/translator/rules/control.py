@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import libcst as cst
 
 from .. import nodes
-from ..rewrite.context import Context, Edit, Finding, Outcome
+from ..rewrite.context import Context, Edit, Finding, Outcome, Refusal
 from ..model import Severity
 from ..values import Api, Tensor, Value, without_none
 
@@ -147,3 +147,13 @@ def conditional(ctx: Context, node: cst.IfExp, new: cst.IfExp) -> Outcome:
 
 def finding(node: cst.CSTNode, code: str, message: str) -> Finding:
     return Finding(node, code, Severity.NOTE, message)
+
+
+def star_import(ctx: Context, node: cst.ImportFrom, new: cst.ImportFrom) -> Outcome:
+    """``from torch import *`` hides which names are PyTorch's."""
+    from ..infer.imports import dotted, framework_name
+
+    name = framework_name(dotted(node.module)) if node.module is not None and not node.relative else ""
+    if isinstance(node.names, cst.ImportStar) and name.split(".")[0] in ctx.dialect.roots:
+        return Refusal("XL213", f"a star import hides which names are {name}'s", "import the names that are used")
+    return None

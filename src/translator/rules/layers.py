@@ -44,8 +44,12 @@ class Args:
 
     def is_const(self, name: str, default: Any) -> bool:
         """Whether the argument certainly has its default value."""
+        return name not in self.call.args or self.given(name, default)
+
+    def given(self, name: str, value: Any) -> bool:
+        """Whether the argument is passed, and certainly has this value."""
         bound = self.call.args.get(name)
-        return bound is None or (isinstance(bound.value, Const) and bound.value.value == default)
+        return bound is not None and isinstance(bound.value, Const) and bound.value.value == value
 
     def text(self, name: str) -> str | None:
         bound = self.call.args.get(name)
@@ -85,37 +89,48 @@ def conv(axes: int) -> Any:
         args = Args(ctx, call, axes)
         pad = call.args.get("padding")
         by_name = pad is not None and python_type(pad.value) == "str"
-        if pad is not None and not by_name and python_type(pad.value) is None and not isinstance(pad.value, Seq):
-            by_name = False
         stride, dilation, padding = args.ints("stride", 1), args.ints("dilation", 1), args.ints("padding", 0)
         strides = drop_default(args.node("stride"), stride, 1)
         dilations = drop_default(args.node("dilation"), dilation, 1)
         zeros = args.is_const("padding_mode", "zeros")
         grouped = not args.is_const("groups", 1)
         both = strides is not None and dilations is not None
+        depthwise = axes == 2 and grouped and args.text("groups") == args.text("in_channels") == args.text("out_channels")
         plain = zeros and not both and (by_name or padding == (0,) * axes or same_padding(args))
+        plain = plain and not (depthwise and _unequal(stride)) and not _misplaced_bias(ctx, args)
         bias = None if args.is_const("bias", True) else args.node("bias")
         same = args.node("padding") if by_name else nodes.literal("same") if same_padding(args) else None
         if by_name and isinstance(pad.value, Const) and pad.value.value == "valid":  # type: ignore[union-attr]
             same = None
-        if by_name and both:
-            return Refusal("XL201", f"{call.api}: named padding with stride and dilation is not translated")
-        depthwise = axes == 2 and grouped and args.text("groups") == args.text("in_channels") == args.text("out_channels")
         shared = {"strides": strides, "dilation_rate": dilations, "use_bias": bias}
         name, given, first = _form(ctx, args, axes, plain, grouped, depthwise, same, shared)
-        if depthwise and _unequal_strides(stride, plain):
-            return Refusal("XL201", f"{call.api}: strides that differ by axis in a depthwise convolution")
         helper = not name.startswith("keras.")
         if not helper:
             given["data_format"] = data_format(ctx)
-        result = nodes.call(name, *first, *keywords(ctx, **given))
-        return Edit(keep_lines(new, result), (f"helper:{name}",) if helper else ("keras",), row.notes)
+        note_deviations(ctx, row, call)
+        result = nodes.call(name, *first, *keywords(ctx, **given, dtype=args.node("dtype")))
+        return Edit(keep_lines(new, result), (f"helper:{name}",) if helper else ("keras",))
 
     return rule
 
 
-def _unequal_strides(stride: tuple[int, ...] | None, plain: bool) -> bool:
-    return plain and stride is not None and len(set(stride)) > 1
+def note_deviations(ctx: Context, row: Row, call: BoundCall) -> None:
+    """List what the idiomatic form does not keep."""
+    for note in row.notes:
+        if note != "no_sample":
+            ctx.note(call.node, "XL401", f"{call.api}: known deviation `{note}`")
+
+
+def _misplaced_bias(ctx: Context, args: Args) -> bool:
+    """Whether Keras may add the bias along the wrong axis.
+
+    With ``channels_first``, Keras 3's convolutions add it along the last axis where that is as long as the bias.
+    """
+    return ctx.channels_first and not args.given("bias", False)
+
+
+def _unequal(stride: tuple[int, ...] | None) -> bool:
+    return stride is not None and len(set(stride)) > 1
 
 
 def _form(
@@ -175,12 +190,14 @@ def conv_transpose(axes: int) -> Any:
         bias = None if args.is_const("bias", True) else args.node("bias")
         first = [args.node("out_channels"), args.node("kernel_size")]
         strides = drop_default(args.node("stride"), stride, 1)
+        simple = simple and not _misplaced_bias(ctx, args)
         padding = _transposed_padding(kernel, stride, pad) if simple else None
+        note_deviations(ctx, row, call)
         if padding is not None:
             name = f"keras.layers.Conv{axes}DTranspose"
             given = {
                 "strides": strides, "padding": nodes.literal("same") if padding == "same" else None, "use_bias": bias,
-                "data_format": data_format(ctx),
+                "data_format": data_format(ctx), "dtype": args.node("dtype"),
             }  # fmt: skip
             return Edit(keep_lines(new, nodes.call(name, *first, *keywords(ctx, **given))), ("keras",))
         name = f"PaddedConv{axes}DTranspose"
@@ -189,6 +206,7 @@ def conv_transpose(axes: int) -> Any:
             "output_pad": drop_default(args.node("output_padding"), extra, 0),
             "dilation_rate": drop_default(args.node("dilation"), args.ints("dilation", 1), 1),
             "groups": None if args.is_const("groups", 1) else args.node("groups"), "use_bias": bias,
+            "dtype": args.node("dtype"),
         }  # fmt: skip
         return Edit(keep_lines(new, nodes.call(name, *first, *keywords(ctx, **given))), (f"helper:{name}",))
 
@@ -225,7 +243,8 @@ def pool(kind: str, axes: int) -> Any:
             return Refusal("XL201", f"{call.api}: `return_indices` is not translated")
         pad = args.ints("padding", 0)
         simple = pad == (0,) * axes and args.is_const("ceil_mode", False) and args.ints("dilation", 1) == (1,) * axes
-        simple = simple and args.is_const("divisor_override", None)
+        # Keras's own 3-D maximum knows no float64 on the CPU.
+        simple = simple and args.is_const("divisor_override", None) and (kind, axes) != ("max", 3)
         strides = args.node("stride")
         if strides is not None and args.text("stride") in (args.text("kernel_size"), "None"):
             strides = None

@@ -7,7 +7,10 @@ from typing import Any
 import libcst as cst
 
 from .. import nodes
+from ..infer.expressions import RESULT_FIELDS
 from ..infer.results import FLOATS
+from ..layout.convert import order_of
+from ..layout.perms import Perm
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..values import STATIC, UNKNOWN, Api, BoundMethod, Const, Instance, Seq, Shape, Tensor, UserClass, Value, as_tensor
 from ..values import options_of, python_type, without_none
@@ -22,16 +25,31 @@ HARMLESS = frozenset({"shape", "ndim", "dtype", "data", "T", "real", "imag", "it
 # -- shapes ----------------------------------------------------------------------------------------------
 
 
-def shape_read(x: Any) -> Edit:
-    """The sizes of a tensor: ints where they are fixed, scalar tensors where they are not."""
-    return Edit(nodes.call("keras.ops.shape", x), ("keras",))
+def chosen_order(ctx: Context, tensor: Tensor | None) -> Perm | None:
+    """The order of a tensor as the translated program has it; ``None`` for source order."""
+    return None if ctx.channels_first else order_of(tensor)
 
 
-def dim_read(ctx: Context, x: Any, tensor: Tensor | None, axis: Any, value: Value) -> Edit:
-    """One size: read off the static shape where the model fixes it."""
+def shape_read(x: Any, order: Perm | None = None) -> Edit:
+    """The sizes of a tensor in source order: ints where they are fixed, scalar tensors where they are not."""
+    shape = nodes.call("keras.ops.shape", x)
+    if order is None:
+        return Edit(shape, ("keras",))
+    places = nodes.tuple_of([nodes.literal(order.index(axis)) for axis in range(len(order))])
+    return Edit(nodes.template("tuple({shape}[i] for i in {places})", {"shape": shape, "places": places}), ("keras",))
+
+
+def dim_read(x: Any, tensor: Tensor | None, axis: Any, value: Value, order: Perm | None = None) -> Edit:
+    """One size, of a value that is in the given order: read off the static shape where the model fixes it."""
     index = value.value if isinstance(value, Const) and type(value.value) is int else None
     dims = tensor.dims if tensor is not None else None
     fixed = index is not None and dims is not None and -len(dims) <= index < len(dims) and dims[index] is not None
+    if order is not None:
+        if index is None:
+            whole = shape_read(x, order)
+            return Edit(cst.Subscript(whole.node, [cst.SubscriptElement(cst.Index(axis))]), whole.needs)
+        place = order.index(index % len(order))
+        axis = nodes.literal(-1 if place == len(order) - 1 else place)
     shape = cst.Attribute(nodes.parenthesized(x), cst.Name("shape")) if fixed else nodes.call("keras.ops.shape", x)
     return Edit(cst.Subscript(shape, [cst.SubscriptElement(cst.Index(axis))]), () if fixed else ("keras",))
 
@@ -44,6 +62,8 @@ def attribute(ctx: Context, node: cst.Attribute, new: cst.Attribute) -> Outcome:
         return tensor_attribute(ctx, node, new, owner, name)
     if isinstance(owner, Instance):
         return instance_attribute(ctx, node, new, owner, name)
+    if isinstance(owner, Seq) and owner.kind == "tuple" and owner.items and name in RESULT_FIELDS:
+        return Edit(cst.Subscript(new.value, [cst.SubscriptElement(cst.Index(nodes.literal(RESULT_FIELDS[name])))]))
     method = ctx.value(node)
     if isinstance(method, BoundMethod) and method.receiver is UNKNOWN:
         return unknown_receiver(ctx, node, name)
@@ -63,7 +83,7 @@ def unknown_receiver(ctx: Context, node: cst.Attribute, name: str) -> Outcome:
 def tensor_attribute(ctx: Context, node: cst.Attribute, new: cst.Attribute, owner: Tensor, name: str) -> Outcome:
     x = new.value
     if name == "shape":
-        return shape_read(x)
+        return shape_read(x, chosen_order(ctx, owner))
     if name in ("data", "real"):
         return Edit(x)
     if name in ("dtype", "ndim", "device"):
@@ -205,7 +225,7 @@ def shape_item(ctx: Context, node: cst.Subscript, new: cst.Subscript, owner: Sha
         return None
     key = ctx.value(element.value)
     x = ctx.updated(node.value.value)
-    return dim_read(ctx, x, owner.tensor, ctx.updated(element.value), key)
+    return dim_read(x, owner.tensor, ctx.updated(element.value), key, chosen_order(ctx, owner.tensor))
 
 
 def index_keys(ctx: Context, node: cst.Subscript) -> list[tuple[cst.BaseSlice, Value]]:
@@ -316,7 +336,7 @@ def builtin_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
     value = without_none(ctx.value(node.args[0].value))
     if not isinstance(value, Tensor) or ctx.value(node.func) != Api("builtins.len"):
         return None
-    return dim_read(ctx, new.args[0].value, value, nodes.literal(0), Const(0))
+    return dim_read(new.args[0].value, value, nodes.literal(0), Const(0))
 
 
 def comparison(ctx: Context, node: cst.Comparison, new: cst.Comparison) -> Outcome:

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from ..model import Direction
+from .invert import reading
 from .location import mappings_dir
 from .schema import Row, TableError, parse_row
 from .signatures import SignatureSet, signatures
@@ -21,11 +22,12 @@ class Tables:
         self.source: SignatureSet = signatures(direction.source)
         self.target: SignatureSet = signatures(direction.target)
         self.rows: dict[str, list[Row]] = {}
+        if direction is Direction.TF2TORCH:
+            rows = reading(rows)
         for row in rows:
             if row.one_way and row.one_way != direction:
                 continue
-            names = row.torch if direction is Direction.TORCH2TF else row.tf
-            for name in names:
+            for name in row.torch:
                 for known in {name, self.source.canonical(name)}:
                     self.rows.setdefault(known, []).append(row)
 

@@ -15,8 +15,11 @@ HOLE = re.compile(r"\{(\w+)\}")
 
 KEYS = {
     "torch", "tf", "tf_expr", "torch_expr", "args", "tf_args", "torch_args", "returns", "rule", "adapter",
-    "instance_of", "weights", "axis", "notes", "refuse", "hint", "samples", "when", "one_way", "canonical", "infer",
+    "instance_of", "weights", "axis", "layout", "notes", "refuse", "hint", "samples", "when", "one_way", "canonical", "infer",
 }  # fmt: skip
+
+
+LAYOUTS = ("opaque", "pointwise", "channels", "aware")
 
 
 class TableError(ValueError):
@@ -63,6 +66,9 @@ class Row:
     when: dict[str, Any] = field(default_factory=dict)
     one_way: str | None = None
     canonical: bool = True
+    layout: str = "opaque"
+    """How axis order passes through: ``pointwise``, ``channels``, ``aware`` (the rule asks itself), or ``opaque``
+    (source order in and out)."""
 
     @property
     def label(self) -> str:
@@ -146,7 +152,10 @@ def parse_row(raw: dict[str, Any], file: str, number: int) -> Row:
         when=raw.get("when", {}),
         one_way=raw.get("one_way"),
         canonical=raw.get("canonical", True),
+        layout=raw.get("layout", "opaque"),
     )
+    if row.layout not in LAYOUTS:
+        raise TableError(f"{where}: layout is one of {', '.join(LAYOUTS)}, not {row.layout!r}")
     _check_template(row.tf_expr, where)
     _check_template(row.torch_expr, where)
     if not row.refuse and not row.samples and "no_sample" not in row.notes:

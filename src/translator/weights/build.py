@@ -13,9 +13,9 @@ def input_shape(module: Any, layer: Any) -> tuple[int | None, ...] | None:
     if "Conv" in kind:
         return _with_channels(layer, module.in_channels, len(module.kernel_size))
     if "BatchNorm" in kind or "InstanceNorm" in kind:
-        return _on_axis(layer, module.num_features)
+        return _on_axis(layer, module.num_features, _rank(kind))
     if kind == "GroupNorm":
-        return _on_axis(layer, module.num_channels)
+        return _on_axis(layer, module.num_channels, 4)
     if kind in ("LayerNorm", "RMSNorm"):
         return (None, *module.normalized_shape)
     if kind == "Embedding":
@@ -31,12 +31,17 @@ def _with_channels(layer: Any, channels: int, axes: int) -> tuple[int | None, ..
     return (None, *free, channels) if last else (None, channels, *free)
 
 
-def _on_axis(layer: Any, channels: int) -> tuple[int | None, ...]:
+def _rank(kind: str) -> int:
+    """The rank of the inputs of BatchNorm2d and the like; a BatchNorm1d takes two axes or three."""
+    return {"1": 3, "3": 5}.get(kind[-2:-1], 4)
+
+
+def _on_axis(layer: Any, channels: int, rank: int) -> tuple[int | None, ...]:
     axis = getattr(layer, "axis", -1)
     axis = axis[0] if isinstance(axis, list | tuple) else axis
-    if axis in (-1, 3):
-        return (None, None, None, channels) if axis == 3 else (None, channels)
-    return (None, channels, None, None)
+    shape: list[int | None] = [None] * rank
+    shape[axis] = channels
+    return tuple(shape)
 
 
 def build_leaf(module: Any, layer: Any) -> None:
@@ -47,3 +52,5 @@ def build_leaf(module: Any, layer: Any) -> None:
     if shape is not None:
         layer.build(shape)
         layer.built = True
+        if type(module).__name__ == "BatchNorm1d":
+            layer.input_spec = None  # Keras has noted one rank, but the layer takes both.

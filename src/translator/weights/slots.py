@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
+
+from ..model import Direction
+from ..tables import tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +70,17 @@ def member(owner: Any, name: str) -> tuple[Any, Any, str] | None:
         index = names.index(name) if name in names else int(name) if name.isdecimal() else -1
         if 0 <= index < len(steps):
             return steps, index, f".layers[{index}]"
-    for candidate in (name, f"{name}_"):
+    # Where Keras has an attribute of the name itself, the renamed one is the translated one.
+    for candidate in (f"{name}_", name) if name in reserved() else (name, f"{name}_"):
         if hasattr(owner, candidate):
             return owner, candidate, f".{candidate}"
     return None
+
+
+@cache
+def reserved() -> frozenset[str]:
+    """The attribute names that Keras keeps for itself."""
+    return tables(Direction.TORCH2TF).target.reserved
 
 
 def is_container(value: Any) -> bool:

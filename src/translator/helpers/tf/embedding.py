@@ -74,6 +74,38 @@ class Embedding(keras.layers.Embedding):
         return tf.cast(rows, self.compute_dtype)
 
 
+def embedding_bag(
+    input, weight, offsets=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, mode="mean", sparse=False,
+    per_sample_weights=None, include_last_offset=False, padding_idx=None,
+):
+    """Sums, means or maxima of bags of the rows of ``weight``; an empty bag gives 0.
+
+    The input is (B, L), a bag a row, or all ids in one (N,) tensor with the start of each bag in ``offsets`` (B,).
+    """
+    if offsets is None:
+        bags = tf.shape(input)[0]
+        bag = tf.repeat(tf.range(bags), tf.shape(input)[1])
+    else:
+        offsets = offsets[:-1] if include_last_offset else offsets
+        bags = tf.shape(offsets)[0]
+        positions = tf.range(tf.shape(input)[0])
+        bag = tf.searchsorted(tf.cast(offsets, tf.int32), positions, side="right") - 1
+    ids = tf.reshape(input, [-1])
+    rows = embedding(ids, weight, None, max_norm, norm_type, scale_grad_by_freq)
+    if per_sample_weights is not None:
+        rows *= tf.reshape(tf.cast(per_sample_weights, rows.dtype), (-1, 1))
+    if padding_idx is not None:
+        kept = tf.where(ids != padding_idx % weight.shape[0])[:, 0]
+        rows, bag = tf.gather(rows, kept), tf.gather(bag, kept)
+    if mode == "sum":
+        return tf.math.unsorted_segment_sum(rows, bag, bags)
+    if mode == "mean":
+        return tf.math.unsorted_segment_mean(rows, bag, bags)
+    count = tf.math.unsorted_segment_sum(tf.ones_like(bag), bag, bags)[:, None]
+    largest = tf.math.unsorted_segment_max(rows, bag, bags)
+    return tf.where(count > 0, largest, tf.zeros_like(largest))
+
+
 class EmbeddingBag(keras.layers.Layer):
     """Sums, means or maxima of bags of embeddings; an empty bag gives 0.
 
@@ -114,25 +146,7 @@ class EmbeddingBag(keras.layers.Layer):
             self.weight.assign(tf.where(kept, self.weight, tf.zeros_like(self.weight)))
 
     def call(self, input, offsets=None, per_sample_weights=None):
-        if offsets is None:
-            bags = tf.shape(input)[0]
-            bag = tf.repeat(tf.range(bags), tf.shape(input)[1])
-        else:
-            offsets = offsets[:-1] if self.include_last_offset else offsets
-            bags = tf.shape(offsets)[0]
-            positions = tf.range(tf.shape(input)[0])
-            bag = tf.searchsorted(tf.cast(offsets, tf.int32), positions, side="right") - 1
-        ids = tf.reshape(input, [-1])
-        rows = embedding(ids, self.weight, None, self.max_norm, self.norm_type, self.scale_grad_by_freq)
-        if per_sample_weights is not None:
-            rows *= tf.reshape(tf.cast(per_sample_weights, rows.dtype), (-1, 1))
-        if self.padding_idx is not None:
-            kept = tf.where(ids != self.padding_idx)[:, 0]
-            rows, bag = tf.gather(rows, kept), tf.gather(bag, kept)
-        if self.mode == "sum":
-            return tf.math.unsorted_segment_sum(rows, bag, bags)
-        if self.mode == "mean":
-            return tf.math.unsorted_segment_mean(rows, bag, bags)
-        count = tf.math.unsorted_segment_sum(tf.ones_like(bag), bag, bags)[:, None]
-        largest = tf.math.unsorted_segment_max(rows, bag, bags)
-        return tf.where(count > 0, largest, tf.zeros_like(largest))
+        return embedding_bag(
+            input, self.weight, offsets, self.max_norm, self.norm_type, self.scale_grad_by_freq, self.mode, False,
+            per_sample_weights, self.include_last_offset, self.padding_idx,
+        )

@@ -132,6 +132,22 @@ def index_fill(x, dim, index, value):
     return tf.where(chosen, to_dtype(value, x.dtype), x)
 
 
+def take(x, index):
+    """The elements of flat x at ``index``, in the shape of ``index``; negative places count from the end."""
+    flat, index = tf.reshape(x, [-1]), tf.cast(index, tf.int64)
+    return tf.gather(flat, tf.where(index < 0, index + tf.size(flat, tf.int64), index))
+
+
+def put(x, index, source, accumulate=False):
+    """x with ``source`` written (or added, if ``accumulate``) at the flat places ``index``."""
+    return tf.reshape(index_update(tf.reshape(x, [-1]), index, source, accumulate), tf.shape(x))
+
+
+def masked_fill(x, mask, value):
+    """x with ``value`` (a number or a 0-d tensor, cast to x's dtype) where the boolean ``mask`` is True."""
+    return tf.where(mask, to_dtype(value, x.dtype), x)
+
+
 def masked_select(x, mask):
     """The elements of x, broadcast with the boolean ``mask``, where it is True, flat."""
     shape = tf.broadcast_dynamic_shape(tf.shape(x), tf.shape(mask))

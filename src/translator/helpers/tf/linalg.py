@@ -116,3 +116,45 @@ class Bilinear(keras.layers.Layer):
 
     def call(self, input1, input2):
         return bilinear(input1, input2, self.weight, self.bias)
+
+
+def linear(x, weight, bias=None):
+    """x (..., in) times the transposed weight (out, in), or (in,), plus bias; x may be a vector."""
+    weight = tf.convert_to_tensor(weight)
+    if len(weight.shape) == 1:
+        y = tf.linalg.matvec(x, weight) if len(x.shape) > 1 else tf.reduce_sum(x * weight)
+    else:
+        y = tf.matmul(x, weight, transpose_b=True) if len(x.shape) > 1 else tf.linalg.matvec(weight, x)
+    return y if bias is None else y + bias
+
+
+def logdet(x):
+    """The logarithm of the determinant; NaN where it is negative."""
+    sign, size = tf.linalg.slogdet(x)
+    return tf.where(sign < 0, tf.constant(math.nan, x.dtype), size)
+
+
+def matrix_power(x, n):
+    """The n-th power of square matrices by repeated squaring; a negative one is that of the inverse."""
+    if n < 0:
+        return matrix_power(tf.linalg.inv(x), -n)
+    result = None
+    while n:
+        if n % 2:
+            result = x if result is None else tf.matmul(result, x)
+        x, n = tf.matmul(x, x) if n > 1 else x, n // 2
+    return tf.eye(x.shape[-1], batch_shape=tf.shape(x)[:-2], dtype=x.dtype) if result is None else result
+
+
+def multi_dot(*matrices):
+    """The product of a chain of matrices; the first and the last may be vectors."""
+    result = matrices[0]
+    for x in matrices[1:]:
+        result = keras.ops.matmul(result, x)
+    return result
+
+
+def svd_factors(x, some=True):
+    """(U, S, V) with x = U diag(S) V^H; square U and V unless ``some``."""
+    s, u, v = tf.linalg.svd(x, full_matrices=not some)
+    return u, s, v

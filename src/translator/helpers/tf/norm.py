@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
@@ -104,6 +105,9 @@ class BatchNormalizationUnbiased(keras.layers.BatchNormalization):
 
     def build(self, input_shape):
         super().build(input_shape)
+        if not self.track_running_stats:
+            self._untrack_variable(self.moving_mean)
+            self._untrack_variable(self.moving_variance)
         if self.cumulative:
             self.num_batches_tracked = self.add_weight(
                 name="num_batches_tracked", shape=(), dtype="int64", initializer="zeros", trainable=False
@@ -320,3 +324,11 @@ def normalize(x, p=2.0, dim=1, eps=1e-12):
         positive = tf.where(total > 0, total, tf.ones_like(total))
         size = tf.where(total > 0, positive ** (1.0 / p), tf.zeros_like(total))
     return x / tf.maximum(size, eps)
+
+
+def rms_norm(x, normalized_shape, weight=None, eps=None):
+    """torch.nn.functional.rms_norm over the last axes of `x`; without `eps` the machine epsilon of its dtype."""
+    eps = np.finfo(x.dtype.as_numpy_dtype).eps if eps is None else eps
+    axes = list(range(-len(normalized_shape), 0))
+    y = x * tf.math.rsqrt(tf.reduce_mean(x * x, axes, keepdims=True) + eps)
+    return y if weight is None else y * weight

@@ -1,5 +1,7 @@
 """Reshapes that need the sizes of their input."""
 
+import math
+
 import numpy as np
 import tensorflow as tf
 from tensorflow import keras
@@ -11,7 +13,9 @@ def flatten(x, start_dim=0, end_dim=-1):
     if not shape:
         return tf.reshape(x, [1])
     start, end = start_dim % len(shape), end_dim % len(shape)
-    return tf.reshape(x, [*shape[:start], -1, *shape[end + 1 :]])
+    merged = shape[start : end + 1]
+    size = math.prod(merged) if all(isinstance(n, int) for n in merged) else -1
+    return tf.reshape(x, [*shape[:start], size, *shape[end + 1 :]])
 
 
 def nonzero(x, as_tuple=False):
@@ -106,3 +110,19 @@ def slice_assign(x, index, value):
     value = tf.broadcast_to(tf.cast(value, x.dtype), tf.shape(positions))
     flat = tf.tensor_scatter_nd_update(tf.reshape(x, [-1]), tf.reshape(positions, (-1, 1)), tf.reshape(value, [-1]))
     return tf.reshape(flat, tf.shape(x))
+
+
+def vstack(tensors):
+    """Matrices on top of one another; vectors count as rows."""
+    return tf.concat([atleast(x, 2) for x in tensors], axis=0)
+
+
+def rot90(x, k=1, dims=(0, 1)):
+    """x turned k times by 90 degrees in the plane of two axes, from the first towards the second."""
+    first, second = dims
+    if k % 4 == 0:
+        return x
+    if k % 4 == 2:
+        return tf.reverse(x, [first, second])
+    y = keras.ops.swapaxes(x, first, second)
+    return tf.reverse(y, [first] if k % 4 == 1 else [second])

@@ -139,6 +139,19 @@ def bucketize(x, boundaries, out_int32=False, right=False):
     return tf.reshape(found, tf.shape(x))
 
 
+def searchsorted(sorted_sequence, values, out_int32=False, right=False, side=None):
+    """Where ``values`` (..., m) go into the sorted last axis (..., n), before equal elements or (``right``) after.
+
+    One sorted vector serves values of any shape.
+    """
+    sequence, values = promote(sorted_sequence, values)
+    dtype, side = tf.int32 if out_int32 else tf.int64, side or ("right" if right else "left")
+    shape = tf.shape(values)
+    if len(sequence.shape) == 1:
+        values = tf.reshape(values, [-1])
+    return tf.reshape(tf.searchsorted(sequence, values, side=side, out_type=dtype), shape)
+
+
 def lerp(start, end, weight):
     """start + weight * (end - start), exact at weight 1."""
     weight = to_dtype(weight, start.dtype)

@@ -1,0 +1,53 @@
+"""The codes of diagnostics: what each means and what to do. Codes are stable; a retired one is not used again."""
+
+from __future__ import annotations
+
+CODES: dict[str, tuple[str, str]] = {
+    "XL001": ("Syntax error", "The file is not Python 3 that can be parsed. The message is the parser's own."),
+    "XL002": ("Python 2", "Convert the file with `futurize` or `2to3` first."),
+    "XL003": ("The text cannot be decoded", "The bytes are not in the encoding that the file declares, or UTF-8."),
+    "XL004": ("Not a text file", "The file is binary, or UTF-16. Python source is UTF-8 or declares its encoding."),
+    "XL005": ("Nested too deeply", "Split the expression; generated code is better generated anew."),
+    "XL006": ("No such file or folder", "Check the path."),
+    "XL007": ("The input cannot be read", "Check the permissions, and symbolic links that lead in a circle."),
+    "XL008": ("Neither a Python file nor a folder", "Only Python source is translated."),
+    "XL010": ("The output exists and is different", "Look at it, then use --force, or choose another place with -o."),
+    "XL011": ("The output cannot be written", "Check the path, the permissions and the space on the disk."),
+    "XL012": ("A package's `__init__.py` cannot be translated beside itself", "Use -o DIR or --in-place."),
+    "XL200": ("No row for this API yet", "Translate the line by hand, or add a row to a table of your own (docs/tables.md)."),
+    "XL201": (
+        "An argument is not translated",
+        "The row of this API does not cover the argument at this value; only its default is known to be equal.",
+    ),
+    "XL202": (
+        "The arguments cannot be told apart",
+        "`*` or `**` arguments hide what is passed, or the call does not fit the signature. Write them out.",
+    ),
+    "XL203": ("No counterpart", "The other framework has nothing equal; the message and its hint say what to do."),
+    "XL204": (
+        "An API is used as a value",
+        "Something other than calling it: its counterpart takes other arguments, so it cannot simply be renamed.",
+    ),
+    "XL205": (
+        "Not known to be a tensor",
+        "The inference cannot tell what a method is called on, or what a tensor is indexed with. Annotate it.",
+    ),
+    "XL206": (
+        "Memory is changed in place that something else sees",
+        "TensorFlow's tensors do not change. Make a copy, or compute a new value and use that.",
+    ),
+    "XL207": ("A layer's parameter is used outside of the layer", "Its name or axes differ in Keras; say what you mean by hand."),
+    "XL208": ("The target's signature is not known", "A table names an API that the signature files lack: a defect of the table."),
+    "XL209": ("A rank or type is needed and not known", "Which form is equal depends on it. Annotate, or pass it as a literal."),
+    "XL210": ("Types would be promoted", "PyTorch promotes these types by itself, TensorFlow does not, and the result's type is not certain."),
+    "XL211": ("`training` is read where it cannot be passed", "Pass it as an argument from `call`."),
+    "XL212": ("The source framework is still used", "Something was left that no rule speaks of. Translate it by hand."),
+    "XL213": ("A star import", "It hides which names belong to the framework. Import the names that are used."),
+    "XL401": (
+        "Known deviation",
+        "The plain form of the other framework differs in a listed way that does not change outputs or gradients "
+        "for given weights: an initialiser's distribution, a running statistic. `--fidelity exact` avoids it.",
+    ),
+    "XL900": ("Internal error", "A defect of xlate. The source is left as it is; please report it with the traceback (-v)."),
+}  # fmt: skip
+"""Code to its title and what it means for the user."""

@@ -1,0 +1,109 @@
+"""What TensorFlow does in float32 only, made to work for a comparison in float64.
+
+The CPU has channels-first convolutions, and averages over volumes, in float32 alone; Keras layers that run well in
+float32 fail in float64. While two programs are compared the same numbers are computed in the other axis order.
+Leaky ReLU keeps its slope, and GELU its constants, as float32 in every precision: 0.2 is 0.20000000298 there. That
+is no difference between programs either, so the same formulas run with the constants in the input's precision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+LAST = {3: "NWC", 4: "NHWC", 5: "NDHWC"}
+
+@contextmanager
+def double_kernels() -> Iterator[None]:
+    """Within it, the functions of ``tf.nn`` that are float32 at heart are exact in float64 too."""
+    import tensorflow as tf
+
+    names = ("convolution", "conv_transpose", "avg_pool", "leaky_relu", "gelu")
+    saved = {name: getattr(tf.nn, name) for name in names}
+    tf.nn.convolution = _last(saved["convolution"])
+    tf.nn.conv_transpose = _last_transposed(saved["conv_transpose"])
+    tf.nn.avg_pool = _average(saved["avg_pool"])
+    tf.nn.leaky_relu, tf.nn.gelu = _leaky_relu, _gelu
+    try:
+        yield
+    finally:
+        for name, function in saved.items():
+            setattr(tf.nn, name, function)
+
+
+def _first(data_format: str | None) -> bool:
+    return data_format is not None and data_format.startswith("NC")
+
+
+def _to_last(x: Any) -> Any:
+    import tensorflow as tf
+
+    return tf.transpose(x, (0, *range(2, len(x.shape)), 1))
+
+
+def _to_first(x: Any) -> Any:
+    import tensorflow as tf
+
+    return tf.transpose(x, (0, len(x.shape) - 1, *range(1, len(x.shape) - 1)))
+
+
+def _last(original: Any) -> Any:
+    def convolution(
+        input: Any, filters: Any, strides: Any = None, padding: str = "VALID", data_format: str | None = None,
+        dilations: Any = None, name: str | None = None,
+    ) -> Any:  # fmt: skip
+        if not _first(data_format):
+            return original(input, filters, strides, padding, data_format, dilations, name)
+        return _to_first(original(_to_last(input), filters, strides, padding, LAST[len(input.shape)], dilations, name))
+
+    return convolution
+
+
+def _last_transposed(original: Any) -> Any:
+    def conv_transpose(
+        input: Any, filters: Any, output_shape: Any, strides: Any, padding: str = "SAME",
+        data_format: str | None = None, dilations: Any = None, name: str | None = None,
+    ) -> Any:  # fmt: skip
+        if not _first(data_format):
+            return original(input, filters, output_shape, strides, padding, data_format, dilations, name)
+        size = [output_shape[0], *output_shape[2:], output_shape[1]]
+        return _to_first(original(_to_last(input), filters, size, strides, padding, LAST[len(input.shape)], dilations, name))
+
+    return conv_transpose
+
+
+def _average(original: Any) -> Any:
+    def avg_pool(
+        input: Any, ksize: Any, strides: Any, padding: str, data_format: str | None = None, name: str | None = None
+    ) -> Any:
+        import tensorflow as tf
+
+        if len(input.shape) != 5 or input.dtype != tf.float64 or padding != "VALID" or _first(data_format):
+            return original(input, ksize, strides, padding, data_format, name)
+        size = [ksize] * 3 if isinstance(ksize, int) else [*ksize]
+        kernel = tf.ones((*size, 1, 1), input.dtype) / float(size[0] * size[1] * size[2])
+        planes = tf.unstack(input, axis=-1)
+        pooled = [tf.nn.convolution(p[..., None], kernel, strides, "VALID", "NDHWC")[..., 0] for p in planes]
+        return tf.stack(pooled, axis=-1)
+
+    return avg_pool
+
+
+def _leaky_relu(features: Any, alpha: Any = 0.2, name: str | None = None) -> Any:
+    import tensorflow as tf
+
+    x = tf.convert_to_tensor(features)
+    return tf.where(x > 0, x, tf.convert_to_tensor(alpha, x.dtype) * x)
+
+
+def _gelu(features: Any, approximate: bool = False, name: str | None = None) -> Any:
+    """x times the normal distribution function, or its approximation by tanh (Hendrycks and Gimpel, 2016)."""
+    import math
+
+    import tensorflow as tf
+
+    x = tf.convert_to_tensor(features)
+    if approximate:
+        return 0.5 * x * (1.0 + tf.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x * x * x)))
+    return 0.5 * x * (1.0 + tf.math.erf(x * math.sqrt(0.5)))

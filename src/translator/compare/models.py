@@ -1,0 +1,191 @@
+"""Whether a model and its translation compute the same: outputs, gradients, buffers; eagerly and in a graph."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .buffers import batch_sizes, compare_buffers, snapshot
+from .dropout import dropout_off, settle
+from .inputs import draw_inputs
+from .noise import fill
+from .precision import precision
+from .program import load, unload
+from .result import Result
+from .running import (
+    compare_gradients, projected_gradients, tf_arguments, tf_call, torch_call,
+)  # fmt: skip
+from .values import Quantity, compare_values
+
+TOLERANCE = {"float64": 1e-9, "float32": 1e-3}
+"""Norm of the difference over norm of the reference. In float32 only eval outputs are compared."""
+
+
+@dataclass(slots=True)
+class _Models:
+    """Both models with equal weights."""
+
+    module: Any
+    keras: Any
+    pairs: list[Any]
+
+    @property
+    def trained(self) -> dict[str, Any]:
+        return {p.torch_path: p for p in self.pairs if p.tensor.requires_grad}
+
+
+def compare_program(
+    source: str, translated: str, entry: str, init: Mapping[str, Any], inputs: Iterable[Mapping[str, Any]], *,
+    train: bool = True, graph: bool = True, single: bool = True, seed: int = 0,
+) -> Result:  # fmt: skip
+    """Build, fill and run both programs, which executes their code, and compare them.
+
+    Args:
+        source: the PyTorch program, ``translated`` the TensorFlow one.
+        entry: the class, or the function that makes a model, in both.
+        init: its arguments.
+        inputs: the call's arguments by name, several times, with specifications such as ``"float[2,3,8,6]"``.
+        train: also compare in train mode (off where the model draws random numbers).
+        graph: also compare under ``tf.function``, with the sizes that differ among ``inputs`` left open.
+        single: also look at the outputs in float32.
+
+    Returns:
+        every quantity that was compared until a stage failed; what either program raises is a failed quantity.
+    """
+    cases = [dict(case) for case in inputs]
+    result = Result()
+    stages: list[Callable[[], None]] = [lambda: _compare(result, source, translated, entry, init, cases, train, graph, seed)]
+    if single:
+        stages.append(lambda: _single(result, source, translated, entry, init, cases, seed))
+    for stage in stages:
+        if not result.failures:
+            try:
+                stage()
+            except Exception as error:
+                result.add([Quantity("running", problem=_told(error))], 0.0)
+    return result
+
+
+def _told(error: Exception) -> str:
+    """An exception with the lines of the programs that it passed through."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith("<_xlate_")]
+    where = "".join(f"\n      {f.filename}:{f.lineno}: {f.line}" for f in frames)
+    return f"{type(error).__name__}: {str(error)[:1500]}{where}"
+
+
+def _models(
+    source: str, translated: str, entry: str, init: Mapping[str, Any], cases: list[dict[str, Any]], dtype: str, seed: int
+) -> tuple[_Models, list[Quantity], list[Any]]:
+    """Both models, built and filled; or what is wrong with their weights."""
+    import torch
+
+    from .. import weights
+
+    programs = [load(source, "torch", wide=dtype == "float64"), load(translated, "tf", wide=dtype == "float64")]
+    torch.manual_seed(seed)
+    module = getattr(programs[0], entry)(**init).to(getattr(torch, dtype))
+    settle(module)
+    keras = getattr(programs[1], entry)(**init)
+    fill(module, seed)
+    for case in cases:
+        keras(**tf_arguments(draw_inputs(case, seed), dtype), training=False)
+    report = weights.copy(module, keras)
+    problems = [] if report.ok else [Quantity("weights", problem=str(report))]
+    return _Models(module, keras, weights.pair_up(module, keras).pairs), problems, programs
+
+
+def _compare(
+    result: Result, source: str, translated: str, entry: str, init: Mapping[str, Any], cases: list[dict[str, Any]],
+    train: bool, graph: bool, seed: int,
+) -> None:  # fmt: skip
+    tolerance = TOLERANCE["float64"]
+    with precision("float64"), dropout_off():
+        models, problems, programs = _models(source, translated, entry, init, cases, "float64", seed)
+        if not result.add([*problems, Quantity("weights")], tolerance):
+            return
+        arrays = [draw_inputs(case, seed + 1 + i) for i, case in enumerate(cases)]
+        for i, case in enumerate(arrays):
+            models.module.eval()
+            found = projected_gradients(models.module, models.keras, models.pairs, case, f"inputs {i} eval", False)
+            if not result.add(found, tolerance):
+                return
+            if train and not result.add(_train_step(models, case, f"inputs {i} train", result.notes), tolerance):
+                return
+        if graph:
+            models.module.eval()
+            result.add(_graph(models, arrays), tolerance)
+        for program in programs:
+            unload(program)
+
+
+def _train_step(models: _Models, case: dict[str, Any], name: str, notes: list[str]) -> list[Quantity]:
+    """Train mode: outputs, gradients and buffers; the weights are made equal again afterwards."""
+    from .. import weights
+
+    module = models.module.train()
+    before = snapshot(module)
+    with batch_sizes(module) as sizes:
+        found = projected_gradients(module, models.keras, models.pairs, case, name, True)
+    changed, said = compare_buffers(name, module, models.pairs, before, sizes)
+    notes += [note for note in said if note not in notes]
+    weights.copy(module, models.keras)
+    return found + changed
+
+
+def _graph(models: _Models, arrays: list[dict[str, Any]]) -> list[Quantity]:
+    """Eval mode under ``tf.function``: inputs of the same names and ranks share one graph with open sizes."""
+    import tensorflow as tf
+
+    trained = models.trained
+    variables = {name: getattr(p.slot.value, "value", p.slot.value) for name, p in trained.items()}
+    groups: dict[Any, list[dict[str, Any]]] = {}
+    for case in arrays:
+        groups.setdefault(_kind(case), []).append(case)
+    found: list[Quantity] = []
+    for number, cases in enumerate(groups.values()):
+        fixed = {k: v for k, v in cases[0].items() if not hasattr(v, "dtype")}
+        tensors = [{k: v for k, v in tf_arguments(case).items() if k not in fixed} for case in cases]
+
+        def run(args: dict[str, Any], fixed: dict[str, Any] = fixed) -> Any:
+            return tf_call(lambda **a: models.keras(**a, **fixed, training=False), args, variables)
+
+        traced = tf.function(run, input_signature=[_signature(tensors)], autograph=True)
+        for i, (case, args) in enumerate(zip(cases, tensors, strict=True)):
+            name = f"graph {number}, inputs {i}"
+            expected, grads = torch_call(models.module, case, {k: p.tensor for k, p in trained.items()})
+            actual, tf_grads = traced(args)
+            found += compare_values(f"{name} output", expected, actual)
+            if not any(q.problem for q in found):
+                found += compare_gradients(name, grads, tf_grads, trained)
+    return found
+
+
+def _kind(case: dict[str, Any]) -> tuple[Any, ...]:
+    """What one graph is traced for: names, ranks and dtypes of tensors, and all other values."""
+    return tuple((k, v.ndim, str(v.dtype)) if hasattr(v, "dtype") else (k, repr(v)) for k, v in case.items())
+
+
+def _signature(tensors: list[dict[str, Any]]) -> dict[str, Any]:
+    import tensorflow as tf
+
+    first = tensors[0]
+    shapes = {k: [s[0] if len(set(s)) == 1 else None for s in zip(*(t[k].shape for t in tensors), strict=True)]
+              for k in first}  # fmt: skip
+    return {k: tf.TensorSpec(shapes[k], v.dtype) for k, v in first.items()}
+
+
+def _single(
+    result: Result, source: str, translated: str, entry: str, init: Mapping[str, Any], cases: list[dict[str, Any]], seed: int
+) -> None:
+    """Eval outputs in float32, where Keras and TensorFlow are as users run them."""
+    with precision("float32"), dropout_off():
+        models, problems, programs = _models(source, translated, entry, init, cases[:1], "float32", seed)
+        models.module.eval()
+        arrays = draw_inputs(cases[0], seed + 1)
+        expected, _ = torch_call(models.module, arrays, {}, grad=False, dtype="float32")
+        actual = models.keras(**tf_arguments(arrays, "float32"), training=False)
+        result.add(problems + compare_values("float32 eval output", expected, actual), TOLERANCE["float32"])
+        for program in programs:
+            unload(program)

@@ -1,0 +1,226 @@
+"""What the inference needs to know about Keras programs beyond the tables.
+
+Keras finds out the sizes of a layer's weights from what it is called with; PyTorch wants them written. So every
+call of a layer is remembered under the call that made the layer, and `input_of` joins what was seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from ..tables.schema import Row
+from ..values import UNKNOWN, Api, Const, Dim, Func, Instance, LayoutVar, Seq, Shape, Tensor, UserClass, Value, as_tensor
+from ..values import elem_of, join
+from .facts import Bound, BoundCall, Facts
+
+if TYPE_CHECKING:
+    from .interp import Interpreter
+
+MADE = "<made>"
+"""The entry of an instance's arguments that says which call made it."""
+CHANNELS_FIRST = {3: (0, 2, 1), 4: (0, 3, 1, 2), 5: (0, 4, 1, 2, 3)}
+"""For each rank: the logical (channels-last) axis that is stored at each axis of the PyTorch tensor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made(Value):
+    """The call that made a layer."""
+
+    node: cst.CSTNode
+
+
+def made_by(value: Value) -> cst.CSTNode | None:
+    """The call that made a layer, if it is known."""
+    mark = value.args.get(MADE) if isinstance(value, Instance) else None
+    return mark.node if isinstance(mark, Made) else None
+
+
+# -- calls of functions --------------------------------------------------------------------------------
+
+
+def view(row: Row, call: BoundCall) -> BoundCall:
+    """The call with its arguments under their PyTorch names, as the functions in ``results`` expect them."""
+    names = {name: spec.to[0] for name, spec in row.args.items() if len(spec.to) == 1}
+    out = BoundCall(call.api, call.node, {}, call.varargs, call.extra, call.receiver, call.defaults, call.problem)
+    for name, bound in call.args.items():
+        out.args[names.get(name, name)] = bound
+    return out
+
+
+def unify(row: Row, call: BoundCall, result: Value) -> None:
+    """Tensors that must keep one axis order: what is joined, and reductions that keep their axes."""
+    if isinstance(result, Seq):
+        for item in result.items if result.items is not None else [result.elem]:
+            if isinstance(item, Tensor):
+                item.layout.demand(())
+        return
+    if not isinstance(result, Tensor) or result.rank is None:
+        return
+    together: list[Value] = []
+    if row.returns == "cat":
+        parts = call.value("tensors")
+        together = list(parts.items) if isinstance(parts, Seq) and parts.items is not None else [elem_of(parts)]
+    elif row.returns.startswith(("reduce", "arg_reduce")) or row.returns in ("expand_as",):
+        together = [call.value("input")]
+    for value in together:
+        tensor = as_tensor(value)
+        if tensor is not None and tensor.rank == result.rank:
+            result.layout.unite(tensor.layout)
+
+
+# -- making layers -------------------------------------------------------------------------------------
+
+
+def made(it: Interpreter, bound: BoundCall, instance: Value) -> Value:
+    """Finish an instance: remember its call; a `Sequential` with an input shape runs at once."""
+    if not isinstance(instance, Instance):
+        return instance
+    instance.args[MADE] = Made(bound.node)
+    for name in ("input_shape", "input_dim", "batch_input_shape", "name"):
+        if name in bound.extra:
+            instance.args[name] = bound.extra[name].value
+    if instance.api == "keras.Sequential":
+        layers = bound.args.get("layers")
+        items = layers.value.items if layers is not None and isinstance(layers.value, Seq) else [] if layers is None else None
+        instance.children = None
+        instance.elem = elem_of(layers.value) if layers is not None else UNKNOWN
+        if items is not None:
+            instance.children = []
+            for item in items:
+                add(it, bound.node, instance, item)
+    return instance
+
+
+def declared(layer: Value) -> Tensor | None:
+    """The input that a layer's ``input_shape`` promises, or an `Input` itself."""
+    if isinstance(layer, Tensor):
+        return layer
+    if not isinstance(layer, Instance):
+        return None
+    if layer.api == "keras.layers.InputLayer":
+        return shaped(layer.args.get("shape") or layer.args.get("input_shape"), layer.args.get("batch_shape"))
+    if "input_dim" in layer.args and isinstance(layer.args["input_dim"], Const) and "output_dim" not in layer.args:
+        return Tensor(dims=(None, layer.args["input_dim"].value), dtype="float")
+    if "input_shape" in layer.args or "batch_input_shape" in layer.args:
+        return shaped(layer.args.get("input_shape"), layer.args.get("batch_input_shape"))
+    return None
+
+
+def shaped(shape: Value | None, batch_shape: Value | None = None, dtype: str = "float") -> Tensor | None:
+    """The tensor of a declared shape; the batch is open."""
+    whole = batch_shape if batch_shape is not None and batch_shape is not UNKNOWN else None
+    value = whole or shape
+    if isinstance(value, Const) and isinstance(value.value, tuple):
+        value = Seq("tuple", [Const(v) for v in value.value])
+    if not isinstance(value, Seq) or value.items is None:
+        return None
+    dims = tuple(_declared_dim(v) for v in value.items)
+    return Tensor(dims=dims if whole is not None else (None, *dims), dtype=dtype)
+
+
+def _declared_dim(value: Value) -> Dim:
+    from .results import dim_of
+
+    return dim_of(value)
+
+
+def add(it: Interpreter, node: cst.Call, owner: Instance, layer: Value) -> None:
+    """Append a layer to a `Sequential`, and run it on what comes out of the layers before."""
+    from .calls import call_value
+
+    before = owner.args.get("<out>")
+    if owner.children is None:
+        owner.elem = layer if owner.elem is UNKNOWN else join(owner.elem, layer)
+        return
+    start = declared(layer) if not owner.children else None
+    owner.children.append(layer)
+    if isinstance(layer, Tensor) or (isinstance(layer, Instance) and layer.api == "keras.layers.InputLayer"):
+        owner.args["<in>"] = owner.args["<out>"] = start or UNKNOWN
+        return
+    if start is not None:
+        owner.args["<in>"] = before = start
+    if before is None and len(owner.children) == 1 and _is_embedding(layer):
+        before = owner.args["<in>"] = Tensor(2, dtype="int64")
+    if before is not None and before is not UNKNOWN:
+        calls = it.facts.calls.get(node)
+        inner = cst.Call(node.func)
+        owner.args["<out>"] = call_value(it, inner, layer, [(cst.Arg(cst.Name("x")), before)])
+        it.facts.calls.pop(inner, None)
+        if calls is not None:
+            it.facts.calls[node] = calls
+
+
+def _is_embedding(layer: Value) -> bool:
+    return isinstance(layer, Instance) and layer.api == "keras.layers.Embedding"
+
+
+# -- calling layers --------------------------------------------------------------------------------------
+
+
+def called(it: Interpreter, node: cst.CSTNode, layer: Instance, inputs: Value) -> None:
+    """Remember what a layer is called with. A user's layer is built with the shape of it."""
+    key = layer.cls.node if isinstance(layer.cls, UserClass) else made_by(layer)
+    if key is None:
+        return
+    it.facts.layer_inputs.setdefault(key, {})[node] = inputs
+    if isinstance(layer.cls, UserClass):
+        build = layer.cls.find("build")
+        tensor = as_tensor(inputs)
+        if isinstance(build, Func) and tensor is not None:
+            from .functions import call_user
+
+            call_user(it, build, [(cst.Arg(cst.Name("input_shape")), Shape(tensor))], bound=True)
+
+
+def input_of(facts: Facts, node: cst.CSTNode) -> Value:
+    """What the layer made at a call (or all layers of a class) are called with; unknown where nothing is seen."""
+    seen = list(facts.layer_inputs.get(node, {}).values())
+    out: Value = seen[0] if seen else UNKNOWN
+    for value in seen[1:]:
+        out = merged(out, value)
+    return out
+
+
+def merged(a: Value, b: Value) -> Value:
+    """Like `join`, but without uniting the axis orders."""
+    x, y = as_tensor(a), as_tensor(b)
+    if x is None or y is None:
+        return a if a is b else UNKNOWN
+    if x.dims is None or y.dims is None or x.rank != y.rank:
+        return Tensor(x.rank if x.rank == y.rank else None)
+    dims = tuple(p if p == q else None for p, q in zip(x.dims, y.dims, strict=True))
+    return Tensor(dims=dims, dtype=x.dtype, layout=x.layout)
+
+
+def features(facts: Facts, node: cst.CSTNode) -> int | None:
+    """The size of the last (channel) axis of what a layer is called with, where it is one known number."""
+    tensor = as_tensor(input_of(facts, node))
+    last = tensor.dims[-1] if tensor is not None and tensor.dims else None
+    return last if isinstance(last, int) else None
+
+
+def channels_first(rank: int | None) -> LayoutVar:
+    """A fresh axis order with the channels moved to the front."""
+    return LayoutVar(perm=CHANNELS_FIRST.get(rank or 0))
+
+
+def input_tensor(call: BoundCall) -> Tensor:
+    """What `keras.Input` gives."""
+    dtype = call.value("dtype")
+    name = dtype.value if isinstance(dtype, Const) and isinstance(dtype.value, str) else "float"
+    name = name if not name.startswith("float") else "float"
+    return shaped(call.value("shape"), call.args["batch_shape"].value if "batch_shape" in call.args else None, name) or (
+        Tensor(dtype=name)
+    )
+
+
+def bound_value(bound: Bound | None) -> Value:
+    return bound.value if bound is not None else UNKNOWN
+
+
+def is_framework_layer(value: Value) -> bool:
+    """Whether a value is one of Keras's own layers or models."""
+    return isinstance(value, Instance) and isinstance(value.cls, Api) and value.cls.name.startswith("keras.")

@@ -1,0 +1,348 @@
+"""What Keras layers return: dimensions in Keras's channels-last order, and the axis order that they demand."""
+
+from __future__ import annotations
+
+from ..values import STATIC, UNKNOWN, Const, Dim, LayoutVar, Seq, Tensor, Value, as_tensor
+from .facts import BoundCall
+from .keras_graph import CHANNELS_FIRST, channels_first, input_tensor
+from .results import RESULTS, Result, dim_of, int_of, ints_of, tensor_arg
+
+
+def _demand(x: Tensor | None, rank: int) -> None:
+    """PyTorch's layer wants its channels first; the layer itself proves the rank."""
+    if x is None:
+        return
+    if x.rank is None:
+        x.rank, x.dims = rank, (None,) * rank
+    if x.rank == rank:
+        x.layout.demand(CHANNELS_FIRST[rank])
+
+
+def _sizes(call: BoundCall, name: str, axes: int, default: int) -> list[int] | None:
+    if name not in call.args:
+        return [default] * axes
+    found = ints_of(call.value(name))
+    if found is None:
+        return [default] * axes if call.value(name) == Const(None) else None
+    return found * axes if len(found) == 1 else found
+
+
+def _text(call: BoundCall, name: str, default: str) -> str | None:
+    value = call.value(name) if name in call.args else Const(default)
+    return value.value.lower() if isinstance(value, Const) and isinstance(value.value, str) else None
+
+
+def _strided(n: Dim, size: int, stride: int, padding: str | None, dilation: int = 1) -> Dim:
+    """The number of windows of a convolution or pool (Keras's arithmetic)."""
+    if not isinstance(n, int) or padding is None:
+        return n if n is None else STATIC
+    if padding == "same":
+        return -(-n // stride)
+    left = n + (size - 1) * dilation if padding == "causal" else n
+    return (left - (size - 1) * dilation - 1) // stride + 1
+
+
+def _spatial(x: Tensor | None, axes: int) -> tuple[Dim, ...]:
+    return x.dims[1:-1] if x is not None and x.dims is not None and x.rank == axes + 2 else (None,) * axes
+
+
+def _image(x: Tensor | None, sizes: tuple[Dim, ...], channels: Dim) -> Tensor:
+    rank = len(sizes) + 2
+    batch = x.dims[0] if x is not None and x.dims else None
+    return Tensor(dims=(batch, *sizes, channels), dtype=x.dtype if x is not None else None, layout=channels_first(rank))
+
+
+def _channels(x: Tensor | None) -> Dim:
+    return x.dims[-1] if x is not None and x.dims else STATIC
+
+
+def conv(axes: int, *, depthwise: bool = False, transposed: bool = False) -> Result:
+    def result(call: BoundCall) -> Value:
+        x = tensor_arg(call)
+        _demand(x, axes + 2)
+        kernel, strides = _sizes(call, "kernel_size", axes, 1), _sizes(call, "strides", axes, 1)
+        dilation = _sizes(call, "dilation_rate", axes, 1)
+        padding = _text(call, "padding", "valid")
+        sizes: tuple[Dim, ...] = tuple(None for _ in range(axes))
+        if kernel and strides and dilation:
+            every = zip(_spatial(x, axes), kernel, strides, dilation, strict=True)
+            sizes = tuple(
+                _grown(n, k, s, padding) if transposed else _strided(n, k, s, padding, d) for n, k, s, d in every
+            )
+        channels = dim_of(call.value("filters")) if "filters" in call.args else STATIC
+        if depthwise:
+            times = int_of(call.value("depth_multiplier")) if "depth_multiplier" in call.args else 1
+            c = _channels(x)
+            channels = c * times if isinstance(c, int) and times is not None else STATIC
+        return _image(x, sizes, channels or STATIC)
+
+    return result
+
+
+def _grown(n: Dim, size: int, stride: int, padding: str | None) -> Dim:
+    if not isinstance(n, int) or padding is None:
+        return n if n is None else STATIC
+    return n * stride if padding == "same" else n * stride + max(size - stride, 0)
+
+
+def pool(axes: int) -> Result:
+    def result(call: BoundCall) -> Value:
+        x = tensor_arg(call)
+        _demand(x, axes + 2)
+        size = _sizes(call, "pool_size", axes, 2)
+        given = "strides" in call.args and call.value("strides") != Const(None)
+        strides = _sizes(call, "strides", axes, 1) if given else size
+        padding = _text(call, "padding", "valid")
+        sizes: tuple[Dim, ...] = (None,) * axes
+        if size and strides:
+            every = zip(_spatial(x, axes), size, strides, strict=True)
+            sizes = tuple(_strided(n, k, s, padding) for n, k, s in every)
+        return _image(x, sizes, _channels(x))
+
+    return result
+
+
+def global_pool(axes: int) -> Result:
+    def result(call: BoundCall) -> Value:
+        x = tensor_arg(call)
+        if axes > 1:
+            _demand(x, axes + 2)
+        elif x is not None and x.rank is None:
+            x.rank, x.dims = axes + 2, (None,) * (axes + 2)
+        keep = call.value("keepdims") == Const(True)
+        batch = x.dims[0] if x is not None and x.dims else None
+        if keep:
+            out = Tensor(dims=(batch, *(1,) * axes, _channels(x)), dtype=x.dtype if x else None)
+            out.layout = channels_first(axes + 2) if axes > 1 else LayoutVar()
+            return out
+        return Tensor(dims=(batch, _channels(x)), dtype=x.dtype if x else None)
+
+    return result
+
+
+def resized(axes: int, sign: int) -> Result:
+    """Padding and cropping (``sign`` 1 and -1) by literal amounts, upsampling (0)."""
+
+    def result(call: BoundCall) -> Value:
+        x = tensor_arg(call)
+        _demand(x, axes + 2)
+        sizes = tuple(None if n is None else STATIC for n in _spatial(x, axes))
+        if sign == 0:
+            factors = _sizes(call, "size", axes, 2)
+            every = zip(_spatial(x, axes), factors or (), strict=False)
+            sizes = tuple(n * f if isinstance(n, int) else n for n, f in every) or sizes
+        else:
+            amounts = pairs(call.value("padding" if sign > 0 else "cropping"), axes)
+            if amounts is not None:
+                every = zip(_spatial(x, axes), amounts, strict=True)
+                sizes = tuple(n + sign * sum(a) if isinstance(n, int) else n for n, a in every)
+        return _image(x, sizes, _channels(x))
+
+    return result
+
+
+def pairs(value: Value, axes: int) -> list[tuple[int, int]] | None:
+    """Amounts before and after each axis of Keras's ``padding`` and ``cropping``."""
+    if value is UNKNOWN:
+        return [(1, 1)] * axes
+    one = int_of(value)
+    if one is not None:
+        return [(one, one)] * axes
+    items = value.items if isinstance(value, Seq) else None
+    if items is None:
+        return None
+    flat = [int_of(v) for v in items]
+    if None not in flat:
+        numbers = [v for v in flat if v is not None]
+        return [(numbers[0], numbers[1])] if axes == 1 and len(numbers) == 2 else [(n, n) for n in numbers]
+    inner = [ints_of(v) for v in items]
+    if any(i is None or len(i) != 2 for i in inner) or len(inner) != axes:
+        return None
+    return [(i[0], i[1]) for i in inner if i is not None]
+
+
+def batch_norm(call: BoundCall) -> Value:
+    x = tensor_arg(call)
+    if x is None:
+        return Tensor()
+    if x.rank in CHANNELS_FIRST:
+        x.layout.demand(CHANNELS_FIRST[x.rank])
+        return Tensor(dims=x.dims, dtype=x.dtype, layout=channels_first(x.rank))
+    return Tensor(x.rank, x.dims, x.dtype, x.layout)
+
+
+def plain(call: BoundCall) -> Value:
+    """The shape stays; the axes stand in source order."""
+    x = tensor_arg(call)
+    return Tensor(x.rank, x.dims, x.dtype) if x else Tensor()
+
+
+def dense(call: BoundCall) -> Value:
+    x = tensor_arg(call)
+    units = dim_of(call.value("units")) or STATIC
+    return Tensor(dims=(*x.dims[:-1], units), dtype=x.dtype) if x is not None and x.dims else Tensor()
+
+
+def embedding(call: BoundCall) -> Value:
+    x = tensor_arg(call)
+    size = dim_of(call.value("output_dim")) or STATIC
+    return Tensor(dims=(*x.dims, size), dtype="float") if x is not None and x.dims is not None else Tensor(dtype="float")
+
+
+def flatten(call: BoundCall) -> Value:
+    x = tensor_arg(call)
+    if x is None or x.dims is None:
+        return Tensor(2)
+    size: Dim = 1
+    for n in x.dims[1:]:
+        size = size * n if isinstance(size, int) and isinstance(n, int) else None if n is None or size is None else STATIC
+    return Tensor(dims=(x.dims[0], size), dtype=x.dtype)
+
+
+def reshape_layer(call: BoundCall) -> Value:
+    x = tensor_arg(call)
+    target = call.value("target_shape")
+    if not isinstance(target, Seq) or target.items is None:
+        return Tensor(dtype=x.dtype if x else None)
+    sizes: list[Dim] = [dim_of(v) for v in target.items]
+    holes = [i for i, v in enumerate(target.items) if int_of(v) == -1]
+    whole = [d for d in x.dims[1:] if isinstance(d, int)] if x is not None and x.dims else []
+    if len(holes) == 1 and x is not None and x.dims and len(whole) == len(x.dims) - 1:
+        total, rest = 1, 1
+        for n in whole:
+            total *= n
+        for i, d in enumerate(sizes):
+            rest *= d if isinstance(d, int) and i != holes[0] else 1
+        sizes[holes[0]] = total // rest
+    return Tensor(dims=(x.dims[0] if x is not None and x.dims else None, *sizes), dtype=x.dtype if x else None)
+
+
+def merge(call: BoundCall) -> Value:
+    """Add, Multiply, ... of a list of tensors of one shape."""
+    parts = parts_of(call)
+    if not parts:
+        return Tensor()
+    first = parts[0]
+    dims = first.dims
+    layout = first.layout
+    for other in parts[1:]:
+        if other.rank == first.rank and dims is not None and other.dims is not None:
+            layout.unite(other.layout)
+            dims = tuple(q if p == 1 else p if p is not None else q for p, q in zip(dims, other.dims, strict=True))
+        else:
+            dims = None
+    return Tensor(first.rank if dims is None else None, dims, first.dtype, layout)
+
+
+def parts_of(call: BoundCall) -> list[Tensor]:
+    """The tensors of a merge layer's list."""
+    value = call.value("input") if "input" in call.args else call.value("inputs")
+    items = value.items if isinstance(value, Seq) and value.items is not None else []
+    found = [as_tensor(v) for v in items]
+    return [t for t in found if t is not None] if all(t is not None for t in found) else []
+
+
+def concatenate(call: BoundCall) -> Value:
+    parts = parts_of(call)
+    axis = int_of(call.value("axis")) if "axis" in call.args else -1
+    if not parts or axis is None or any(p.dims is None or p.rank != parts[0].rank for p in parts):
+        return Tensor()
+    rank = len(parts[0].dims or ())
+    axis %= rank
+    sizes = [p.dims[axis] for p in parts if p.dims]
+    total: Dim = sum(s for s in sizes if isinstance(s, int)) if all(isinstance(s, int) for s in sizes) else (
+        STATIC if all(s is not None for s in sizes) else None
+    )
+    for other in parts[1:]:
+        parts[0].layout.unite(other.layout)
+    dims = tuple(total if i == axis else d for i, d in enumerate(parts[0].dims or ()))
+    return Tensor(dims=dims, dtype=parts[0].dtype, layout=parts[0].layout)
+
+
+def recurrent(states: int) -> Result:
+    def result(call: BoundCall) -> Value:
+        x = tensor_arg(call)
+        units = dim_of(call.value("units")) or STATIC
+        batch = x.dims[0] if x is not None and x.dims else None
+        steps = x.dims[1] if x is not None and x.dims and len(x.dims) == 3 else None
+        whole = call.value("return_sequences") == Const(True)
+        out = Tensor(dims=(batch, steps, units) if whole else (batch, units), dtype="float")
+        if call.value("return_state") == Const(True):
+            return Seq("tuple", [out, *(Tensor(dims=(batch, units), dtype="float") for _ in range(states))])
+        return out
+
+    return result
+
+
+def bidirectional(call: BoundCall) -> Value:
+    from ..values import Instance
+
+    inner = call.value("layer")
+    x = tensor_arg(call)
+    if not isinstance(inner, Instance):
+        return Tensor()
+    units = dim_of(inner.args.get("units", UNKNOWN))
+    size: Dim = units * 2 if isinstance(units, int) else STATIC
+    lead = x.dims[:2] if x is not None and x.dims and len(x.dims) == 3 else (None, None)
+    whole = inner.args.get("return_sequences") == Const(True)
+    return Tensor(dims=(*lead, size) if whole else (lead[0], size), dtype="float")
+
+
+def repeat_vector(call: BoundCall) -> Value:
+    x = tensor_arg(call)
+    batch, size = (x.dims[0], x.dims[-1]) if x is not None and x.dims else (None, STATIC)
+    return Tensor(dims=(batch, dim_of(call.value("n")), size), dtype="float")
+
+
+def permute_layer(call: BoundCall) -> Value:
+    x = tensor_arg(call)
+    order = ints_of(call.value("dims"))
+    if x is None or x.dims is None or order is None or len(order) != len(x.dims) - 1:
+        return Tensor(dtype=x.dtype if x else None)
+    return Tensor(dims=(x.dims[0], *(x.dims[i] for i in order)), dtype=x.dtype)
+
+
+def variable(call: BoundCall) -> Value:
+    """``self.add_weight(shape=...)``."""
+    from .results import shape_dims
+
+    shape = call.args.get("shape") or (call.varargs[0] if call.varargs else None)
+    dims = shape_dims([shape.value]) if shape is not None else ()
+    if dims is None:
+        return Tensor(dtype="float", variable=True, layout=LayoutVar(perm=()))
+    dims = tuple(STATIC if d is None else d for d in dims)
+    return Tensor(dims=dims, dtype="float", variable=True, layout=LayoutVar(perm=()))
+
+
+def mha(call: BoundCall) -> Value:
+    q = as_tensor(call.value("input")) or as_tensor(call.value("query"))
+    out = Tensor(q.rank, q.dims, "float") if q is not None else Tensor(dtype="float")
+    if call.value("return_attention_scores") == Const(True):
+        return Seq("tuple", [out, Tensor(4, dtype="float")])
+    return out
+
+
+def dynamic_shape(call: BoundCall) -> Value:
+    """``tf.shape(x)`` and ``keras.ops.shape(x)``."""
+    from ..values import Shape
+
+    x = tensor_arg(call)
+    return Shape(x) if x is not None else UNKNOWN
+
+
+RESULTS.update({
+    "keras_input": input_tensor, "keras_dense": dense, "keras_embedding": embedding, "keras_flatten": flatten,
+    "keras_reshape": reshape_layer, "keras_merge": merge, "keras_concatenate": concatenate, "keras_norm": plain,
+    "keras_batch_norm": batch_norm, "keras_lstm": recurrent(2), "keras_gru": recurrent(1),
+    "keras_bidirectional": bidirectional, "keras_repeat_vector": repeat_vector, "keras_permute": permute_layer,
+    "keras_variable": variable, "keras_attention": mha, "tf_shape": dynamic_shape, "keras_plain": plain,
+})  # fmt: skip
+for _axes in (1, 2, 3):
+    RESULTS.update({
+        f"keras_conv{_axes}d": conv(_axes), f"keras_conv_transpose{_axes}d": conv(_axes, transposed=True),
+        f"keras_depthwise{_axes}d": conv(_axes, depthwise=True), f"keras_pool{_axes}d": pool(_axes),
+        f"keras_global_pool{_axes}d": global_pool(_axes), f"keras_pad{_axes}d": resized(_axes, 1),
+        f"keras_crop{_axes}d": resized(_axes, -1), f"keras_upsample{_axes}d": resized(_axes, 0),
+    })  # fmt: skip
+
+__all__ = ["pairs", "parts_of"]

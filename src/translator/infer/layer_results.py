@@ -1,0 +1,52 @@
+"""Results of layers and activations that are not the shape of their first input."""
+
+from __future__ import annotations
+
+from ..values import Dim, Tensor, Value
+from .facts import BoundCall
+from .results import RESULTS, axis_of, tensor_arg
+
+
+def softmax_of_logits(call: BoundCall) -> Value:
+    """The shape of the argument ``logits``."""
+    x = tensor_arg(call, "logits")
+    return Tensor(x.rank, x.dims, x.dtype, x.layout) if x else Tensor()
+
+
+def halved(call: BoundCall) -> Value:
+    """``glu``: half as long along ``dim``."""
+    x = tensor_arg(call)
+    if x is None or x.dims is None:
+        return Tensor(rank=x.rank if x else None, dtype=x.dtype if x else None)
+    axis = axis_of(call.args["dim"].value, len(x.dims)) if "dim" in call.args else len(x.dims) - 1
+    dims: list[Dim] = list(x.dims)
+    if axis is None:
+        return Tensor(rank=len(dims), dtype=x.dtype)
+    size = dims[axis]
+    dims[axis] = size // 2 if isinstance(size, int) else size
+    return Tensor(dims=tuple(dims), dtype=x.dtype)
+
+
+def like_target(call: BoundCall) -> Value:
+    """A transformer's output has the shape of the target sequence."""
+    x = tensor_arg(call, "tgt")
+    return Tensor(x.rank, x.dims, x.dtype) if x else Tensor(3, dtype="float")
+
+
+def patches(call: BoundCall) -> Value:
+    """``unfold``: (N, C * kh * kw, positions)."""
+    x = tensor_arg(call)
+    return Tensor(dims=(x.dims[0] if x and x.dims else None, None, None), dtype=x.dtype if x else None)
+
+
+def similarity(call: BoundCall) -> Value:
+    """One axis less than the inputs have."""
+    x = tensor_arg(call)
+    rank = x.rank - 1 if x is not None and x.rank else None
+    return Tensor(rank, dtype=x.dtype if x else None)
+
+
+RESULTS.update({
+    "softmax_of_logits": softmax_of_logits, "halved": halved, "like_target": like_target, "patches": patches,
+    "similarity": similarity,
+})  # fmt: skip

@@ -1,0 +1,95 @@
+"""What the inference knows about training programs: objects by the call that made them, and what loaders yield."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from ..values import INT, UNKNOWN, Const, Func, Instance, Map, Num, Seq, Tensor, UserClass, Value, elem_of, row_of
+from ..values import as_tensor, join, options_of, without_none
+
+if TYPE_CHECKING:
+    from .facts import BoundCall
+    from .interp import Interpreter
+
+DATA = "torch.utils.data."
+SAME_ITEMS = frozenset(DATA + n for n in ("Subset", "ConcatDataset", "ChainDataset", "IterableDataset", "Dataset"))
+
+
+def made(value: Value, node: cst.CSTNode) -> Value:
+    """The object, with the call that made it."""
+    if isinstance(value, Instance):
+        value.sites = frozenset({node})
+    return value
+
+
+def yields(it: Interpreter, bound: BoundCall) -> Value:
+    """What iterating over a dataset or loader gives, for the constructors of ``torch.utils.data``."""
+    if not bound.api.startswith(DATA):
+        return UNKNOWN
+    name = bound.api.removeprefix(DATA)
+    if name == "TensorDataset":
+        tensors = [as_tensor(b.value) for b in bound.varargs if not b.star]
+        known = len(tensors) == len(bound.varargs)
+        return Seq("tuple", [row_of(t) if t is not None else UNKNOWN for t in tensors]) if known else UNKNOWN
+    if name == "DataLoader":
+        return _batch(it, bound)
+    if bound.api in SAME_ITEMS:
+        source = bound.value("dataset") if "dataset" in bound.args else elem_of(bound.value("datasets"))
+        return sample(it, source)
+    return INT if name.endswith("Sampler") else UNKNOWN
+
+
+def sample(it: Interpreter, dataset: Value) -> Value:
+    """One item of a dataset."""
+    from .functions import call_user
+
+    out: Value | None = None
+    for one in options_of(without_none(dataset)):
+        value: Value = UNKNOWN
+        if isinstance(one, Instance) and isinstance(one.cls, UserClass):
+            for method, args in (("__getitem__", [(cst.Arg(cst.Name("index")), INT)]), ("__iter__", [])):
+                found = one.cls.find(method)
+                if isinstance(found, Func):
+                    value = call_user(it, found, args, bound=True)
+                    value = elem_of(value) if method == "__iter__" else value
+                    break
+        elif isinstance(one, Instance | Seq):
+            value = elem_of(one)
+        out = value if out is None else join(out, value)
+    return out if out is not None else UNKNOWN
+
+
+def _batch(it: Interpreter, bound: BoundCall) -> Value:
+    from .calls import call_value
+
+    item = sample(it, bound.value("dataset"))
+    collate = bound.args.get("collate_fn")
+    if collate is not None and collate.value != Const(None):
+        args = [(cst.Arg(cst.Name("items")), Seq("list", None, item))]
+        return call_value(it, cst.Call(cst.Name("collate")), collate.value, args)
+    size = bound.args.get("batch_size")
+    if size is not None and size.value == Const(None) and "batch_sampler" not in bound.args:
+        return item
+    return batched(item)
+
+
+def batched(item: Value) -> Value:
+    """Items put together by the default collate function: numbers and arrays become tensors."""
+    item = without_none(item)
+    if isinstance(item, Tensor):
+        return Tensor(None if item.dims is None else len(item.dims) + 1,
+                      (None, *item.dims) if item.dims is not None else None, item.dtype)  # fmt: skip
+    if isinstance(item, Seq):
+        items = [batched(i) for i in item.items] if item.items is not None else None
+        return Seq("list", items, batched(item.elem))
+    if isinstance(item, Map):
+        items_ = {k: batched(v) for k, v in item.items.items()} if item.items is not None else None
+        return Map(items_, batched(item.elem))
+    kind = type(item.value).__name__ if isinstance(item, Const) else item.type if isinstance(item, Num) else None
+    if kind == "str":
+        return Seq("list", None, item)
+    if kind in ("int", "float", "bool"):
+        return Tensor(1, (None,), {"int": "int64", "float": "float64", "bool": "bool"}[kind])
+    return Tensor() if item is UNKNOWN else UNKNOWN

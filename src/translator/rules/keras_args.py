@@ -1,0 +1,159 @@
+"""The arguments of a Keras layer's constructor, as the rules that write PyTorch layers ask for them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import libcst as cst
+
+from .. import nodes
+from ..infer.facts import Bound, BoundCall
+from ..infer.keras_graph import features, input_of
+from ..infer.results import int_of, ints_of
+from ..rewrite.context import Context
+from ..values import UNKNOWN, Api, Const, Seq, Tensor, Value, as_tensor, python_type
+from .api import at_default, ctx_default
+from .keras_layout import Refused
+
+QUIET = frozenset({"name", "input_shape", "batch_input_shape", "input_length", "autocast", "input_dim", "dtype"})
+"""Arguments that PyTorch has no use for."""
+INITIALIZERS = ("_initializer", "unit_forget_bias")
+
+
+class LayerArgs:
+    """One call of a layer's constructor. What a rule asks for counts as translated; `finish` checks the rest."""
+
+    def __init__(self, ctx: Context, call: BoundCall) -> None:
+        self.ctx = ctx
+        self.call = call
+        self.api = call.api
+        self.used: set[str] = set()
+        if call.problem:
+            raise Refused("XL202", f"{call.api}: {call.problem}")
+
+    # -- arguments -----------------------------------------------------------------------------
+
+    def bound(self, name: str) -> Bound | None:
+        self.used.add(name)
+        return self.call.args.get(name) or self.call.extra.get(name)
+
+    def value(self, name: str) -> Value:
+        found = self.bound(name)
+        return found.value if found is not None else UNKNOWN
+
+    def node(self, name: str, default: Any = None) -> Any:
+        """The argument as it is written now; ``default`` as a literal where it is not given."""
+        found = self.bound(name)
+        if found is not None:
+            return self.ctx.updated(found.node)
+        return nodes.literal(default) if default is not None else None
+
+    def const(self, name: str, default: Any) -> Any:
+        """The literal value of an argument.
+
+        Raises:
+            Refused: if it is computed.
+        """
+        value = self.bound(name)
+        if value is None:
+            return default
+        if isinstance(value.value, Const):
+            return value.value.value
+        numbers = ints_of(value.value)
+        if numbers is not None:
+            return tuple(numbers)
+        raise Refused("XL201", f"{self.api}: argument `{name}` must be a literal to be translated")
+
+    def same(self, name: str, default: Any) -> bool:
+        """Whether an argument certainly has this value."""
+        found = self.bound(name)
+        if found is None:
+            return True
+        if isinstance(found.value, Const):
+            return bool(found.value.value == default)
+        numbers = ints_of(found.value)
+        return numbers is not None and (numbers == default or all(n == default for n in numbers))
+
+    def flag(self, name: str, default: bool) -> Any:
+        """A keyword's node where it is not certainly at the default of both frameworks."""
+        return None if self.same(name, default) else self.node(name)
+
+    def size(self, name: str, default: int | None = None) -> Any:
+        """A size: equal literals become one number."""
+        found = self.bound(name)
+        if found is None:
+            return nodes.literal(default) if default is not None else None
+        numbers = ints_of(found.value)
+        if numbers is not None and len(set(numbers)) == 1 and isinstance(found.node, cst.Tuple | cst.List):
+            return nodes.literal(numbers[0])
+        if isinstance(found.node, cst.List) and isinstance(found.value, Seq):
+            new = self.ctx.updated(found.node)
+            return cst.Tuple(new.elements) if isinstance(new, cst.List) else new
+        return self.ctx.updated(found.node)
+
+    def ints(self, name: str, axes: int, default: int) -> list[int] | None:
+        found = self.bound(name)
+        if found is None or found.value == Const(None):
+            return [default] * axes
+        numbers = ints_of(found.value)
+        return None if numbers is None else numbers * axes if len(numbers) == 1 else numbers
+
+    def integer(self, name: str) -> int | None:
+        return int_of(self.value(name))
+
+    # -- what the layer is called with ----------------------------------------------------------
+
+    @property
+    def inputs(self) -> Tensor | None:
+        return as_tensor(input_of(self.ctx.facts, self.call.node))
+
+    @property
+    def features(self) -> int | None:
+        return features(self.ctx.facts, self.call.node)
+
+    def channels(self) -> Any:
+        """The size of the input's channel axis as a node; ``None`` where only the first call will tell."""
+        known = self.ctx.claim.channels(self) if self.ctx.claim is not None else None
+        if known is not None:
+            return known
+        size = self.features
+        if size is None:
+            self.ctx.note(
+                self.call.node, "XL402", f"{self.api}: the size of its input is not known here: a lazy module finds it",
+                "run the model once before its parameters are used",
+            )  # fmt: skip
+        return nodes.literal(size) if size is not None else None
+
+    # -- the rest ------------------------------------------------------------------------------
+
+    def finish(self) -> None:
+        """Every argument must be translated, without meaning, or at its default.
+
+        Raises:
+            Refused: on any other.
+        """
+        for name, bound in {**self.call.args, **self.call.extra}.items():
+            if name in self.used or name in QUIET:
+                continue
+            if at_default(ctx_default(self.call, name), bound):
+                continue
+            if name.endswith(INITIALIZERS):
+                self.ctx.note(self.call.node, "XL401", f"{self.api}: `{name}` is left to PyTorch's own default")
+                continue
+            if name == "trainable" and bound.value == Const(True):
+                continue
+            if bound.value == Const(None):
+                continue
+            raise Refused("XL201", f"{self.api}: argument `{name}` is not translated")
+
+
+def text(value: Value) -> str | None:
+    return value.value if isinstance(value, Const) and isinstance(value.value, str) else None
+
+
+def is_api(value: Value) -> bool:
+    return isinstance(value, Api)
+
+
+def is_string(value: Value) -> bool:
+    return python_type(value) == "str"

@@ -1,0 +1,424 @@
+"""Calls in Keras programs: layers made, layers applied, functions of TensorFlow and Keras."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import libcst as cst
+
+from .. import nodes
+from ..infer.facts import BoundCall
+from ..infer.keras_graph import CHANNELS_FIRST, made_by
+from ..infer.keras_results import parts_of
+from ..rewrite.context import Context, Edit, Outcome
+from ..tables.schema import Row
+from ..values import UNKNOWN, Api, Const, Func, Instance, MethodOf, Seq, Tensor, UserClass, Value, as_tensor
+from ..values import options_of, without_none
+from . import keras_activations as activations
+from . import keras_layers as layers
+from .api import applies, translate_call, unknown
+from .keras_layout import Perm, Refused, axes_of, axis_node, in_source_order, mapped_axes, method, moved, order
+from .keras_layout import rank_of, settled
+
+MERGES = {
+    "keras.layers.Add": "{a} + {b}", "keras.layers.Subtract": "{a} - {b}", "keras.layers.Multiply": "{a} * {b}",
+    "keras.layers.Maximum": "torch.maximum({a}, {b})", "keras.layers.Minimum": "torch.minimum({a}, {b})",
+    "keras.layers.Average": "", "keras.layers.Concatenate": "",
+}  # fmt: skip
+MERGE_FUNCTIONS = {
+    f"keras.layers.{n}": f"keras.layers.{c}"
+    for n, c in (("add", "Add"), ("subtract", "Subtract"), ("multiply", "Multiply"), ("maximum", "Maximum"),
+                 ("minimum", "Minimum"), ("average", "Average"), ("concatenate", "Concatenate"))
+}  # fmt: skip
+TRANSPARENT = frozenset({"same", "same_float", "same_bool", "alias", "create_like"})
+PAIRWISE = frozenset({"broadcast", "compare"})
+
+
+def keras_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
+    """Any call that concerns the framework."""
+    try:
+        return _call(ctx, node, new)
+    except Refused as refused:
+        return refused.refusal
+
+
+def _call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
+    func = without_none(ctx.value(node.func))
+    if isinstance(func, Instance) or (
+        options_of(func) != (func,) and all(isinstance(o, Instance) for o in options_of(func))
+    ):
+        return applied(ctx, node, new, func)
+    if isinstance(func, MethodOf | Func | UserClass):
+        return user_call(ctx, node, new, func)
+    call = ctx.call(node)
+    if call is None or call.api.endswith("__call__"):
+        return None
+    if ctx.claim is not None and node in ctx.claim.names:
+        return ctx.claim.made(node, call)
+    return api_call(ctx, call, node, new)
+
+
+def user_call(ctx: Context, node: cst.Call, new: cst.Call, func: Value) -> Outcome:
+    """Calling the project's own functions and classes."""
+    target = func.func if isinstance(func, MethodOf) else func
+    if ctx.claim is not None and node in ctx.claim.names:
+        return ctx.claim.made(node, None)
+    for arg in node.args:
+        order(ctx.value(arg.value))
+    if isinstance(target, Func) and isinstance(func, MethodOf) and target.owner is not None and target.owner.module:
+        args = without_training(node, new)
+        return Edit(new.with_changes(args=args)) if len(args) != len(new.args) else None
+    if isinstance(target, UserClass) and target.module:
+        gone = {"name", "dtype", "trainable"}
+        init = target.find("__init__")
+        own = {p.name.value for p in (*init.node.params.params, *init.node.params.kwonly_params)} if isinstance(init, Func) else set()
+        args = [a for a in new.args if a.keyword is None or a.keyword.value not in gone - (own - {"name"})]
+        return Edit(new.with_changes(args=last_comma(args))) if len(args) != len(new.args) else None
+    return None
+
+
+def last_comma(args: list[cst.Arg]) -> list[cst.Arg]:
+    """Arguments whose last one lost its comma's reason."""
+    if args and isinstance(args[-1].comma, cst.Comma) and not isinstance(
+        args[-1].comma.whitespace_after, cst.ParenthesizedWhitespace
+    ):
+        return [*args[:-1], args[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)]
+    return args
+
+
+def without_training(node: cst.Call, new: cst.Call) -> list[cst.Arg]:
+    """The arguments without ``training=training``, which PyTorch modules know themselves.
+
+    Raises:
+        Refused: where the mode is set by hand.
+    """
+    out = []
+    for old, arg in zip(node.args, new.args, strict=True):
+        if old.keyword is None or old.keyword.value not in ("training", "mask"):
+            out.append(arg)
+        elif old.keyword.value == "training" and not nodes.is_name(old.value, "training"):
+            raise Refused("XL211", "`training` is set by hand here", "call `model.train()` or `model.eval()` instead")
+        elif old.keyword.value == "mask" and not nodes.is_name(old.value, "None"):
+            raise Refused("XL203", "masks are not translated yet", "pass lengths or a mask to the model by hand")
+    return last_comma(out)
+
+
+# -- applying layers -------------------------------------------------------------------------------------
+
+
+def applied(ctx: Context, node: cst.Call, new: cst.Call, func: Value) -> Outcome:
+    """``layer(x)``."""
+    options = [o for o in options_of(func) if isinstance(o, Instance)]
+    if not new.args:
+        return None
+    if any(isinstance(o.cls, UserClass) for o in options) and not all(isinstance(o.cls, UserClass) for o in options):
+        raise Refused("XL301", "layers of several kinds are called here")
+    if isinstance(options[0].cls, UserClass):
+        for arg in node.args:
+            order(ctx.value(arg.value))
+        order(ctx.value(node))
+        args = without_training(node, new)
+        return Edit(new.with_changes(args=args)) if len(args) != len(new.args) else None
+    if options[0].api in MERGES:
+        return Edit(merged(ctx, node, options[0].api or "", options[0].args, node.args[0].value), ("torch",))
+    if options[0].api == "keras.Model":
+        return submodel(ctx, node, new)
+    first = node.args[0].value
+    tensor = as_tensor(ctx.value(first))
+    rank = rank_of(tensor)
+    have = order(tensor) if tensor is not None else None
+    passing = {passes(ctx, o, rank, have) for o in options}
+    if len(passing) != 1:
+        raise Refused("XL301", "layers that want different axis orders are called here")
+    want, natural = passing.pop()
+    args = without_training(node, new)
+    for arg in node.args[1:]:
+        in_source_order(ctx, arg.value)
+    args = [a.with_changes(value=ctx.updated(o.value)) if o is not node.args[0] else a
+            for a, o in zip(args, [n for n in node.args if n.keyword is None or n.keyword.value not in ("training", "mask")],
+                            strict=True)]  # fmt: skip
+    args[0] = args[0].with_changes(value=moved(args[0].value, have, want), keyword=None, equal=cst.MaybeSentinel.DEFAULT)
+    direct = ctx.claim.direct(node) if ctx.claim is not None else None
+    result: Any = new.with_changes(args=args)
+    if direct is not None:
+        result = ctx.claim.apply(direct, result, args, natural)
+    return Edit(settled(ctx, node, result, natural))
+
+
+def submodel(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
+    """A functional model called as a layer: the tensors of its input list are its arguments."""
+    args = without_training(node, new)
+    value = node.args[0].value
+    if isinstance(value, cst.List | cst.Tuple) and isinstance(args[0].value, cst.List | cst.Tuple):
+        args = [cst.Arg(e.value) for e in args[0].value.elements] + args[1:]
+    return Edit(new.with_changes(args=args))
+
+
+def passes(ctx: Context, layer: Instance, rank: int | None, have: Perm) -> tuple[Perm, Perm]:
+    """The axis order that a layer takes, and the one that it gives.
+
+    Raises:
+        Refused: where that cannot be told.
+    """
+    if isinstance(layer.cls, UserClass):
+        return user_passes(layer.cls)
+    api = layer.api or ""
+    if api == "keras.Sequential":
+        return sequence_passes(ctx, layer, rank, have)
+    if api == "keras.layers.TimeDistributed":
+        raise Refused("XL200", f"{api} has no counterpart in the tables yet")
+    if api in layers.FREE:
+        return have, have
+    if api in layers.IMAGE:
+        wanted = CHANNELS_FIRST.get(layers.IMAGE[api] or rank or 0)
+        flat = "GlobalAverage" in api or "GlobalMax" in api
+        return wanted, None if flat and layer.args.get("keepdims") != Const(True) else wanted
+    if api not in layers.LAYERS:
+        raise Refused("XL200", f"{api} has no counterpart in the tables yet")
+    return None, None
+
+
+def user_passes(cls: UserClass) -> tuple[Perm, Perm]:
+    forward = cls.find("call")
+    if not isinstance(forward, Func):
+        return None, None
+    names = [p.name.value for p in forward.node.params.params][1:2]
+    given = forward.passed.get(names[0], UNKNOWN) if names else UNKNOWN
+    return order(given), order(forward.returns or UNKNOWN)
+
+
+def sequence_passes(ctx: Context, layer: Instance, rank: int | None, have: Perm) -> tuple[Perm, Perm]:
+    """A sequential model takes what its first layer with a wish takes."""
+    if layer.children is None:
+        raise Refused("XL209", "which layers this Sequential holds is not known here")
+    start: Perm = None
+    for child in layer.children:
+        if isinstance(child, Instance) and child.api not in layers.FREE and child.api != "keras.layers.InputLayer":
+            start, _ = passes(ctx, child, child_rank(ctx, child, rank), None)
+            break
+    state = start
+    for child in layer.children:
+        if isinstance(child, Instance) and child.api != "keras.layers.InputLayer":
+            _, state = passes(ctx, child, child_rank(ctx, child, rank), state)
+    return start, state
+
+
+def child_rank(ctx: Context, child: Instance, fallback: int | None) -> int | None:
+    from ..infer.keras_graph import input_of
+
+    node = made_by(child)
+    seen = as_tensor(input_of(ctx.facts, node)) if node is not None else None
+    return rank_of(seen) if seen is not None else fallback
+
+
+# -- merging ---------------------------------------------------------------------------------------------------
+
+
+def merged(ctx: Context, node: cst.Call, api: str, args: dict[str, Value], inputs: cst.BaseExpression) -> Any:
+    """``Add()([a, b])`` and the like as the expression that a PyTorch user writes."""
+    value = ctx.value(inputs)
+    parts = parts_of(BoundCall(api, node, {"input": _bound(inputs, value)}))
+    if not isinstance(inputs, cst.List | cst.Tuple):
+        if api == "keras.layers.Concatenate" and parts:
+            return concatenated(ctx, node, args, inputs, parts)
+        raise Refused("XL202", f"{api}: the list of its inputs is not written out")
+    if not parts or len(parts) != len(inputs.elements):
+        raise Refused("XL205", f"{api}: its inputs are not known to be tensors")
+    if api == "keras.layers.Concatenate":
+        return concatenated(ctx, node, args, inputs, parts)
+    ranks = {rank_of(p) for p in parts}
+    if len(ranks) != 1:
+        raise Refused("XL302", f"{api}: its inputs have different or unknown ranks")
+    want = order(parts[0])
+    items = [moved(ctx.updated(e.value), order(p), want) for e, p in zip(inputs.elements, parts, strict=True)]
+    out = items[0]
+    text = MERGES[api] or "{a} + {b}"
+    for item in items[1:]:
+        out = nodes.template(text, {"a": nodes.bare(out, node), "b": item})
+    if api.endswith("Average"):
+        out = nodes.template("({a}) / {n}", {"a": nodes.bare(out, node), "n": nodes.literal(len(items))})
+    return settled(ctx, node, nodes.parenthesized(out) if isinstance(out, cst.BinaryOperation) else out, want)
+
+
+def _bound(node: Any, value: Value) -> Any:
+    from ..infer.facts import Bound
+
+    return Bound(node, value)
+
+
+def concatenated(
+    ctx: Context, node: cst.Call, args: dict[str, Value], inputs: cst.BaseExpression, parts: list[Tensor]
+) -> Any:
+    """``torch.cat`` along the axis where Keras's axis is now."""
+    axis = args.get("axis", Const(-1))
+    if not isinstance(axis, Const) or len({rank_of(p) for p in parts}) != 1:
+        raise Refused("XL302", "concatenation of tensors whose ranks or axis are not known here")
+    want = order(parts[0])
+    if isinstance(inputs, cst.List | cst.Tuple):
+        every = zip(inputs.elements, parts, strict=True)
+        new = ctx.updated(inputs)
+        listed: Any = new.with_changes(
+            elements=[n.with_changes(value=moved(ctx.updated(e.value), order(p), want))
+                      for (e, p), n in zip(every, new.elements, strict=True)]
+        )  # fmt: skip
+    elif all(order(p) == want for p in parts):
+        listed = ctx.updated(inputs)
+    else:
+        raise Refused("XL302", "these tensors have different axis orders")
+    dim = mapped_axes([axis.value], want)[0]
+    return settled(ctx, node, nodes.call("torch.cat", listed, dim=nodes.literal(dim)), want)
+
+
+# -- functions ---------------------------------------------------------------------------------------------------
+
+
+def api_call(ctx: Context, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
+    """A function or class of TensorFlow or Keras."""
+    api = call.api
+    if api == "keras.Sequential":
+        from .keras_sequential import sequential
+
+        return sequential(ctx, call, node, new)
+    if api in MERGE_FUNCTIONS:
+        inputs = call.args.get("inputs")
+        if inputs is None:
+            raise Refused("XL202", f"{api}: its inputs are not given")
+        args = {n: b.value for n, b in {**call.args, **call.extra}.items()}
+        return Edit(merged(ctx, node, MERGE_FUNCTIONS[api], args, inputs.node), ("torch",))
+    if api in layers.LAYERS:
+        made = layers.build(ctx, call)
+        parts = made.in_sequence()
+        result = parts[0] if len(parts) == 1 else nodes.call("nn.Sequential", *parts) if parts else layers.module("Identity")
+        return Edit(spread(new, result), made.needs)
+    if api in MERGES:
+        raise Refused("XL204", f"{api} is passed on as a layer of its own")
+    for name in ("name",):
+        call.args.pop(name, None)
+        call.extra.pop(name, None)
+    rows = ctx.tables.find(api)
+    if not rows:
+        return unknown(ctx, api)
+    row = next((r for r in rows if applies(r, call)), None)
+    if row is None:
+        raise Refused("XL209", f"{api}: which form applies is not known here")
+    natural = arranged(ctx, row, call, node)
+    outcome = translate_call(ctx, row, call, node, new)
+    if not isinstance(outcome, Edit):
+        return outcome
+    return Edit(settled(ctx, node, shortened(outcome.node), natural), outcome.needs)
+
+
+def spread(old: cst.Call, new: Any) -> Any:
+    return new
+
+
+def arranged(ctx: Context, row: Row, call: BoundCall, node: cst.Call) -> Perm:
+    """Bring a call's tensors into the order that the operation can take, and say what order comes out."""
+    kind = row.returns
+    by_torch = {(spec.to[0] if spec.to else name): name for name, spec in row.args.items()}
+    named = {torch: call.args[name] for torch, name in by_torch.items() if name in call.args}
+    first = named.get("input") or next(iter(call.args.values()), None)
+    x = as_tensor(first.value) if first is not None else None
+    have = order(x) if x is not None else None
+    if kind in TRANSPARENT or kind.startswith("cast"):
+        return have
+    if kind in PAIRWISE:
+        return paired(ctx, [b.node for b in call.args.values()])
+    if kind.startswith(("reduce", "arg_reduce")) and have is not None and first is not None:
+        return reduced(ctx, named, first, have, x)
+    if kind == "cat" and "tensors" in named:
+        return joined(ctx, named)
+    for bound in (*call.args.values(), *call.varargs, *call.extra.values()):
+        in_source_order(ctx, bound.node)
+    return None
+
+
+def paired(ctx: Context, operands: list[Any]) -> Perm:
+    """Operands that broadcast must agree in order; one of lower rank is given the axes of the other.
+
+    Raises:
+        Refused: where a rank is not known.
+    """
+    found = [(n, t) for n in operands if (t := as_tensor(ctx.value(n))) is not None]
+    perms = [order(t) for _, t in found]
+    if not any(perms):
+        return None
+    ranks = [rank_of(t) for _, t in found]
+    if None in ranks:
+        raise Refused("XL302", "a tensor of unknown rank meets one that stands channels-first")
+    top = max(r for r in ranks if r is not None)
+    want = next((p for p, r in zip(perms, ranks, strict=True) if p is not None and r == top), None)
+    for (node, _), have, rank in zip(found, perms, ranks, strict=True):
+        if rank == top:
+            ctx.new[node] = moved(ctx.updated(node), have, want)
+        elif rank == 0:
+            continue
+        elif rank == 1 and want is not None and want[1] == top - 1:
+            new = ctx.updated(node)
+            ctx.new[node] = method(nodes.parenthesized(new), "reshape", nodes.literal(-1), *[nodes.literal(1)] * (top - 2))
+        elif want is not None:
+            raise Refused("XL302", f"a tensor of rank {rank} meets one of rank {top} that stands channels-first")
+    return want
+
+
+def reduced(ctx: Context, named: dict[str, Any], first: Any, have: Perm, x: Tensor | None) -> Perm:
+    """A reduction takes the axes where they are now, if the rest keeps its order."""
+    assert have is not None
+    dim, keep = named.get("dim"), named.get("keepdim")
+    kept = keep is not None and keep.value == Const(True)
+    if keep is not None and not isinstance(keep.value, Const):
+        raise Refused("XL302", "whether the reduced axes stay is not known here")
+    if dim is None or dim.value == Const(None):
+        if kept:
+            return have
+        return None
+    axes = axes_of(dim.value)
+    rest = [a for a in have if axes is not None and a not in {i % len(have) for i in axes}]
+    if axes is None or (not kept and rest != sorted(rest)):
+        in_source_order(ctx, first.node)
+        return None
+    ctx.new[dim.node] = axis_node(mapped_axes(axes, have), single=isinstance(dim.value, Const))
+    return have if kept else None
+
+
+def joined(ctx: Context, named: dict[str, Any]) -> Perm:
+    """``tf.concat`` and ``tf.stack``."""
+    tensors, dim = named["tensors"], named.get("dim")
+    value = tensors.value
+    parts = [as_tensor(v) for v in value.items] if isinstance(value, Seq) and value.items is not None else []
+    perms = {order(p) for p in parts if p is not None}
+    axes = axes_of(dim.value) if dim is not None else [0]
+    if len(perms) == 1 and None not in perms and axes is not None and all(p is not None for p in parts):
+        have = perms.pop()
+        if dim is not None:
+            ctx.new[dim.node] = axis_node(mapped_axes(axes, have), single=True)
+        return have
+    in_source_order(ctx, tensors.node)
+    return None
+
+
+def shortened(node: Any) -> Any:
+    """``torch.nn.functional.relu(x)`` as ``F.relu(x)``, ``torch.Tensor.exp(x)`` as ``x.exp()``."""
+    if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute):
+        name = nodes.code(node.func)
+        if name.startswith("torch.Tensor.") and node.args:
+            func = cst.Attribute(nodes.parenthesized(node.args[0].value), cst.Name(name.rsplit(".", 1)[-1]))
+            return node.with_changes(func=func, args=node.args[1:])
+        short = short_name(name)
+        return node.with_changes(func=nodes.dotted(short)) if short != name else node
+    return node
+
+
+def short_name(name: str) -> str:
+    """How a PyTorch user writes a name."""
+    for long, short in (("torch.nn.functional.", "F."), ("torch.nn.", "nn.")):
+        if name.startswith(long):
+            return short + name[len(long) :]
+    return name
+
+
+def is_api(value: Value, name: str) -> bool:
+    return isinstance(value, Api) and value.name == name
+
+
+__all__ = ["activations", "keras_call"]

@@ -1,0 +1,94 @@
+"""`keras.Sequential` to `nn.Sequential`: layers with an activation become two modules, axis orders are kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import libcst as cst
+
+from .. import nodes
+from ..infer.facts import BoundCall
+from ..infer.keras_graph import made_by
+from ..rewrite.context import Context, Edit, Outcome
+from ..values import Instance, Tensor, Value
+from . import keras_layers as layers
+from .keras_calls import child_rank, passes, sequence_passes
+from .keras_layout import Perm, Refused
+
+
+def sequential(ctx: Context, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
+    """``keras.Sequential([...])``, with the layers that ``add`` appends elsewhere left to those statements."""
+    bound = call.args.get("layers")
+    instance = call.result
+    if bound is None:
+        return Edit(layers.module("Sequential"))
+    if not isinstance(bound.node, cst.List | cst.Tuple) or not isinstance(instance, Instance) or instance.children is None:
+        raise Refused("XL202", "the layers of this Sequential are not written out")
+    if len(bound.node.elements) > len(instance.children):
+        raise Refused("XL202", "the layers of this Sequential are not known one by one")
+    old = ctx.updated(bound.node)
+    parts: list[tuple[Any, Any]] = []
+    state, _ = sequence_passes(ctx, instance, None, None)
+    for element, value in zip(bound.node.elements, instance.children, strict=False):
+        modules, state = child_modules(ctx, element.value, value, state)
+        parts.append((element, modules))
+    return Edit(written(new, old, parts))
+
+
+def child_modules(ctx: Context, node: Any, value: Value, state: Perm) -> tuple[list[Any], Perm]:
+    """The modules of one layer in a sequence, after a permutation where the layer takes another order."""
+    if isinstance(value, Tensor) or (isinstance(value, Instance) and value.api == "keras.layers.InputLayer"):
+        return [], state
+    if not isinstance(value, Instance):
+        raise Refused("XL205", "what stands in this Sequential is not known to be a layer")
+    rank = child_rank(ctx, value, len(state) if state else None)
+    want, after = passes(ctx, value, rank, state)
+    out: list[Any] = []
+    if want != state:
+        out.append(permutation(ctx, state, want))
+    call = ctx.call(node)
+    if call is not None and made_by(value) is node and call.api in layers.LAYERS:
+        made = layers.build(ctx, call)
+        made.perm = made.perm or (after if call.api in layers.FREE else None)
+        out += made.in_sequence()
+        ctx.needs.update(made.needs)
+    else:
+        out.append(ctx.updated(node))
+    return out, after
+
+
+def permutation(ctx: Context, have: Perm, want: Perm) -> Any:
+    """The module that brings a tensor into another order."""
+    rank = len(have or want or ())
+    current, wanted = have or tuple(range(rank)), want or tuple(range(rank))
+    ctx.needs.add("helper:Permute")
+    return nodes.call("Permute", *(nodes.literal(current.index(a)) for a in wanted))
+
+
+def written(new: cst.Call, old: Any, parts: list[tuple[Any, list[Any]]]) -> Any:
+    """``nn.Sequential(a, b)`` with the line breaks and comments of the list that it was."""
+    args: list[cst.Arg] = []
+    broken = isinstance(old.lbracket.whitespace_after, cst.ParenthesizedWhitespace) if hasattr(old, "lbracket") else False
+    inner = old.lbracket.whitespace_after if broken else cst.SimpleWhitespace("")
+    between = cst.Comma(whitespace_after=_break(inner) if broken else cst.SimpleWhitespace(" "))
+    for element, modules in parts:
+        comma = element.comma if isinstance(element.comma, cst.Comma) else between
+        for i, module in enumerate(modules):
+            args.append(cst.Arg(module, comma=comma if i == len(modules) - 1 else between))
+    if args:
+        last = args[-1].comma
+        if broken:
+            closing = parts[-1][0].comma
+            end = closing if isinstance(closing, cst.Comma) else cst.Comma(whitespace_after=old.rbracket.whitespace_before)
+            args[-1] = args[-1].with_changes(comma=end)
+        elif isinstance(last, cst.Comma):
+            args[-1] = args[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
+    return new.with_changes(
+        func=nodes.dotted("nn.Sequential"), args=args, whitespace_before_args=inner if broken else cst.SimpleWhitespace("")
+    )
+
+
+def _break(space: Any) -> Any:
+    """A line break with the same indentation, without the comment."""
+    line = space.first_line.with_changes(comment=None, whitespace=cst.SimpleWhitespace(""))
+    return space.with_changes(first_line=line, empty_lines=[])

@@ -1,0 +1,60 @@
+"""Names are resolved, never recognised by their spelling."""
+
+from __future__ import annotations
+
+import pytest
+from snippets import refuses, rewrites, stays
+
+REWRITE = [
+    ("import torch\ny = torch.abs(x)", "y = tf.abs(x)"),
+    ("import torch as t\ny = t.abs(x)", "y = tf.abs(x)"),
+    ("from torch import abs as magnitude\ny = magnitude(x)", "y = tf.abs(x)"),
+    ("import torch.nn as nn\nlayer = nn.ReLU()", "layer = keras.layers.ReLU()"),
+    ("from torch import nn\nlayer = nn.ReLU(inplace=True)", "layer = keras.layers.ReLU()"),
+    ("from torch.nn import Linear as L\nlayer = L(3, 4, bias=False)", "layer = keras.layers.Dense(4, use_bias=False)"),
+    ("import torch.nn\nlayer = torch.nn.Linear(3, out_features=4)", "layer = keras.layers.Dense(4)"),
+    ("def f(x):\n    import torch\n    return torch.abs(x)", "def f(x):\n    return tf.abs(x)"),
+    (
+        "try:\n    import torch\nexcept ImportError:\n    torch = None\n\ny = 1",
+        "try:\n    pass\nexcept ImportError:\n    torch = None\n\ny = 1",
+    ),
+]
+
+
+@pytest.mark.parametrize(("source", "expected"), REWRITE, ids=range(len(REWRITE)))
+def test_rewrites(source: str, expected: str) -> None:
+    rewrites(source, expected)
+
+
+STAY = [
+    # no torch at all
+    "import numpy as np\ny = np.abs(x)\n",
+    # a class of the user's with torch's names
+    "class nn:\n    class Linear:\n        pass\n\nlayer = nn.Linear()\ntorch = 3\n",
+    # a parameter that shadows
+    "def f(torch, nn):\n    return torch.abs(nn.Linear(3, 4))\n",
+    # a list has methods that tensors have too
+    "parts = [3, 1, 2]\nparts.sort()\nn = parts.index(3)\nname = 'torch'.split('o')\n",
+    # the word in a string or a comment
+    "# torch is not used here\ntext = 'import torch'\n",
+]
+
+
+@pytest.mark.parametrize("source", STAY, ids=range(len(STAY)))
+def test_stays(source: str) -> None:
+    stays(source)
+
+
+REFUSE = [
+    ("from torch import *\ny = abs(x)\n", "XL213", 1),
+    ("import torch.nn as nn\nlayer = getattr(nn, name)(3)\n", "XL204", 2),
+    ("import torch\ny = torch.not_there(x)\n", "XL200", 2),
+    ("import torch\ny = torch.abs(*args)\n", "XL202", 2),
+    ("import torch\nf = torch.nn.Linear(3, 4, **options)\n", "XL202", 2),
+    ("import torch\ny = x.unsqueeze(*where)\n", "XL202", 2),
+]
+
+
+@pytest.mark.parametrize(("source", "code", "line"), REFUSE, ids=range(len(REFUSE)))
+def test_refuses(source: str, code: str, line: int) -> None:
+    refuses(source, code, line)
