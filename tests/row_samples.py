@@ -97,7 +97,8 @@ def layer_source(sample: Sample, codes: dict[str, str]) -> str:
     names = ", ".join(sample.inputs)
     examples = ", ".join(map(zeros, sample.inputs.values()))
     modules = [
-        f"class {name}(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.layer = {code}\n\n"
+        f"class {name}(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        f"        self.layer = {code}\n\n"
         f"    def forward(self, {names}):\n        return self.layer({names})\n"
         for name, code in codes.items()
     ]
@@ -132,8 +133,8 @@ def method(call: ast.Call) -> bool:
 def api_of(sample: Sample, call: ast.Call) -> str | None:
     """The qualified name that is called."""
     if not method(call):
-        name = ast.unparse(call.func)
-        return name.replace("nn.", "torch.nn.", 1) if name.startswith("nn.") else name.replace("F.", "torch.nn.functional.", 1) if name.startswith("F.") else name
+        root, _, rest = ast.unparse(call.func).partition(".")
+        return {"torch": "torch", "nn": "torch.nn", "F": "torch.nn.functional"}[root] + "." + rest
     return f"torch.Tensor.{call.func.attr}" if isinstance(call.func, ast.Attribute) else None
 
 

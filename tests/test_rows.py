@@ -11,9 +11,9 @@ import re
 from typing import Any
 
 import pytest
+
 import row_samples as rows
 from row_samples import Sample
-
 from translator import Severity, translate
 from translator.compare import Quantity, compare_values, draw_inputs, load, precision, still_uses, unload
 from translator.compare.noise import fill

@@ -203,14 +203,12 @@ def test_equal_programs_agree() -> None:
         ("tf.argmax(x, 1)", "tf.argmax(x, 1, tf.int32)", "inputs 0 eval output['best']"),
         ("tf.cast(x, tf.float32)", "tf.stop_gradient(x)", "inputs 0 eval gradient of x"),
         ("keras.layers.Dense(3)", "keras.layers.Dense(3, use_bias=False)", "weights"),
-        ("x * scale}", "x}", "inputs 1 eval output['y']"),
-        ("        if training:\n            x = tf.nn.dropout(x, 0.5)", "        x = x[::1] * len(x.numpy()) / len(x)", "running"),
+        ("x * scale", "x + scale", "inputs 1 eval output['y']"),
+        ("        if training:\n", "        if x.no_such_attribute:\n", "running"),
     ],
 )  # fmt: skip
 def test_a_fault_is_found(old: str, new: str, where: str) -> None:
     changed = TRANSLATED.replace(old, new)
-    if old.startswith("x * scale"):
-        changed = TRANSLATED.replace("x * scale", "x + scale")
     assert changed != TRANSLATED
     result = compared(changed)
     assert not result.ok

@@ -43,6 +43,12 @@ CODES: dict[str, tuple[str, str]] = {
     "XL211": ("`training` is read where it cannot be passed", "Pass it as an argument from `call`."),
     "XL212": ("The source framework is still used", "Something was left that no rule speaks of. Translate it by hand."),
     "XL213": ("A star import", "It hides which names belong to the framework. Import the names that are used."),
+    "XL220": (
+        "A training step is left as it is",
+        "`zero_grad`, forward, loss, `backward` and `step` are translated as one structure or not at all. The message "
+        "says what stands in the way; change that, or write the step with tf.GradientTape by hand.",
+    ),
+    "XL221": ("The mode of a part of a model is changed", "Keras has no modes: pass `training=` at the calls."),
     "XL401": (
         "Known deviation",
         "The plain form of the other framework differs in a listed way that does not change outputs or gradients "

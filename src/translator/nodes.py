@@ -78,15 +78,24 @@ def _literal(text: str) -> Any:
 
 def keyword(name: str, value: Any) -> cst.Arg:
     """``name=value`` as an argument."""
-    return cst.Arg(value, keyword=cst.Name(name), equal=TIGHT)
+    return cst.Arg(unwrapped(value), keyword=cst.Name(name), equal=TIGHT)
 
 
 TIGHT = cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace(""))
 
 
+def unwrapped(node: Any) -> Any:
+    """The node without parentheses around it that an argument does not need."""
+    parens = getattr(node, "lpar", None)
+    plain = not isinstance(node, cst.Tuple | cst.GeneratorExp | cst.Yield | cst.NamedExpr | cst.ConcatenatedString)
+    if not parens or not plain or any("\n" in code(p) or "#" in code(p) for p in (*parens, *node.rpar)):
+        return node
+    return node.with_changes(lpar=[], rpar=[])
+
+
 def call(func: str, *args: Any, **keywords: Any) -> cst.Call:
     """``func(args, keywords)``."""
-    positional = [a if isinstance(a, cst.Arg) else cst.Arg(a) for a in args]
+    positional = [a if isinstance(a, cst.Arg) else cst.Arg(unwrapped(a)) for a in args]
     return cst.Call(dotted(func), [*positional, *(keyword(k, v) for k, v in keywords.items())])
 
 
@@ -117,6 +126,8 @@ def template(text: str, holes: Mapping[str, Any]) -> Any:
         if isinstance(node, cst.Name) and node.value.startswith("hole_"):
             value = holes[node.value.removeprefix("hole_")]
             return parenthesized(value) if tight else value
+        if isinstance(node, cst.Arg):
+            return node.with_changes(value=unwrapped(fill(node.value, False)))
         inner = isinstance(
             node, cst.BinaryOperation | cst.UnaryOperation | cst.Comparison | cst.BooleanOperation | cst.Attribute
             | cst.Subscript | cst.ComparisonTarget | cst.IfExp,

@@ -85,8 +85,8 @@ class Tensor(Value):
     dtype: str | None = None
     """``"float"`` is the default float type; else a torch/tf dtype's short name; ``None`` unknown."""
     layout: LayoutVar = field(default_factory=LayoutVar)
-    storage: object = None
-    """Identity of the memory: views and plain names share it."""
+    storage: frozenset[object] = frozenset()
+    """Identity of the memory that it may be: views and plain names share it."""
     variable: bool = False
     """A parameter, buffer or tf.Variable: it lives in the module."""
 
@@ -95,8 +95,10 @@ class Tensor(Value):
             self.rank = len(self.dims)
         elif self.rank is not None:
             self.dims = (None,) * self.rank
-        if self.storage is None:
-            self.storage = object()
+        if not self.storage:
+            self.storage = frozenset([object()])
+        elif not isinstance(self.storage, frozenset):
+            self.storage = frozenset([self.storage])
 
     def __repr__(self) -> str:
         return f"Tensor(rank={self.rank}, dims={self.dims}, dtype={self.dtype})"
@@ -134,6 +136,18 @@ class Seq(Value):
     kind: str
     items: list[Value] | None = None
     elem: Value = UNKNOWN
+    first: Value | None = None
+    """What the first item is, where the items are not known one by one but this is."""
+
+    def head(self) -> Value | None:
+        """The first item, if anything is known of it in particular."""
+        return self.items[0] if self.items else self.first
+
+    def added(self, item: Value, head: Value | None = None) -> Seq:
+        """The sequence after such items were added at its end."""
+        if self.items == []:
+            return Seq(self.kind, None, item, head if head is not None else item)
+        return Seq(self.kind, None, join(elem_of(self), item), self.head())
 
 
 @dataclass(slots=True, eq=False)
@@ -172,6 +186,9 @@ class Instance(Value):
     sites: frozenset[Any] = frozenset()
     """The calls that may have made the object; empty where that is not known."""
 
+    first: Value | None = None
+    """The first layer of a container, where only that is known."""
+
     @property
     def api(self) -> str | None:
         """The framework class's qualified name; ``None`` for a user's class."""
@@ -189,6 +206,8 @@ class Func(Value):
     kind: str = "function"
     """``function method classmethod staticmethod property``."""
     passed: dict[str, Value] = field(default_factory=dict)
+    guessed: set[str] = field(default_factory=set)
+    """Parameters in ``passed`` whose value comes from their use, not from a caller: a caller's replaces it."""
     returns: Value | None = None
     runs: int = 0
     stale: bool = True
@@ -197,6 +216,8 @@ class Func(Value):
     reads_training: bool = False
     calls: set[Any] = field(default_factory=set)
     decorators: list[Value] = field(default_factory=list)
+    mutates: set[str] = field(default_factory=set)
+    """Parameters whose memory the function changes in place."""
     start: dict[str, Value] = field(default_factory=dict)
     """The parameters' values at the start of the last run."""
     returned: list[Value] = field(default_factory=list)
@@ -284,6 +305,8 @@ def python_type(value: Value) -> str | None:
         return type(value.value).__name__
     if isinstance(value, Api) and value.name in ("torch.pi", "torch.inf", "torch.nan", "torch.e"):
         return "float"
+    if isinstance(value, Api) and value.name in ("torch.newaxis", "numpy.newaxis"):
+        return "NoneType"
     return None
 
 
@@ -322,7 +345,7 @@ def _join_tensors(a: Tensor, b: Tensor) -> Tensor:
         dims=dims,
         dtype=a.dtype if a.dtype == b.dtype else None,
         layout=a.layout,
-        storage=a.storage if a.storage is b.storage else None,
+        storage=a.storage | b.storage,
         variable=a.variable and b.variable,
     )
 
@@ -334,7 +357,12 @@ def _join_same_kind(a: Value, b: Value) -> Value | None:
     if isinstance(a, Seq) and isinstance(b, Seq) and a.kind == b.kind:
         if a.items is not None and b.items is not None and len(a.items) == len(b.items):
             return Seq(a.kind, [join(x, y) for x, y in zip(a.items, b.items, strict=True)])
-        return Seq(a.kind, None, join(elem_of(a), elem_of(b)))
+        if a.items == [] or b.items == []:
+            other = b if a.items == [] else a
+            return Seq(a.kind, None, elem_of(other), other.head())
+        heads = (a.head(), b.head())
+        first = join(*heads) if heads[0] is not None and heads[1] is not None else None
+        return Seq(a.kind, None, join(elem_of(a), elem_of(b)), first)
     if isinstance(a, Map) and isinstance(b, Map):
         return Map(None, join(elem_of(a), elem_of(b)))
     if isinstance(a, Instance) and isinstance(b, Instance) and a.cls == b.cls:

@@ -68,7 +68,8 @@ def _biased(layer: Any) -> bool:
     """Whether a layer is Keras's own batch norm, or inherits its ``call``."""
     import keras
 
-    return isinstance(layer, keras.layers.BatchNormalization) and type(layer).call is keras.layers.BatchNormalization.call
+    norm = keras.layers.BatchNormalization
+    return isinstance(layer, norm) and type(layer).call is norm.call
 
 
 def _biased_average(norm: Any, old: Any, new: Any, sizes: list[int]) -> Any:

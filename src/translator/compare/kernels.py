@@ -1,9 +1,10 @@
-"""What TensorFlow does in float32 only, made to work for a comparison in float64.
+"""What the frameworks do in float32 only, made to work for a comparison in float64.
 
 The CPU has channels-first convolutions, and averages over volumes, in float32 alone; Keras layers that run well in
 float32 fail in float64. While two programs are compared the same numbers are computed in the other axis order.
 Leaky ReLU keeps its slope, and GELU its constants, as float32 in every precision: 0.2 is 0.20000000298 there. That
 is no difference between programs either, so the same formulas run with the constants in the input's precision.
+So does PyTorch's hard sigmoid, whose gradient is float32's 1/6.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ LAST = {3: "NWC", 4: "NHWC", 5: "NDHWC"}
 
 @contextmanager
 def double_kernels() -> Iterator[None]:
-    """Within it, the functions of ``tf.nn`` that are float32 at heart are exact in float64 too."""
+    """Within it, functions of ``tf.nn`` and PyTorch that are float32 at heart are exact in float64 too."""
     import tensorflow as tf
+    import torch.nn.functional as F
 
     names = ("convolution", "conv_transpose", "avg_pool", "leaky_relu", "gelu")
     saved = {name: getattr(tf.nn, name) for name in names}
@@ -25,9 +27,11 @@ def double_kernels() -> Iterator[None]:
     tf.nn.conv_transpose = _last_transposed(saved["conv_transpose"])
     tf.nn.avg_pool = _average(saved["avg_pool"])
     tf.nn.leaky_relu, tf.nn.gelu = _leaky_relu, _gelu
+    hardsigmoid, F.hardsigmoid = F.hardsigmoid, _hardsigmoid
     try:
         yield
     finally:
+        F.hardsigmoid = hardsigmoid
         for name, function in saved.items():
             setattr(tf.nn, name, function)
 
@@ -68,7 +72,8 @@ def _last_transposed(original: Any) -> Any:
         if not _first(data_format):
             return original(input, filters, output_shape, strides, padding, data_format, dilations, name)
         size = [output_shape[0], *output_shape[2:], output_shape[1]]
-        return _to_first(original(_to_last(input), filters, size, strides, padding, LAST[len(input.shape)], dilations, name))
+        last = LAST[len(input.shape)]
+        return _to_first(original(_to_last(input), filters, size, strides, padding, last, dilations, name))
 
     return conv_transpose
 
@@ -107,3 +112,9 @@ def _gelu(features: Any, approximate: bool = False, name: str | None = None) -> 
     if approximate:
         return 0.5 * x * (1.0 + tf.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x * x * x)))
     return 0.5 * x * (1.0 + tf.math.erf(x * math.sqrt(0.5)))
+
+
+def _hardsigmoid(input: Any, inplace: bool = False) -> Any:
+    import torch.nn.functional as F
+
+    return F.relu6(input + 3.0) / 6.0

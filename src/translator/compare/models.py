@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 from .buffers import batch_sizes, compare_buffers, snapshot
@@ -14,26 +15,41 @@ from .noise import fill
 from .precision import precision
 from .program import load, unload
 from .result import Result
-from .running import (
-    compare_gradients, projected_gradients, tf_arguments, tf_call, torch_call,
-)  # fmt: skip
+from .running import compare_gradients, projected_gradients, tf_arguments, tf_call, torch_call
 from .values import Quantity, compare_values
 
 TOLERANCE = {"float64": 1e-9, "float32": 1e-3}
 """Norm of the difference over norm of the reference. In float32 only eval outputs are compared."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Programs:
+    """What is compared: the arguments of `compare_program`."""
+
+    source: str
+    translated: str
+    entry: str
+    init: Mapping[str, Any]
+    cases: list[dict[str, Any]]
+    seed: int
+
+
 @dataclass(slots=True)
 class _Models:
-    """Both models with equal weights."""
+    """Both models with equal weights, and the modules that define them."""
 
     module: Any
     keras: Any
     pairs: list[Any]
+    programs: list[ModuleType]
 
     @property
     def trained(self) -> dict[str, Any]:
         return {p.torch_path: p for p in self.pairs if p.tensor.requires_grad}
+
+    def unload(self) -> None:
+        for program in self.programs:
+            unload(program)
 
 
 def compare_program(
@@ -56,9 +72,10 @@ def compare_program(
     """
     cases = [dict(case) for case in inputs]
     result = Result()
-    stages: list[Callable[[], None]] = [lambda: _compare(result, source, translated, entry, init, cases, train, graph, seed)]
+    programs = _Programs(source, translated, entry, init, cases, seed)
+    stages: list[Callable[[], None]] = [lambda: _compare(result, programs, train, graph)]
     if single:
-        stages.append(lambda: _single(result, source, translated, entry, init, cases, seed))
+        stages.append(lambda: _single(result, programs))
     for stage in stages:
         if not result.failures:
             try:
@@ -75,37 +92,33 @@ def _told(error: Exception) -> str:
     return f"{type(error).__name__}: {str(error)[:1500]}{where}"
 
 
-def _models(
-    source: str, translated: str, entry: str, init: Mapping[str, Any], cases: list[dict[str, Any]], dtype: str, seed: int
-) -> tuple[_Models, list[Quantity], list[Any]]:
-    """Both models, built and filled; or what is wrong with their weights."""
+def _models(programs: _Programs, dtype: str) -> tuple[_Models, list[Quantity]]:
+    """Both models, built and filled, and what is wrong with their weights."""
     import torch
 
     from .. import weights
 
-    programs = [load(source, "torch", wide=dtype == "float64"), load(translated, "tf", wide=dtype == "float64")]
-    torch.manual_seed(seed)
-    module = getattr(programs[0], entry)(**init).to(getattr(torch, dtype))
+    wide = dtype == "float64"
+    modules = [load(programs.source, "torch", wide=wide), load(programs.translated, "tf", wide=wide)]
+    torch.manual_seed(programs.seed)
+    module = getattr(modules[0], programs.entry)(**programs.init).to(getattr(torch, dtype))
     settle(module)
-    keras = getattr(programs[1], entry)(**init)
-    fill(module, seed)
-    for case in cases:
-        keras(**tf_arguments(draw_inputs(case, seed), dtype), training=False)
+    keras = getattr(modules[1], programs.entry)(**programs.init)
+    fill(module, programs.seed)
+    for case in programs.cases:
+        keras(**tf_arguments(draw_inputs(case, programs.seed), dtype), training=False)
     report = weights.copy(module, keras)
-    problems = [] if report.ok else [Quantity("weights", problem=str(report))]
-    return _Models(module, keras, weights.pair_up(module, keras).pairs), problems, programs
+    problems = [Quantity("weights", problem="" if report.ok else str(report))]
+    return _Models(module, keras, weights.pair_up(module, keras).pairs, modules), problems
 
 
-def _compare(
-    result: Result, source: str, translated: str, entry: str, init: Mapping[str, Any], cases: list[dict[str, Any]],
-    train: bool, graph: bool, seed: int,
-) -> None:  # fmt: skip
+def _compare(result: Result, programs: _Programs, train: bool, graph: bool) -> None:
     tolerance = TOLERANCE["float64"]
     with precision("float64"), dropout_off():
-        models, problems, programs = _models(source, translated, entry, init, cases, "float64", seed)
-        if not result.add([*problems, Quantity("weights")], tolerance):
+        models, problems = _models(programs, "float64")
+        if not result.add(problems, tolerance):
             return
-        arrays = [draw_inputs(case, seed + 1 + i) for i, case in enumerate(cases)]
+        arrays = [draw_inputs(case, programs.seed + 1 + i) for i, case in enumerate(programs.cases)]
         for i, case in enumerate(arrays):
             models.module.eval()
             found = projected_gradients(models.module, models.keras, models.pairs, case, f"inputs {i} eval", False)
@@ -115,9 +128,10 @@ def _compare(
                 return
         if graph:
             models.module.eval()
-            result.add(_graph(models, arrays), tolerance)
-        for program in programs:
-            unload(program)
+            for cases in _groups(arrays):
+                if not result.add(_graph(models, cases, result.notes), tolerance):
+                    return
+        models.unload()
 
 
 def _train_step(models: _Models, case: dict[str, Any], name: str, notes: list[str]) -> list[Quantity]:
@@ -134,58 +148,61 @@ def _train_step(models: _Models, case: dict[str, Any], name: str, notes: list[st
     return found + changed
 
 
-def _graph(models: _Models, arrays: list[dict[str, Any]]) -> list[Quantity]:
-    """Eval mode under ``tf.function``: inputs of the same names and ranks share one graph with open sizes."""
+def _groups(arrays: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """The inputs that one graph is traced for: equal names, ranks and dtypes of tensors, and all other values equal."""
+    groups: dict[Any, list[dict[str, Any]]] = {}
+    for case in arrays:
+        kind = tuple((k, v.ndim, str(v.dtype)) if hasattr(v, "dtype") else (k, repr(v)) for k, v in case.items())
+        groups.setdefault(kind, []).append(case)
+    return list(groups.values())
+
+
+def _graph(models: _Models, cases: list[dict[str, Any]], notes: list[str]) -> list[Quantity]:
+    """Eval mode under ``tf.function``, with open sizes where the program can be traced so, else a graph for each size."""
     import tensorflow as tf
 
     trained = models.trained
     variables = {name: getattr(p.slot.value, "value", p.slot.value) for name, p in trained.items()}
-    groups: dict[Any, list[dict[str, Any]]] = {}
-    for case in arrays:
-        groups.setdefault(_kind(case), []).append(case)
+    fixed = {k: v for k, v in cases[0].items() if not hasattr(v, "dtype")}
+    tensors = [{k: v for k, v in tf_arguments(case).items() if k not in fixed} for case in cases]
+
+    def run(args: dict[str, Any]) -> Any:
+        return tf_call(lambda **a: models.keras(**a, **fixed, training=False), args, variables)
+
+    traced = tf.function(run, input_signature=[_signature(tensors)])
+    try:
+        traced.get_concrete_function()
+    except Exception as error:
+        notes.append(f"under tf.function only with fixed sizes: {str(error).strip().splitlines()[0][:200]}")
+        traced = tf.function(run)
     found: list[Quantity] = []
-    for number, cases in enumerate(groups.values()):
-        fixed = {k: v for k, v in cases[0].items() if not hasattr(v, "dtype")}
-        tensors = [{k: v for k, v in tf_arguments(case).items() if k not in fixed} for case in cases]
-
-        def run(args: dict[str, Any], fixed: dict[str, Any] = fixed) -> Any:
-            return tf_call(lambda **a: models.keras(**a, **fixed, training=False), args, variables)
-
-        traced = tf.function(run, input_signature=[_signature(tensors)], autograph=True)
-        for i, (case, args) in enumerate(zip(cases, tensors, strict=True)):
-            name = f"graph {number}, inputs {i}"
-            expected, grads = torch_call(models.module, case, {k: p.tensor for k, p in trained.items()})
-            actual, tf_grads = traced(args)
-            found += compare_values(f"{name} output", expected, actual)
-            if not any(q.problem for q in found):
-                found += compare_gradients(name, grads, tf_grads, trained)
+    for i, (case, args) in enumerate(zip(cases, tensors, strict=True)):
+        expected, grads = torch_call(models.module, case, {k: p.tensor for k, p in trained.items()})
+        actual, tf_grads = traced(args)
+        found += compare_values(f"graph {i} output", expected, actual)
+        if not any(q.problem for q in found):
+            found += compare_gradients(f"graph {i}", grads, tf_grads, trained)
     return found
 
 
-def _kind(case: dict[str, Any]) -> tuple[Any, ...]:
-    """What one graph is traced for: names, ranks and dtypes of tensors, and all other values."""
-    return tuple((k, v.ndim, str(v.dtype)) if hasattr(v, "dtype") else (k, repr(v)) for k, v in case.items())
-
-
 def _signature(tensors: list[dict[str, Any]]) -> dict[str, Any]:
+    """A specification for all of some inputs: an axis that differs among them is open."""
     import tensorflow as tf
 
-    first = tensors[0]
-    shapes = {k: [s[0] if len(set(s)) == 1 else None for s in zip(*(t[k].shape for t in tensors), strict=True)]
-              for k in first}  # fmt: skip
-    return {k: tf.TensorSpec(shapes[k], v.dtype) for k, v in first.items()}
+    specs = {}
+    for name, value in tensors[0].items():
+        sizes = zip(*(t[name].shape for t in tensors), strict=True)
+        specs[name] = tf.TensorSpec([s[0] if len(set(s)) == 1 else None for s in sizes], value.dtype)
+    return specs
 
 
-def _single(
-    result: Result, source: str, translated: str, entry: str, init: Mapping[str, Any], cases: list[dict[str, Any]], seed: int
-) -> None:
+def _single(result: Result, programs: _Programs) -> None:
     """Eval outputs in float32, where Keras and TensorFlow are as users run them."""
     with precision("float32"), dropout_off():
-        models, problems, programs = _models(source, translated, entry, init, cases[:1], "float32", seed)
+        models, problems = _models(programs, "float32")
         models.module.eval()
-        arrays = draw_inputs(cases[0], seed + 1)
+        arrays = draw_inputs(programs.cases[0], programs.seed + 1)
         expected, _ = torch_call(models.module, arrays, {}, grad=False, dtype="float32")
         actual = models.keras(**tf_arguments(arrays, "float32"), training=False)
         result.add(problems + compare_values("float32 eval output", expected, actual), TOLERANCE["float32"])
-        for program in programs:
-            unload(program)
+        models.unload()

@@ -51,28 +51,42 @@ def helper_names() -> frozenset[str]:
     return frozenset(names)
 
 
-class _Widen(ast.NodeTransformer):
-    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
-        self.generic_visit(node)
-        if isinstance(node.value, ast.Name) and node.value.id in OWNERS and node.attr in WIDER:
-            node.attr = WIDER[node.attr]
-        return node
+def widen(text: str) -> str:
+    """The program with float64 and complex128 where it names float32 and complex64; helpers stay as they are.
 
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        self.generic_visit(node)
-        if isinstance(node.func, ast.Attribute) and node.func.attr == "float" and not (node.args or node.keywords):
-            node.func.attr = "double"
-        for values in (node.args, [k.value for k in node.keywords]):
-            for value in values:
-                if isinstance(value, ast.Constant) and value.value in ("float32", "complex64"):
-                    value.value = WIDER[value.value]
-        return node
-
-
-def widen(tree: ast.Module) -> ast.Module:
-    """The program with float64 and complex128 where it names float32 and complex64; helpers stay as they are."""
-    transformer = _Widen()
-    for i, node in enumerate(tree.body):
+    Only those names change, so that lines stay where they are: TensorFlow's autograph reads the text again.
+    """
+    lines = [line.encode() for line in text.splitlines(keepends=True)]
+    edits: list[tuple[int, int, str, str]] = []
+    for node in ast.parse(text).body:
         if not (isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name in helper_names()):
-            tree.body[i] = transformer.visit(node)
-    return tree
+            for inner in ast.walk(node):
+                edits += _edits(inner)
+    for number, end, old, new in sorted(set(edits), reverse=True):
+        line = lines[number - 1]
+        if line[:end].endswith(old.encode()):
+            lines[number - 1] = line[: end - len(old)] + new.encode() + line[end:]
+    return b"".join(lines).decode()
+
+
+def _edits(node: ast.AST) -> list[tuple[int, int, str, str]]:
+    """Names to replace: (line, byte offset of the end, old, new)."""
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        if node.value.id in OWNERS and node.attr in WIDER:
+            return [_edit(node, node.attr, WIDER[node.attr])]
+    elif isinstance(node, ast.Call):
+        func = node.func
+        found = []
+        if isinstance(func, ast.Attribute) and func.attr == "float" and not (node.args or node.keywords):
+            found.append(_edit(func, "float", "double"))
+        for value in (*node.args, *(k.value for k in node.keywords)):
+            if isinstance(value, ast.Constant) and value.value in ("float32", "complex64"):
+                line, end, old, new = _edit(value, value.value, WIDER[value.value])
+                found.append((line, end - 1, old, new))
+        return found
+    return []
+
+
+def _edit(node: ast.expr, old: str, new: str) -> tuple[int, int, str, str]:
+    assert node.end_lineno is not None and node.end_col_offset is not None
+    return node.end_lineno, node.end_col_offset, old, new

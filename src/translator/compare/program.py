@@ -24,13 +24,13 @@ def load(text: str, name: str, *, wide: bool = True) -> ModuleType:
     """
     unique = f"_xlate_{name}_{next(_numbers)}"
     filename = f"<{unique}>"
-    tree = ast.parse(text, filename)
+    text = widen(text) if wide else text
     module = ModuleType(unique)
     module.__file__ = filename
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
     sys.modules[unique] = module
     try:
-        exec(compile(widen(tree) if wide else tree, filename, "exec"), module.__dict__)
+        exec(compile(text, filename, "exec", dont_inherit=True), module.__dict__)
     except BaseException:
         del sys.modules[unique]
         raise

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 ROUNDING = 1e-5
-"""A quantity smaller than this part of its group (a gradient that is zero but for rounding) is measured by the group."""
+"""A quantity below this part of its group (a gradient that is zero but for rounding) is measured by the group."""
 
 
 @dataclass(frozen=True, slots=True)

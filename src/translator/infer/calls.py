@@ -9,11 +9,11 @@ import libcst as cst
 from ..tables.schema import Row
 from ..values import BOOL, NONE, STATIC, UNKNOWN, Api, BoundMethod, Const, Func, Instance, Map, MethodOf, Partial
 from ..values import Seq, Shape, Tensor, Union, UserClass, Value, as_tensor, elem_of, escape, join, options_of, without_none
-from . import layer_results, shape_results, shapes, training  # noqa: F401  (some register their results)
+from . import keras_graph, keras_results, layer_results, shape_results, shapes, training  # noqa: F401  (some register)
 from .binding import Args, bind_api
 from .builtin_calls import BUILTIN_CALLS
 from .facts import Bound, BoundCall
-from .functions import call_user, instantiate
+from .functions import bind_user, call_user, instantiate
 from .math_results import called_type
 from .results import RESULTS
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 def call(it: Interpreter, node: cst.Call) -> Value:
     """Evaluate a call: its function, its arguments, then what it gives."""
+    it.calling = node.func
     func = it.expr(node.func)
     args: Args = [(arg, it.expr(arg.value)) for arg in node.args]
     out: Value | None = None
@@ -49,10 +50,12 @@ def call_value(it: Interpreter, node: cst.Call, func: Value, args: Args) -> Valu
         return call_method(it, node, func, args)
     if isinstance(func, Func):
         it.facts.results.append((node, func))
-        return call_user(it, func, args, bound=False)
+        result = call_user(it, func, args, bound=False)
+        _mutated(it, node, func, args, bound=False)
+        return result
     if isinstance(func, MethodOf):
         it.facts.results.append((node, func.func))
-        return _call_method_of(it, func, args)
+        return _call_method_of(it, node, func, args)
     if isinstance(func, UserClass):
         it.touch()
         return training.made(instantiate(it, func, args), node)
@@ -65,8 +68,9 @@ def call_value(it: Interpreter, node: cst.Call, func: Value, args: Args) -> Valu
     return UNKNOWN
 
 
-def _call_method_of(it: Interpreter, func: MethodOf, args: Args) -> Value:
+def _call_method_of(it: Interpreter, node: cst.Call, func: MethodOf, args: Args) -> Value:
     result = call_user(it, func.func, args, bound=True)
+    _mutated(it, node, func.func, args, bound=True)
     if isinstance(func.receiver, Instance) and func.func.name in it.dialect.forward:
         it.touch()
     return result
@@ -105,7 +109,22 @@ def call_api(it: Interpreter, node: cst.Call, name: str, args: Args, receiver: B
             bound.result = RESULTS[row.returns](seen)
             if it.direction == "tf2torch":
                 keras_graph.unify(row, seen, bound.result)
+    _inplace_argument(it, node, bound)
     return bound.result
+
+
+def _mutated(it: Interpreter, node: cst.Call, func: Func, args: Args, *, bound: bool) -> None:
+    """A call changes what it passes to parameters that the function changes in place."""
+    if func.mutates:
+        for name, value in (bind_user(func, args, bound=bound) or {}).items():
+            if name in func.mutates:
+                it.changed_in_place(node, value)
+
+
+def _inplace_argument(it: Interpreter, node: cst.Call, bound: BoundCall) -> None:
+    """``inplace=True`` changes the input's memory."""
+    if bound.args.get("inplace") is not None and bound.args["inplace"].value == Const(True):
+        it.changed_in_place(node, bound.value("input"))
 
 
 def _evidence(it: Interpreter, bound: BoundCall, row: Row) -> None:
@@ -142,6 +161,7 @@ def ranked_parameter(it: Interpreter, node: cst.BaseExpression, tensor: Tensor, 
         return None
     ranked = Tensor(rank, dtype=tensor.dtype, storage=tensor.storage)
     it.func.passed[node.value] = ranked
+    it.func.guessed.add(node.value)
     it.func.stale = True
     it.scope.bind(node.value, ranked)
     it.facts.values[node] = ranked
@@ -166,7 +186,19 @@ def make_instance(it: Interpreter, name: str, bound: BoundCall, args: Args) -> V
     if kind is None:
         return training.made(Instance(Api(name), values, None, training.yields(it, bound)), bound.node)
     children, elem = _layers([(a.star, v) for a, v in args])
-    return Instance(Api(name), values, children, elem, frozenset({bound.node}))
+    made = Instance(Api(name), values, children, elem, frozenset({bound.node}))
+    made.first = _head([(a.star, v) for a, v in args])
+    return made
+
+
+def _head(args: list[tuple[str, Value]]) -> Value | None:
+    """The first layer that a container is given."""
+    if not args:
+        return None
+    star, value = args[0]
+    if isinstance(value, Seq) and (star or value.kind == "list"):
+        return value.head()
+    return value if isinstance(value, Instance) else None
 
 
 def _layers(args: list[tuple[str, Value]]) -> tuple[list[Value] | None, Value]:
@@ -201,7 +233,7 @@ def call_method(it: Interpreter, node: cst.Call, method: BoundMethod, args: Args
             name, UNKNOWN
         )
     if isinstance(owner, Seq):
-        return _list_method(owner, name, args)
+        return _list_method(it, receiver, owner, name, args)
     if isinstance(owner, Map):
         return _dict_method(owner, name, args)
     if isinstance(owner, Instance):
@@ -217,37 +249,37 @@ def _tensor_method(
     it.touch()
     full = f"{it.dialect.tensor}.{name}"
     if name.endswith("_") and not name.startswith("_"):
-        target = receiver.value if isinstance(receiver, cst.Name) else None
         escape(owner)
-        it.changed_in_place(node, owner, target)
+        it.changed_in_place(node, owner)
         if not it.tables.find(full):
             full = full[:-1]
         call_api(it, node, full, args, Bound(receiver, owner))
         it.facts.calls[node].api = f"{it.dialect.tensor}.{name}"
-        return owner
+        from .statements import replace
+
+        replace(it, receiver, owner)
+        return Tensor(owner.rank, owner.dims, owner.dtype, owner.layout, variable=owner.variable)
     return call_api(it, node, full, args, Bound(receiver, owner))
 
 
-def _list_method(owner: Seq, name: str, args: Args) -> Value:
-    if name in ("append", "insert", "add") and args:
+def _list_method(it: Interpreter, receiver: cst.BaseExpression, owner: Seq, name: str, args: Args) -> Value:
+    if name in ("append", "insert", "add", "extend") and args:
         value = args[-1][1]
-        owner.elem = value if _empty(owner) else join(elem_of(owner), value)
-        owner.items = None
-        return NONE
-    if name == "extend" and args:
-        value = elem_of(args[0][1])
-        owner.elem = value if _empty(owner) else join(elem_of(owner), value)
-        owner.items = None
+        many = name == "extend"
+        item = elem_of(value) if many else value
+        head = value.head() if many and isinstance(value, Seq) else item
+        longer = owner.added(item, head) if name != "insert" else Seq(owner.kind, None, join(elem_of(owner), item))
+        if isinstance(receiver, cst.Name):
+            it.scope.bind(receiver.value, longer)
+        # Other names of the list see the change, too.
+        owner.first = longer.first if owner.items == [] or name == "insert" else owner.head()
+        owner.items, owner.elem = None, longer.elem
         return NONE
     if name == "pop":
         return elem_of(owner)
     if name == "copy":
         return Seq(owner.kind, owner.items and list(owner.items), owner.elem)
     return UNKNOWN
-
-
-def _empty(owner: Seq) -> bool:
-    return owner.items == []
 
 
 def _dict_method(owner: Map, name: str, args: Args) -> Value:
@@ -281,7 +313,9 @@ def call_instance(it: Interpreter, node: cst.Call, owner: Instance, args: Args) 
             forward = owner.cls.find(name)
             if isinstance(forward, Func):
                 it.facts.results.append((node, forward))
-                return call_user(it, forward, args, bound=True)
+                result = call_user(it, forward, args, bound=True)
+                _mutated(it, node, forward, args, bound=True)
+                return result
         children = owner.cls.attrs.get("<children>")
         return call_container(it, node, children, args) if isinstance(children, Instance) else UNKNOWN
     if owner.api in it.dialect.containers:
@@ -298,11 +332,19 @@ def call_container(it: Interpreter, node: cst.Call, owner: Instance, args: Args)
         return value
     value = args[0][1] if args else UNKNOWN
     out: Value | None = None
+    firsts = options_of(owner.first) if owner.first is not None else options_of(owner.elem)
     for option in options_of(owner.elem):
         if isinstance(option, Instance) and args:
-            result = call_value(it, node, option, [(args[0][0], value)])
+            given = value
+            if isinstance(value, Tensor) and not any(_same_layer(option, f) for f in firsts):
+                given = Tensor(value.rank, value.dims, value.dtype, value.layout)
+            result = call_value(it, node, option, [(args[0][0], given)])
             out = result if out is None else join(out, result)
     return out if out is not None else UNKNOWN
+
+
+def _same_layer(a: Instance, b: Value) -> bool:
+    return isinstance(b, Instance) and a.cls == b.cls
 
 
 def call_layer(it: Interpreter, node: cst.Call, owner: Instance, args: Args) -> Value:
@@ -322,6 +364,7 @@ def call_layer(it: Interpreter, node: cst.Call, owner: Instance, args: Args) -> 
         _evidence(it, bound, row)
     bound.args = {**{k: Bound(node, v) for k, v in owner.args.items() if k != "input"}, **bound.args}
     bound.result = RESULTS[row.returns](bound) if row is not None else UNKNOWN
+    _inplace_argument(it, node, bound)
     if it.facts.calls.get(node) is None or it.facts.calls[node].api.endswith("__call__"):
         it.facts.calls[node] = bound
     return bound.result

@@ -32,9 +32,9 @@ RESULT_FIELDS = {
 
 def _name(it: Interpreter, node: cst.Name) -> Value:
     name = node.value
-    it.tick += 1
-    it.scope.last_read[name] = it.tick
     value = it.scope.lookup(name)
+    if isinstance(value, Tensor | Union):
+        it.read(value)
     if value is None:
         if name in ("True", "False", "None"):
             return Const({"True": True, "False": False, "None": None}[name])
@@ -59,6 +59,8 @@ def _attribute(it: Interpreter, node: cst.Attribute) -> Value:
     for one in options_of(owner):
         value = attribute_of(it, one, name, node)
         out = value if out is None else join(out, value)
+    if isinstance(out, Tensor | Union):
+        it.read(out)
     return out if out is not None else UNKNOWN
 
 
@@ -82,7 +84,9 @@ def attribute_of(it: Interpreter, owner: Value, name: str, node: cst.Attribute |
     if isinstance(owner, Namespace):
         inner = it.load_module(f"{owner.name}.{name}")
         return owner.scope.vars.get(name) or inner or UNKNOWN
-    if owner is UNKNOWN and node is not None and name in it.tables.source.tensor_methods_only:
+    called = node is not None and node is it.calling
+    if owner is UNKNOWN and called and name in it.tables.source.tensor_methods_only and it.is_evidence(name):
+        assert node is not None
         tensor = proven_tensor(it, node.value)
         if tensor is not None:
             it.touch()
@@ -110,6 +114,7 @@ def proven_tensor(it: Interpreter, node: cst.BaseExpression) -> Tensor | None:
         it.scope.bind(node.value, tensor)
         if it.func is not None and is_parameter(it.func, node.value) and node.value not in it.func.passed:
             it.func.passed[node.value] = Tensor()
+            it.func.guessed.add(node.value)
             it.func.stale = True
     it.facts.values[node] = tensor
     return tensor
@@ -126,7 +131,10 @@ def tensor_attribute(it: Interpreter, owner: Tensor, name: str) -> Value:
         return Shape(owner)
     if name in ("ndim",):
         return Const(owner.rank) if owner.rank is not None else INT
-    if name in ("data", "real"):
+    if name in ("real", "imag"):
+        parts = {"complex64": "float32", "complex128": "float64"}
+        return Tensor(owner.rank, owner.dims, parts.get(owner.dtype or "", owner.dtype), owner.layout)
+    if name == "data":
         return Tensor(owner.rank, owner.dims, owner.dtype, owner.layout, owner.storage, owner.variable)
     if name in ("T", "mT", "H"):
         dims = owner.dims[::-1] if owner.dims is not None and owner.rank == 2 else None
@@ -271,10 +279,26 @@ def _lambda(it: Interpreter, node: cst.Lambda) -> Value:
 
 def _if_exp(it: Interpreter, node: cst.IfExp) -> Value:
     test = it.expr(node.test)
-    a, b = it.expr(node.body), it.expr(node.orelse)
+    first = len(it.changes)
+    a = it.exclusive(lambda: _narrowed(it, node, True))
+    b = it.exclusive(lambda: _narrowed(it, node, False))
+    it.rejoin(first)
     if isinstance(test, Const) and isinstance(test.value, bool):
         return a if test.value else b
     return join(a, b)
+
+
+def _narrowed(it: Interpreter, node: cst.IfExp, truth: bool) -> Value:
+    """One branch of a conditional expression, with what the test says about names."""
+    from .statements import narrow
+
+    saved = it.scope.vars
+    it.scope.vars = dict(saved)
+    for name, value in narrow(it, node.test, truth):
+        it.scope.bind(name, value)
+    out = it.expr(node.body if truth else node.orelse)
+    it.scope.vars = saved
+    return out
 
 
 # -- operators ---------------------------------------------------------------------------------------
@@ -298,7 +322,7 @@ def arithmetic(it: Interpreter, operator: type, a: Value, b: Value) -> Value:
     if isinstance(ta, Seq):
         if isinstance(tb, Seq) and ta.items is not None and tb.items is not None:
             return Seq(ta.kind, ta.items + tb.items)
-        return Seq(ta.kind, None, join(elem_of(ta), elem_of(tb)) if isinstance(tb, Seq) else elem_of(ta))
+        return ta.added(elem_of(tb), tb.head()) if isinstance(tb, Seq) else Seq(ta.kind, None, elem_of(ta))
     pa, pb = python_type(ta), python_type(tb)
     if pa == "str":
         return STR
@@ -346,7 +370,16 @@ def _unary(it: Interpreter, node: cst.UnaryOperation) -> Value:
 
 
 def _boolean(it: Interpreter, node: cst.BooleanOperation) -> Value:
-    return join(it.expr(node.left), it.expr(node.right))
+    from .statements import narrow
+
+    left = it.expr(node.left)
+    saved = it.scope.vars
+    it.scope.vars = dict(saved)
+    for name, value in narrow(it, node.left, isinstance(node.operator, cst.And)):
+        it.scope.bind(name, value)
+    right = it.expr(node.right)
+    it.scope.vars = saved
+    return join(left, right)
 
 
 def _comparison(it: Interpreter, node: cst.Comparison) -> Value:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import libcst as cst
 
@@ -46,13 +47,14 @@ class BoundCall:
 
 @dataclass(slots=True)
 class InPlace:
-    """An operation that changes memory, and the other names that see the same memory at that time."""
+    """An operation that changes memory: when, and which."""
 
     tick: int
-    scope: object
-    aliases: tuple[str, ...]
-    external: bool
-    """Whether the memory came in as a parameter, so that the caller could see the change."""
+    storage: frozenset[object]
+    run: object
+    """The run of a function that it belongs to."""
+    seen: bool = False
+    """Whether the old memory is known to be read afterwards on its own path."""
 
 
 @dataclass(slots=True)
@@ -67,6 +69,8 @@ class Facts:
     """Statements that contain something of the source framework."""
     imports: dict[cst.CSTNode, list[str]] = field(default_factory=dict)
     inplace: dict[cst.CSTNode, InPlace] = field(default_factory=dict)
+    last_read: dict[object, int] = field(default_factory=dict)
+    """Memory to the tick at which a name or attribute that holds it was last read."""
     direct: set[cst.CSTNode] = field(default_factory=set)
     """Expressions that name an API itself (``nn.ReLU``), not a variable that holds one."""
     flows: list[tuple[Value, Func, str]] = field(default_factory=list)
@@ -82,6 +86,8 @@ class Facts:
     """Calls of modules to the training modes that they run in: found when first asked for."""
     layer_inputs: dict[cst.CSTNode, dict[cst.CSTNode, Value]] = field(default_factory=dict)
     """What a layer is called with: by the call that makes it (a user's class: by the class), then by the call of it."""
+    cache: dict[str, Any] = field(default_factory=dict)
+    """What rules found out about the whole project."""
 
     def value(self, node: cst.CSTNode) -> Value:
         return self.values.get(node, UNKNOWN)

@@ -109,6 +109,9 @@ def call_user(it: Interpreter, func: Func, args: Args, *, bound: bool) -> Value:
     for name, value in (passed or {}).items():
         it.facts.flows.append((value, func, name))
         old = func.passed.get(name)
+        if name in func.guessed and value is not UNKNOWN:
+            func.guessed.discard(name)
+            old = None
         new = value if old is None else join(old, value)
         if old is None or not _alike(old, new):
             changed = True

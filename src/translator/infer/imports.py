@@ -47,7 +47,8 @@ def framework_name(name: str) -> str:
 def import_names(it: Interpreter, node: cst.Import) -> None:
     for alias in node.names:
         name = dotted(alias.name)
-        if name.split(".")[0] in it.dialect.roots:
+        if framework_name(name).split(".")[0] in it.dialect.roots:
+            it.frameworks.add(it.scope.module)
             it.touch()
         if alias.asname is not None and isinstance(alias.asname.name, cst.Name):
             it.scope.bind_import(alias.asname.name.value, api(it, name))
@@ -69,7 +70,8 @@ def absolute(it: Interpreter, node: cst.ImportFrom) -> str:
 
 def import_from(it: Interpreter, node: cst.ImportFrom) -> None:
     module = absolute(it, node)
-    if module.split(".")[0] in it.dialect.roots and not node.relative:
+    if framework_name(module).split(".")[0] in it.dialect.roots and not node.relative:
+        it.frameworks.add(it.scope.module)
         it.touch()
     found = it.load_module(module)
     if isinstance(node.names, cst.ImportStar):

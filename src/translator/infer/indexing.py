@@ -39,6 +39,8 @@ def _kind(element: cst.BaseSlice, key: Value) -> str:
         return "slice"
     if isinstance(key, Const):
         return "none" if key.value is None else "ellipsis" if key.value is ... else "int"
+    if python_type(key) == "NoneType":
+        return "none"
     if python_type(key) == "int":
         return "int"
     tensor = as_tensor(key)

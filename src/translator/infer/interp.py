@@ -15,7 +15,7 @@ import libcst as cst
 from ..model import Direction
 from ..tables import tables
 from ..values import BOOL, NONE, STR, UNKNOWN, Api, Const, Func, Instance, Map, Num, Seq, Tensor, UserClass, Value
-from ..values import join, python_type
+from ..values import join, options_of, python_type, without_none
 from .dialect import DIALECTS
 from .facts import Facts, InPlace
 from .scope import Scope, join_vars
@@ -45,6 +45,10 @@ class Interpreter:
         self.returns: list[Value] = []
         self.alive = True
         self.exits: list[dict[str, Value]] = []
+        self.changes: list[InPlace] = []
+        self.calling: cst.CSTNode | None = None
+        self.frameworks: set[str] = set()
+        """The modules that import the source framework."""
 
     # -- modules ---------------------------------------------------------------------------------
 
@@ -73,6 +77,13 @@ class Interpreter:
             yield
         finally:
             self.scope, self.func, self.statement, self.returns, self.alive = saved
+
+    def is_evidence(self, method: str) -> bool:
+        """Whether calling a method that only tensors have shows that something is a tensor: no class of the
+        project has one of that name, and the file knows the framework at all."""
+        if self.scope.module not in self.frameworks:
+            return False
+        return not any(method in c.methods or method in c.attrs for c in self.facts.classes.values())
 
     def touch(self) -> None:
         """Mark the current statement as one that the rewriting must look at."""
@@ -147,7 +158,10 @@ class Interpreter:
         """Run one path from here: its environment at the end, and whether the end is reached."""
         before, alive = self.scope.vars, self.alive
         self.scope.vars, self.alive = dict(before), True
+        first = len(self.changes)
         run()
+        for change in self.changes[first:]:
+            self.settle(change)
         after, reached = self.scope.vars, self.alive
         self.scope.vars, self.alive = before, alive
         return after, reached
@@ -165,19 +179,52 @@ class Interpreter:
 
     # -- memory ----------------------------------------------------------------------------------
 
-    def changed_in_place(self, node: cst.CSTNode, value: Value, target: str | None) -> None:
-        """Record that ``value``'s memory changes here, with every other name that shares it now."""
-        storage = getattr(value, "storage", None)
-        if storage is None:
+    def changed_in_place(self, node: cst.CSTNode, value: Value) -> None:
+        """Record that ``value``'s memory changes here. A caller whose argument it was has to know."""
+        tensor = without_none(value)
+        if not isinstance(tensor, Tensor):
             return
-        aliases = tuple(
-            name
-            for name, other in self.scope.vars.items()
-            if name != target and getattr(other, "storage", None) is storage
-        )
-        passed = self.func.passed.values() if self.func else ()
-        external = any(getattr(v, "storage", None) is storage for v in passed)
-        self.facts.inplace[node] = InPlace(self.tick, self.scope, aliases, external)
+        run = (self.func, self.func.runs if self.func is not None else 0)
+        change = InPlace(self.tick, tensor.storage, run)
+        old = self.facts.inplace.get(node)
+        if old is not None and old.run == run:
+            self.settle(old)
+            change.seen = old.seen
+            change.storage |= old.storage if old.tick == self.tick else frozenset()
+        self.facts.inplace[node] = change
+        self.changes.append(change)
+        if self.func is not None:
+            for name, start in self.func.start.items():
+                passed = without_none(start)
+                if isinstance(passed, Tensor) and passed.storage & tensor.storage and name not in self.func.mutates:
+                    self.func.mutates.add(name)
+                    for caller in self.func.callers:
+                        self.invalidate(caller)
+
+    def settle(self, change: InPlace) -> None:
+        """Note whether the memory was read since it changed."""
+        change.seen = change.seen or any(self.facts.last_read.get(m, 0) > change.tick for m in change.storage)
+
+    def exclusive(self, run: Callable[[], Value]) -> Value:
+        """Evaluate one of several paths of which only one is taken: what the others read does not matter to it."""
+        first = len(self.changes)
+        out = run()
+        for change in self.changes[first:]:
+            self.settle(change)
+        return out
+
+    def rejoin(self, first: int) -> None:
+        """All paths are done: from here on every read comes after all of their changes."""
+        for change in self.changes[first:]:
+            change.tick = self.tick
+
+    def read(self, value: Value) -> None:
+        """Note that a name or attribute which holds a tensor is read."""
+        for option in options_of(value):
+            if isinstance(option, Tensor):
+                self.tick += 1
+                for memory in option.storage:
+                    self.facts.last_read[memory] = self.tick
 
     def annotation(self, node: cst.BaseExpression) -> Value:
         """The value that an annotation promises; ``UNKNOWN`` if it says nothing useful."""

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from ..values import BOOL, FLOAT, INT, UNKNOWN, Api, Const, Instance, Num, Seq, Shape, Tensor, Value, as_tensor
-from ..values import python_type
+from ..values import FLOAT, INT, UNKNOWN, Api, Const, Instance, Num, Seq, Shape, Tensor, Value, as_tensor, python_type
 from .facts import BoundCall
-from .results import DTYPES, FLOATS, RESULTS, Result, arg_reduce, binary_result, cast_to, create, create_like
-from .results import dtype_of, reduce, reduce_pair
-from .results import same, shape_dims, tensor_arg
+from .results import (
+    DTYPES,
+    FLOATS,
+    RESULTS,
+    Result,
+    arg_reduce,
+    binary_result,
+    cast_to,
+    create,
+    create_like,
+    dtype_of,
+    reduce,
+    reduce_pair,
+    same,
+    shape_dims,
+    tensor_arg,
+)
 
 OPERANDS = (
     "input", "other", "exponent", "values", "end", "weight", "tensor1", "tensor2", "min", "max", "n", "abs", "angle",
@@ -170,7 +183,8 @@ def called_type(call: BoundCall) -> Value | None:
     bounds = [*(b for n, b in call.args.items() if n != "device"), *call.varargs]
     values = [b.value for b in bounds]
     if call.api == "torch.Size":
-        return Seq("tuple", values[0].items, values[0].elem) if len(values) == 1 and isinstance(values[0], Seq) else Seq("tuple")
+        sizes = values[0] if len(values) == 1 else None
+        return Seq("tuple", sizes.items, sizes.elem) if isinstance(sizes, Seq) else Seq("tuple")
     if call.api in ("torch.finfo", "torch.iinfo", "torch.device"):
         return Instance(Api(call.api))
     if not call.api.startswith("torch.") or not name.endswith("Tensor") or call.api.count(".") > 2:
@@ -206,7 +220,8 @@ def tensor_like(call: BoundCall) -> Value:
 
 def tolist(call: BoundCall) -> Value:
     x = tensor_arg(call)
-    kind = "int" if x and x.dtype and x.dtype.startswith(("int", "uint")) else "float" if x and x.dtype in FLOATS else None
+    dtype = (x.dtype if x else None) or ""
+    kind = "int" if dtype.startswith(("int", "uint")) else "float" if dtype in FLOATS else None
     elem: Value = Num(kind) if kind else UNKNOWN
     if x is None or not x.rank:
         return UNKNOWN if x is None or x.rank is None else elem
@@ -221,7 +236,7 @@ RESULTS.update({
     "reduce_two": pairs(reduce, reduce), "cumulative_pair": pairs(same, as_dtype("int64", same)), "kth": kth,
     "reduce_int": arg_reduce, "quantile": quantile, "unique": unique, "full": full, "new_full": new_full,
     "randint": randint, "int_like": create_like, "normal": normal, "int_vector": int_vector, "new_data": new_data,
-    "rank": rank, "type": type_result, "constant": lambda call: UNKNOWN, "tolist": tolist, "bool_scalar": lambda call: BOOL,
+    "rank": rank, "type": type_result, "tolist": tolist,
     "argsort": as_dtype("int64", same), "same_int": as_dtype("int64", same),
     "real": real, "tensor_like": tensor_like,
     "cast_bfloat16": cast_to("bfloat16"), "cast_short": cast_to("int16"), "cast_byte": cast_to("uint8"),

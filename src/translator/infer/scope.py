@@ -18,8 +18,6 @@ class Scope:
     vars: dict[str, Value] = field(default_factory=dict)
     func: Func | None = None
     cls: UserClass | None = None
-    last_read: dict[str, int] = field(default_factory=dict)
-    """When (in the interpreter's ticks) a name was last read: liveness for in-place rules."""
     globals: set[str] = field(default_factory=set)
     imported: set[str] = field(default_factory=set)
     """Names that an import bound last: they stand for an API itself, not for a variable that holds it."""

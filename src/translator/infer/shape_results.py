@@ -142,6 +142,12 @@ def tensor_like(call: BoundCall) -> Value:
     return _with(next((t for b in call.args.values() if (t := as_tensor(b.value)) is not None), None), None, view=False)
 
 
+def first(call: BoundCall) -> Value:
+    """A tensor like the first argument, whatever that is called: what ``nn.init`` functions give."""
+    x = tensor_arg(call, "tensor")
+    return Tensor(x.rank, x.dims, x.dtype, storage=x.storage, variable=x.variable) if x else Tensor(dtype="float")
+
+
 def vector_like(call: BoundCall) -> Value:
     return _with(tensor_arg(call), None, 1, view=False)
 
@@ -228,6 +234,11 @@ def matrix_pair(call: BoundCall) -> Value:
 def solution(call: BoundCall) -> Value:
     b = tensor_arg(call, "B")
     return _with(b, b.dims if b else None, view=False)
+
+
+def lstsq(call: BoundCall) -> Value:
+    b = tensor_arg(call, "b")
+    return Seq("tuple", [_with(b, None, b.rank if b else None, view=False), *(_with(b, None, view=False) for _ in range(3))])
 
 
 def cross(call: BoundCall) -> Value:
@@ -341,9 +352,9 @@ RESULTS.update({
     "view_as": view_as, "unflatten": unflatten, "ravel": ravel, "reversed": reversed_axes, "swap_last": swap_last,
     "same_rank": same_rank, "tile": tile, "repeat_interleave": repeat_interleave, "hstack": hstack, "vstack": vstack,
     "joined": joined, "narrow": narrow, "drop_dim": drop_dim, "windows": windows, "diagonal": diagonal, "diag": diag,
-    "diag_embed": diag_embed, "tensor_like": tensor_like, "vector_like": vector_like, "same_matrix": same_matrix,
+    "diag_embed": diag_embed, "tensor_like": tensor_like, "first": first, "vector_like": vector_like, "same_matrix": same_matrix,
     "per_matrix": per_matrix, "per_matrix_pair": per_matrix_pair, "per_row": per_row, "eigen": eigen, "svd": svd,
-    "matrix_pair": matrix_pair, "solution": solution, "cross": cross, "outer": outer, "complex_like": complex_like,
+    "matrix_pair": matrix_pair, "solution": solution, "lstsq": lstsq, "cross": cross, "outer": outer, "complex_like": complex_like,
     "linear_weight": linear_weight, "conv1d_weight": conv_weight(1), "conv2d_weight": conv_weight(2),
     "conv3d_weight": conv_weight(3), "conv1d_transposed": conv_weight(1, True),
     "conv2d_transposed": conv_weight(2, True), "conv3d_transposed": conv_weight(3, True),

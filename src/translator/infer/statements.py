@@ -45,9 +45,26 @@ def _aug_assign(it: Interpreter, node: cst.AugAssign) -> None:
     tensor = without_none(value)
     if isinstance(tensor, Tensor):
         it.touch()
-        target = node.target.value if isinstance(node.target, cst.Name) else None
-        it.changed_in_place(node, tensor, target)
-    bind(it, node.target, augmented(it, node, value, other))
+        it.changed_in_place(node, tensor)
+    result = augmented(it, node, value, other)
+    if isinstance(node.target, cst.Subscript) and isinstance(it.facts.value(node.target.value), Tensor):
+        whole = it.facts.value(node.target.value)
+        assert isinstance(whole, Tensor)
+        escape(whole)
+        replace(it, node.target.value, whole)
+    else:
+        bind(it, node.target, result)
+
+
+def replace(it: Interpreter, place: cst.BaseExpression, old: Tensor) -> None:
+    """The translation puts a new tensor where the source changed one: other memory from here on."""
+    new = Tensor(old.rank, old.dims, old.dtype, old.layout, variable=old.variable)
+    if isinstance(place, cst.Name):
+        it.scope.bind(place.value, new)
+    elif isinstance(place, cst.Attribute):
+        for owner in options_of(it.facts.value(place.value)):
+            if isinstance(owner, Instance) and isinstance(owner.cls, UserClass):
+                owner.cls.attrs[place.attr.value] = new
 
 
 def bind(it: Interpreter, target: cst.BaseExpression, value: Value) -> None:
@@ -105,9 +122,11 @@ def _bind_item(it: Interpreter, target: cst.Subscript, value: Value) -> None:
     slice_values(it, target)
     if isinstance(without_none(owner), Tensor):
         it.touch()
-        name = target.value.value if isinstance(target.value, cst.Name) else None
-        it.changed_in_place(target, without_none(owner), name)
-        escape(owner)
+        tensor = without_none(owner)
+        assert isinstance(tensor, Tensor)
+        it.changed_in_place(target, tensor)
+        escape(tensor)
+        replace(it, target.value, tensor)
     elif isinstance(owner, Map):
         if owner.items is not None and isinstance(key, Const):
             owner.items[key.value] = value
@@ -176,7 +195,9 @@ def _if(it: Interpreter, node: cst.If) -> None:
         elif node.orelse is not None:
             it.suite(node.orelse.body)
 
+    first = len(it.changes)
     paths = [it.branch(then), it.branch(other)]
+    it.rejoin(first)
     if truth is not None and paths[not truth][1]:
         it.merge([paths[not truth]])
     else:

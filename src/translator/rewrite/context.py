@@ -67,6 +67,9 @@ class Context:
     claimed: set[cst.CSTNode] = field(default_factory=set)
     """Nodes that a statement's own rule takes: expression rules leave them alone."""
     interpreter: Any = None
+    tree: Any = None
+    steps: Any = None
+    """The plan of the file's training steps; ``False`` if it has none."""
     transposes: list[tuple[cst.CSTNode, str]] = field(default_factory=list)
     """The expressions that got a transpose, and the kind of operation that asked for it."""
     taken: frozenset[str] = frozenset()
@@ -80,6 +83,8 @@ class Context:
     """Functions that take a ``training`` argument in the translation."""
     local_layers: set[UserClass] = field(default_factory=set)
     plain_sequentials: set[cst.CSTNode] = field(default_factory=set)
+    claim: Any = None
+    """The structure (a functional Keras model) whose statements are being taken apart, if there is one."""
 
     def value(self, node: cst.CSTNode) -> Value:
         return self.facts.value(node)

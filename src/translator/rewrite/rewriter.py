@@ -30,11 +30,16 @@ class Rewriter:
 
     def module(self, module: cst.Module) -> cst.Module:
         """The rewritten module; imports and helpers are still to be put in order."""
+        self.ctx.tree = module
         return module.with_changes(body=self.block(module.body))
 
     # -- statements ------------------------------------------------------------------------------
 
     def block(self, statements: Any) -> list[Any]:
+        for rule in self.rules.blocks:
+            taken = rule(self, statements)
+            if taken is not None:
+                return taken
         out: list[Any] = []
         for statement in statements:
             new = self.statement(statement)
@@ -43,6 +48,10 @@ class Rewriter:
 
     def statement(self, node: Any) -> Any:
         """One statement: a node, or a list where one becomes several or none."""
+        for rule in self.rules.parts if self.ctx.steps else ():
+            lines = rule(self, node)
+            if lines is not None:
+                return lines
         if isinstance(node, cst.SimpleStatementLine):
             return self.line(node)
         if isinstance(node, cst.ClassDef | cst.FunctionDef):
@@ -222,6 +231,8 @@ class Rewriter:
         """Rewrite an expression (or a part of one): children first, then the rules for its kind."""
         if isinstance(node, cst.Annotation) and self.ctx.role != "annotation":
             return self.in_role("annotation", node)
+        for claim in self.rules.claims.get(type(node), ()):
+            self.ctx.claimed.update(claim(self.ctx, node))
         if isinstance(node, cst.Call):
             new = self.call(node)
         elif isinstance(node, cst.Attribute) and node in self.ctx.facts.direct:

@@ -52,7 +52,7 @@ def applies(row: Row, call: BoundCall) -> bool:
         elif key == "absent":
             if any(name in call.args for name in wanted):
                 return False
-        elif call.args.get(key) is None or call.args[key].value != Const(wanted):
+        elif key not in call.args or call.args[key].value != Const(wanted) or not is_literal(call.args[key].node):
             return False
     return True
 
@@ -193,7 +193,7 @@ def target_params(ctx: Context, row: Row) -> tuple[Param, ...] | None:
     if row.helper is not None:
         from ..emit import helper_params
 
-        return helper_params(row.helper)
+        return helper_params(row.helper, ctx.options.direction.target)
     signature = ctx.tables.target.get(row.tf[0])
     return signature.overloads[0] if signature is not None and signature.overloads else None
 
@@ -300,7 +300,7 @@ def ordered(params: tuple[Param, ...], given: dict[str, Any]) -> list[cst.Arg]:
             positional = False
             continue
         by_position = param.kind in ("po", "pk") and positional and (param.default is None or i == 0)
-        args.append(cst.Arg(given[param.name]) if by_position else nodes.keyword(param.name, given[param.name]))
+        args.append(cst.Arg(nodes.unwrapped(given[param.name])) if by_position else nodes.keyword(param.name, given[param.name]))
     known = {p.name for p in params}
     args += [nodes.keyword(k, v) for k, v in given.items() if k not in known]
     return args

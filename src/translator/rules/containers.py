@@ -1,4 +1,4 @@
-"""Containers of layers: Sequential, ModuleList, ModuleDict; parameters; creation by old type names."""
+"""Containers of layers: Sequential, ModuleList, ModuleDict; parameters."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from .. import nodes
 from ..infer.facts import BoundCall
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..tables.schema import Row
-from ..values import Api, Const, Instance, Map, Seq, Tensor, UserClass, Value, as_tensor, options_of, python_type
+from ..values import Api, Const, Instance, Map, Seq, Tensor, UserClass, Value, as_tensor, options_of
 from .layers import keep_lines
-from .named import named, shape_node
+from .named import named
 
 SINGLE = frozenset({"spatial1d", "spatial2d", "spatial3d", "same", "same_float", "linear", "embedding", "flatten"})
 """Results of layers that take one tensor and give one: what `keras.Sequential` can hold."""

@@ -76,7 +76,7 @@ def create(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Cal
     if dtype is None:
         kind = python_type(fill.value)
         if kind not in ("float", "int", "bool"):
-            return Refusal("XL209", f"{call.api}: the type of its value is not known, so neither is its dtype", "give dtype=")
+            return Edit(nodes.call("full", shape, ctx.updated(fill.node)), ("helper:full",))
         dtype = {"int": nodes.dotted("tf.int64"), "bool": nodes.dotted("tf.bool")}.get(kind)
     return edit(nodes.call(name, shape, ctx.updated(fill.node), **typed(dtype=dtype)))
 
@@ -164,7 +164,7 @@ def arange(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Cal
         return Edit(nodes.call("tf.range", *args, dtype=dtype), ("tf", "keras"))
     if kinds <= {"int"}:
         return Edit(nodes.call("tf.range", *args, dtype=nodes.dotted("tf.int64")), ("tf",))
-    return Refusal("XL209", "torch.arange: the type of its bounds is not known, so neither is its dtype", "give dtype=")
+    return Edit(nodes.call("arange", *args), ("helper:arange",))
 
 
 def _bound_kind(bound: Bound) -> str | None:
@@ -302,7 +302,7 @@ def to(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -
 
 
 def cast_target(ctx: Context, bound: Bound) -> Any:
-    """The dtype that an argument of ``to`` or ``type`` asks for: ``None`` for a device, a refusal if it is not known."""
+    """The dtype that an argument of ``to`` or ``type`` asks for: ``None`` for a device."""
     node = ctx.updated(bound.node)
     kinds = {_cast_kind(v, nodes.code(bound.node)) for v in options_of(bound.value) if v != NONE}
     if kinds == {"tensor"}:
@@ -312,11 +312,14 @@ def cast_target(ctx: Context, bound: Bound) -> Any:
         return nodes.dotted(f"tf.{name}") if name else node
     if kinds == {"device"}:
         return None
-    return Refusal("XL209", f"it is not known whether `{nodes.code(bound.node)}` is a dtype or a device", "name the argument")
+    text = nodes.code(bound.node)
+    return Refusal("XL209", f"it is not known whether `{text}` is a dtype or a device", "name the argument")
 
 
 def _cast_kind(value: Any, text: str) -> str | None:
     """``tensor``, ``dtype`` or ``device``; ``None`` if it is not known."""
+    if text.lower().endswith("device") and not isinstance(value, Api | Const):
+        return "device"
     if as_tensor(value) is not None:
         return "tensor"
     if isinstance(value, BoundMethod):

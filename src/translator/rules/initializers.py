@@ -14,7 +14,7 @@ import libcst as cst
 from .. import nodes
 from ..infer.facts import BoundCall
 from ..rewrite.context import Context, Edit, Outcome, Refusal
-from ..values import Api, Const, Instance, UserClass, Value, options_of, without_none
+from ..values import Api, Const, Instance, Tensor, UserClass, Value, options_of, without_none
 from .tensors import base_api, weight_name
 
 GAINS = {
@@ -34,6 +34,8 @@ def initialize(ctx: Context, call: BoundCall, node: cst.Call, new: Any) -> Outco
     if isinstance(place, cst.Attribute):
         owner = without_none(ctx.value(place.value))
         attribute = initializer_attribute(ctx, owner, place.attr.value)
+        if attribute is None and len(options_of(owner)) > 1:
+            return by_class(ctx, call, place, owner)
         if attribute is not None:
             value = initializer(ctx, call)
             if not isinstance(value, Edit):
@@ -43,6 +45,26 @@ def initialize(ctx: Context, call: BoundCall, node: cst.Call, new: Any) -> Outco
         if any(isinstance(o, Instance) and isinstance(o.cls, Api) for o in options_of(owner)) and not _helper(ctx, owner):
             return Refusal("XL207", f"{call.api}: which layer `{nodes.code(place)}` belongs to is not known")
     return fill(ctx, call, place)
+
+
+def by_class(ctx: Context, call: BoundCall, place: cst.Attribute, owner: Value) -> Outcome:
+    """A layer that may be of several classes, whose initialisers have different names: one branch each."""
+    value = initializer(ctx, call)
+    if not isinstance(value, Edit):
+        return value
+    branches: list[tuple[Any, cst.SimpleStatementLine]] = []
+    for option in options_of(owner):
+        name = initializer_attribute(ctx, option, place.attr.value)
+        rows = ctx.tables.find(option.api) if isinstance(option, Instance) and option.api else []
+        if name is None or not rows or not rows[0].tf or rows[0].helper:
+            return Refusal("XL207", f"{call.api}: which layer `{nodes.code(place)}` belongs to is not known")
+        target = cst.Attribute(ctx.updated(place.value), cst.Name(name))
+        line = cst.SimpleStatementLine([cst.Assign([cst.AssignTarget(target)], value.node)])
+        branches.append((nodes.call("isinstance", ctx.updated(place.value), nodes.dotted(rows[0].tf[0])), line))
+    chain: Any = cst.Else(cst.IndentedBlock([branches[-1][1]]))
+    for test, line in reversed(branches[:-1]):
+        chain = cst.If(test, cst.IndentedBlock([line]), chain)
+    return Edit([chain], (*value.needs, "keras"))
 
 
 def _helper(ctx: Context, owner: Value) -> bool:
@@ -169,7 +191,12 @@ def fill(ctx: Context, call: BoundCall, place: cst.BaseExpression) -> Outcome:
     target = ctx.updated(place)
     args = [cst.Arg(ctx.updated(b.node)) if n == "tensor" else nodes.keyword(n, ctx.updated(b.node))
             for n, b in call.args.items() if n not in ("tensor", "generator")]  # fmt: skip
-    return Edit(cst.Expr(nodes.call(name, target, *args)), (f"helper:{name}",))
+    call_node = nodes.call(name, target, *args)
+    value = ctx.value(place)
+    if isinstance(value, Tensor) and not value.variable and isinstance(place, cst.Name):
+        # A plain tensor cannot be written to: the name takes the new one.
+        return Edit(cst.Assign([cst.AssignTarget(place)], call_node), (f"helper:{name}",))
+    return Edit(cst.Expr(call_node), (f"helper:{name}",))
 
 
 IN_PLACE = {"normal_": "normal_", "uniform_": "uniform_", "zero_": "zeros_", "fill_": "constant_"}
@@ -220,8 +247,12 @@ def tie_weights(ctx: Context, node: cst.Assign, new: cst.Assign, target: cst.Att
         return None
     source = node.value
     giver = without_none(ctx.value(source.value)) if isinstance(source, cst.Attribute) else None
-    both = (owner.api or "").endswith(".Linear") and isinstance(giver, Instance) and (giver.api or "").endswith(".Embedding")
-    if not both or not isinstance(source, cst.Attribute) or source.attr.value != "weight":
+    kinds = (owner.api, giver.api if isinstance(giver, Instance) else None)
+    if kinds == ("torch.nn.Embedding", "torch.nn.Linear") and isinstance(source, cst.Attribute):
+        owner, giver, target, source = giver, owner, source, target  # type: ignore[assignment]
+    elif kinds != ("torch.nn.Linear", "torch.nn.Embedding"):
+        source = node
+    if not isinstance(source, cst.Attribute) or source.attr.value != "weight":
         return Refusal("XL207", "weights are tied in a way that Keras layers cannot express", "share the layer itself")
     bias = owner.args.get("bias", Const(True))
     if not isinstance(bias, Const):

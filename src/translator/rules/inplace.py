@@ -11,26 +11,36 @@ from typing import Any
 import libcst as cst
 
 from .. import nodes
-from ..infer.facts import BoundCall, InPlace
-from ..infer.scope import Scope
+from ..infer.facts import BoundCall
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..values import Const, Instance, Tensor, UserClass, as_tensor, without_none
 from .api import api_call, applies, translate_call
 from .tensors import index_keys, index_tuple, key_kind, renamed
 
 
-def seen_elsewhere(change: InPlace | None) -> str | None:
-    """A name that still sees the memory which an operation changes, and is read afterwards."""
-    if change is None or not isinstance(change.scope, Scope):
+def aliased(ctx: Context, node: cst.CSTNode) -> Refusal | None:
+    """A refusal if something still sees the memory that an operation changes, and is read afterwards."""
+    change = ctx.facts.inplace.get(node)
+    if change is None or not (change.seen or any(ctx.facts.last_read.get(m, 0) > change.tick for m in change.storage)):
         return None
-    return next((n for n in change.aliases if change.scope.last_read.get(n, 0) > change.tick), None)
-
-
-def alias_refusal(name: str) -> Refusal:
     return Refusal(
-        "XL206", f"this changes memory in place that `{name}` also sees, which TensorFlow's tensors cannot",
-        "make a copy, or compute a new value",
+        "XL206", "this changes memory in place that is read again under another name, which TensorFlow cannot do",
+        "make a copy, or compute a new value and use that",
     )  # fmt: skip
+
+
+def inplace_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
+    """A call that changes its argument: fine only if nothing reads the old memory afterwards."""
+    if node not in ctx.facts.inplace:
+        return None
+    refusal = aliased(ctx, node)
+    call = ctx.call(node)
+    if refusal is not None or call is None or call.receiver is None or not _in_place(ctx, call):
+        return refusal
+    tensor = as_tensor(call.receiver.value)
+    if tensor is not None and tensor.variable:
+        return Refusal("XL206", "a parameter is changed in place within an expression", "make it a statement of its own")
+    return out_of_place(ctx, node, call)
 
 
 def claimed_call(ctx: Context, node: cst.Expr) -> list[cst.CSTNode]:
@@ -87,6 +97,12 @@ def call_statement(ctx: Context, node: cst.Expr, new: cst.Expr) -> Outcome:
         return initialize(ctx, call, node.value, new.value)
     if call is not None and call.receiver is not None and _in_place(ctx, call):
         return in_place(ctx, node, node.value, call)
+    if call is not None and call.receiver is None and "inplace" in call.args and "input" in call.args:
+        if call.args["inplace"].value != Const(False):
+            return Refusal("XL206", f"{call.api}: it is called for its effect on memory", "assign what it returns")
+    if call is not None and not isinstance(new.value, cst.Call):
+        # `model.to(device)` became `model`, which as a statement does nothing.
+        return Edit([]) if isinstance(new.value, cst.Name | cst.Attribute) else None
     return module_method(ctx, node.value, new.value)
 
 
@@ -106,9 +122,9 @@ def in_place(ctx: Context, statement: cst.CSTNode, node: cst.Call, call: BoundCa
         return fill_parameter(ctx, call, node, target)
     if not isinstance(target, cst.Name | cst.Attribute | cst.Subscript):
         return Refusal("XL206", "this changes a temporary value in place", "assign the value to a name first")
-    alias = seen_elsewhere(ctx.facts.inplace.get(node))
-    if alias is not None:
-        return alias_refusal(alias)
+    refusal = aliased(ctx, node)
+    if refusal is not None:
+        return refusal
     value = out_of_place(ctx, node, call)
     if not isinstance(value, Edit):
         return value
@@ -158,9 +174,9 @@ def assign_item(ctx: Context, node: cst.Assign, new: cst.Assign) -> Outcome:
         return Refusal("XL206", "part of a parameter is assigned", "use `variable.assign` with the whole value")
     if not isinstance(target.value, cst.Name | cst.Attribute):
         return Refusal("XL206", "part of a temporary tensor is assigned", "assign the tensor to a name first")
-    alias = seen_elsewhere(ctx.facts.inplace.get(target))
-    if alias is not None:
-        return alias_refusal(alias)
+    refusal = aliased(ctx, target)
+    if refusal is not None:
+        return refusal
     whole = ctx.updated(target.value)
     name = update_helper(ctx, target)
     update = nodes.call(name, whole, index_tuple(ctx, target), new.value)
@@ -178,9 +194,9 @@ def augmented(ctx: Context, node: cst.AugAssign, new: cst.AugAssign) -> Outcome:
     tensor = without_none(ctx.value(node.target))
     if not isinstance(tensor, Tensor):
         return None
-    alias = seen_elsewhere(ctx.facts.inplace.get(node))
-    if alias is not None:
-        return alias_refusal(alias)
+    refusal = aliased(ctx, node)
+    if refusal is not None:
+        return refusal
     if isinstance(node.target, cst.Subscript):
         from .tensors import subscript
 

@@ -79,8 +79,9 @@ def written(new: cst.Call, old: Any, parts: list[tuple[Any, list[Any]]]) -> Any:
         last = args[-1].comma
         if broken:
             closing = parts[-1][0].comma
-            end = closing if isinstance(closing, cst.Comma) else cst.Comma(whitespace_after=old.rbracket.whitespace_before)
-            args[-1] = args[-1].with_changes(comma=end)
+            space = closing.whitespace_after if isinstance(closing, cst.Comma) else None
+            end = space if isinstance(space, cst.ParenthesizedWhitespace) else old.rbracket.whitespace_before
+            args[-1] = args[-1].with_changes(comma=cst.Comma(whitespace_after=end))
         elif isinstance(last, cst.Comma):
             args[-1] = args[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
     return new.with_changes(

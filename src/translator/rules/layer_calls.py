@@ -21,7 +21,8 @@ def framework_layer_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome
     if not isinstance(owner.cls, Api):
         return None
     if "output_size" in call.args and call.value("output_size") != Const(None) and "Conv" in call.api:
-        return Refusal("XL201", f"{call.api}: argument `output_size` is not translated", "pass output_padding= to the layer")
+        hint = "pass output_padding= to the layer"
+        return Refusal("XL201", f"{call.api}: argument `output_size` is not translated", hint)
     signature = ctx.tables.source.get(owner.cls.name)
     if signature is None or not signature.call:
         return None

@@ -114,11 +114,11 @@ def rms_norm(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.C
     args = Args(ctx, call, 1)
     axes = last_axes(call.value("normalized_shape"))
     eps = call.args.get("eps")
-    if axes is None or eps is None or python_type(eps.value) != "float" or not args.is_const("elementwise_affine", True):
+    plain = eps is not None and python_type(eps.value) == "float" and args.is_const("elementwise_affine", True)
+    if axes is None or not plain:
         return as_helper(new, "RMSNorm")
-    given = {
-        "axis": nodes.literal(axes) if len(axes) > 1 else None, "epsilon": args.node("eps"), "dtype": args.node("dtype"),
-    }  # fmt: skip
+    axis = nodes.literal(axes) if len(axes) > 1 else None
+    given = {"axis": axis, "epsilon": args.node("eps"), "dtype": args.node("dtype")}
     return Edit(keep_lines(new, nodes.call("keras.layers.RMSNormalization", *keywords(ctx, **given))), ("keras",))
 
 

@@ -95,7 +95,8 @@ def conv(axes: int) -> Any:
         zeros = args.is_const("padding_mode", "zeros")
         grouped = not args.is_const("groups", 1)
         both = strides is not None and dilations is not None
-        depthwise = axes == 2 and grouped and args.text("groups") == args.text("in_channels") == args.text("out_channels")
+        same_channels = args.text("groups") == args.text("in_channels") == args.text("out_channels")
+        depthwise = axes == 2 and grouped and same_channels
         plain = zeros and not both and (by_name or padding == (0,) * axes or same_padding(args))
         plain = plain and not (depthwise and _unequal(stride)) and not _misplaced_bias(ctx, args)
         bias = None if args.is_const("bias", True) else args.node("bias")
@@ -250,8 +251,8 @@ def pool(kind: str, axes: int) -> Any:
             strides = None
         first = [args.node("kernel_size")]
         if simple:
-            given = {"strides": strides, "data_format": data_format(ctx)}
-            return Edit(keep_lines(new, nodes.call(f"keras.layers.{keras_name}", *first, *keywords(ctx, **given))), ("keras",))
+            plain = keywords(ctx, strides=strides, data_format=data_format(ctx))
+            return Edit(keep_lines(new, nodes.call(f"keras.layers.{keras_name}", *first, *plain)), ("keras",))
         given = {
             "strides": strides, "pad": drop_default(args.node("padding"), pad, 0),
             "dilation": drop_default(args.node("dilation"), args.ints("dilation", 1), 1),

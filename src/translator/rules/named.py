@@ -83,4 +83,15 @@ def shape_node(ctx: Context, call: BoundCall, name: str) -> Any:
     return cst.Tuple(elements)
 
 
+@named("checkpoint")
+def checkpoint(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
+    """``checkpoint(f, x)`` runs ``f`` again for the gradient: `tf.recompute_grad`."""
+    known = {"use_reentrant", "preserve_rng_state", "determinism_check", "debug", "early_stop"}
+    args = [a for a in new.args if a.keyword is None or a.keyword.value not in known]
+    if not args or args[0].star or args[0].keyword is not None:
+        return Refusal("XL202", f"{call.api}: what is run is not given by position")
+    args[-1] = args[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
+    return Edit(cst.Call(nodes.call("tf.recompute_grad", args[0].value), args[1:]), ("tf",))
+
+
 from . import containers, creation, functional, indexing, layer_forms, layers, pointwise, reductions, shapes  # noqa: E402, F401  (they register their rules)

@@ -68,7 +68,8 @@ def _as_is(call: BoundCall) -> str | Refusal | None:
 def _wide(call: BoundCall) -> str | Refusal | None:
     """Sums and products of integers and bools are int64."""
     dtype = dtype_of_input(call)
-    return "int64" if dtype is not None and dtype not in FLOATS and dtype != "int64" and "complex" not in dtype else None
+    exact = dtype is not None and dtype not in FLOATS and "complex" not in dtype
+    return "int64" if exact and dtype != "int64" else None
 
 
 def _truth(call: BoundCall) -> str | Refusal | None:

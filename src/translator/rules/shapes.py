@@ -156,7 +156,9 @@ def transpose(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.
     x = ctx.updated(call.args["input"].node)
     names = ("dim0", "dim1") if "dim0" in call.args else ("axis0", "axis1")
     if any(n not in call.args for n in names):
-        return Refusal("XL202", f"{call.api}: both axes must be given")
+        return Edit(nodes.call("keras.ops.swapaxes", x, *(cst.Arg(ctx.updated(a.value), star=a.star) for a in node.args)), (
+            "keras",
+        ))
     tensor = as_tensor(call.value("input"))
     rank = tensor.rank if tensor is not None else None
     axes = [nodes.integer(call.args[n].node) for n in names]
@@ -181,6 +183,18 @@ def flip(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call)
         return Edit(nodes.call("tf.reverse", x, ctx.updated(bounds[0].node)), ("tf",))
     axes = cst.List([cst.Element(ctx.updated(b.node)) for b in bounds])
     return Edit(nodes.call("tf.reverse", x, axes), ("tf",))
+
+
+@named("roll")
+def roll(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
+    """Without axes (or with an empty sequence of them) the tensor rolls as one flat sequence."""
+    if call.problem:
+        return Refusal("XL202", f"{call.api}: {call.problem}")
+    x, shifts = (ctx.updated(call.args[n].node) for n in ("input", "shifts"))
+    dims = call.args.get("dims")
+    if dims is None or (isinstance(dims.value, Seq) and dims.value.items == []):
+        return Edit(nodes.call("roll", x, shifts), ("helper:roll",))
+    return Edit(nodes.call("tf.roll", x, shifts, axis=ctx.updated(dims.node)), ("tf",))
 
 
 # -- axes of size 1, broadcasting, repetition ------------------------------------------------------------

@@ -84,8 +84,11 @@ def tensor_attribute(ctx: Context, node: cst.Attribute, new: cst.Attribute, owne
     x = new.value
     if name == "shape":
         return shape_read(x, chosen_order(ctx, owner))
-    if name in ("data", "real"):
+    if name == "data":
         return Edit(x)
+    place = weight_type(ctx, node)
+    if place is not None and isinstance(x, cst.Attribute):
+        return Edit(x.value.with_changes() if name == "device" else cst.Attribute(x.value, cst.Name("compute_dtype")))
     if name in ("dtype", "ndim", "device"):
         return None if name != "ndim" else Edit(
             cst.Attribute(cst.Attribute(nodes.parenthesized(x), cst.Name("shape")), cst.Name("rank"))
@@ -142,6 +145,21 @@ def instance_attribute(ctx: Context, node: cst.Attribute, new: cst.Attribute, ow
     if spec is not None and spec.to and spec.via is None and not spec.drop:
         return Edit(new.with_changes(attr=cst.Name(spec.to[0]))) if spec.to[0] != name else None
     return None
+
+
+def weight_type(ctx: Context, node: cst.Attribute) -> cst.Attribute | None:
+    """``layer.weight`` in ``layer.weight.dtype``: a Keras layer has no weights until it is called."""
+    place = node.value
+    if node.attr.value not in ("dtype", "device") or not isinstance(place, cst.Attribute):
+        return None
+    owner = without_none(ctx.value(place.value))
+    layer = isinstance(owner, Instance) and owner.api is not None and place.attr.value in ("weight", "bias")
+    return place if layer else None
+
+
+def weight_type_claim(ctx: Context, node: cst.Attribute) -> list[cst.CSTNode]:
+    place = weight_type(ctx, node)
+    return [place] if place is not None else []
 
 
 def layer_parameter(ctx: Context, owner: Instance, new: cst.Attribute, name: str) -> Outcome:
@@ -352,6 +370,8 @@ def comparison(ctx: Context, node: cst.Comparison, new: cst.Comparison) -> Outco
     if any(isinstance(o.cls, UserClass) and o.cls.find(name) for o in layers):
         return None
     flags = {_flag(ctx, o, name) for o in layers}
+    if name == "weight" and flags <= {None} and all(weight_name(ctx, o, name) for o in layers):
+        return Edit(nodes.literal(isinstance(target.operator, cst.IsNot | cst.NotEqual)))
     flag = flags.pop() if len(flags) == 1 else None
     if flag is None or not isinstance(target.operator, cst.Is | cst.IsNot | cst.Equal | cst.NotEqual):
         return Refusal("XL207", f"whether this layer has a `{name}` cannot be asked in Keras before it is built")

@@ -7,14 +7,15 @@ import libcst as cst
 from . import RuleSet
 from .api import api_call, api_name
 from .control import conditional, if_statement, star_import, with_statement
-from .inplace import assign_item, augmented, call_statement, claimed_call, claimed_targets
+from .inplace import assign_item, augmented, call_statement, claimed_call, claimed_targets, inplace_call
 from .layer_calls import framework_layer_call
-from .modules import class_def, function_def, layer_call
-from .tensors import attribute, binary, builtin_call, comparison, subscript
+from .modules import class_def, function_def
+from .training import mode_call, mode_statement, model_call, replaced, training_block
+from .tensors import weight_type_claim, attribute, binary, builtin_call, comparison, subscript
 
 RULES = RuleSet(
     expressions={
-        cst.Call: (api_call, layer_call, framework_layer_call, builtin_call),
+        cst.Call: (mode_call, inplace_call, api_call, model_call, framework_layer_call, builtin_call),
         cst.Attribute: (api_name, attribute),
         cst.Name: (api_name,),
         cst.Subscript: (subscript,),
@@ -23,12 +24,13 @@ RULES = RuleSet(
         cst.IfExp: (conditional,),
     },
     statements={
-        cst.Expr: (call_statement,),
+        cst.Expr: (mode_statement, call_statement),
         cst.Assign: (assign_item,),
         cst.AugAssign: (augmented,),
         cst.ImportFrom: (star_import,),
     },
     claims={
+        cst.Attribute: (weight_type_claim,),
         cst.Expr: (claimed_call,),
         cst.Assign: (claimed_targets,),
         cst.AugAssign: (claimed_targets,),
@@ -39,4 +41,6 @@ RULES = RuleSet(
         cst.With: (with_statement,),
         cst.If: (if_statement,),
     },
+    blocks=(training_block,),
+    parts=(replaced,),
 )

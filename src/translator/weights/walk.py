@@ -92,7 +92,7 @@ class _Walker:
         if (id(module), id(keras)) in self.seen_modules:
             return
         self.seen_modules.add((id(module), id(keras)))
-        row = row_of(type(module))
+        row = row_of(module.__class__)
         if row is not None:
             build_leaf(module, keras)
         for name, tensor in (*module._parameters.items(), *module._buffers.items()):

@@ -18,7 +18,7 @@ def implicit_axis(x):
 
 
 def gumbel_softmax(logits, tau=1, hard=False, eps=1e-10, dim=-1):
-    """A sample from the Gumbel-softmax distribution (Jang et al. 2017); `hard` gives one-hot values with soft slopes."""
+    """A sample from the Gumbel-softmax distribution (Jang et al. 2017); `hard` gives one-hot values, soft slopes."""
     # The logarithm of an exponentially distributed number is minus a Gumbel number.
     noise = -tf.math.log(tf.random.gamma(tf.shape(logits), 1.0, dtype=logits.dtype))
     soft = tf.nn.softmax((logits + noise) / tau, axis=dim)

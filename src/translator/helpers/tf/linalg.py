@@ -158,3 +158,13 @@ def svd_factors(x, some=True):
     """(U, S, V) with x = U diag(S) V^H; square U and V unless ``some``."""
     s, u, v = tf.linalg.svd(x, full_matrices=not some)
     return u, s, v
+
+
+def kron(x, other):
+    """The Kronecker product: each element of x times all of ``other``, in blocks."""
+    rank = max(len(x.shape), len(other.shape))
+    a = [1] * (rank - len(x.shape)) + list(keras.ops.shape(x))
+    b = [1] * (rank - len(other.shape)) + list(keras.ops.shape(other))
+    x = tf.reshape(x, [n for size in a for n in (size, 1)])
+    other = tf.reshape(other, [n for size in b for n in (1, size)])
+    return tf.reshape(x * other, [m * n for m, n in zip(a, b, strict=True)])

@@ -1,5 +1,7 @@
 """Pointwise functions whose values or gradients TensorFlow computes differently, or does not have."""
 
+import math
+
 import tensorflow as tf
 from tensorflow import keras
 
@@ -143,3 +145,25 @@ def trapezoid(y, x=None, dx=1, dim=-1):
 def dist(x, other, p=2):
     """The p-norm of x - other over all elements."""
     return norm(x - other, p)
+
+
+def logaddexp2(x, y):
+    """log2(2^x + 2^y)."""
+    return keras.ops.logaddexp(x * math.log(2.0), y * math.log(2.0)) / math.log(2.0)
+
+
+def isclose(x, y, rtol=1e-5, atol=1e-8, equal_nan=False):
+    """Whether |x - y| <= atol + rtol |y|, element by element; equal infinities are close, NaN only if asked for."""
+    close = x == y
+    if x.dtype.is_floating:
+        bound = to_dtype(atol, x.dtype) + to_dtype(rtol, x.dtype) * tf.abs(y)
+        close |= tf.math.is_finite(y) & (tf.abs(x - y) <= bound)
+        if equal_nan:
+            close |= tf.math.is_nan(x) & tf.math.is_nan(y)
+        return close
+    return close | (tf.cast(tf.abs(x - y), tf.float64) <= atol + rtol * tf.cast(tf.abs(y), tf.float64))
+
+
+def allclose(x, y, rtol=1e-5, atol=1e-8, equal_nan=False):
+    """Whether all elements are close, as a Python bool."""
+    return bool(tf.reduce_all(isclose(x, y, rtol, atol, equal_nan)))

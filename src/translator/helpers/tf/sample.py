@@ -73,7 +73,7 @@ def bernoulli_like(x, p=0.5):
 
 
 def linspace(start, end, steps, dtype=None):
-    """``steps`` evenly spaced values from ``start`` to ``end``, counted from both ends; of the float type by default."""
+    """``steps`` evenly spaced values from ``start`` to ``end``, counted from both ends; floats by default."""
     dtype = tf.as_dtype(keras.config.floatx() if dtype is None else dtype)
     work = dtype if dtype.is_floating else tf.float64
     first, last = (tf.cast(np.float64(v) if isinstance(v, (int, float)) else v, work) for v in (start, end))
@@ -94,3 +94,9 @@ def logspace(start, end, steps, base=10.0, dtype=None):
 def scalar_tensor(value, dtype=None):
     """A number as a 0-d tensor, of the float type by default."""
     return tf.convert_to_tensor(value, dtype=keras.config.floatx() if dtype is None else dtype)
+
+
+def full(shape, value):
+    """A tensor filled with one value: int64 or bool for such numbers, else the default float type."""
+    kind = {bool: tf.bool, int: tf.int64, float: keras.config.floatx()}
+    return keras.ops.full(shape, value, dtype=kind.get(type(value), getattr(value, "dtype", None)))

@@ -126,3 +126,9 @@ def rot90(x, k=1, dims=(0, 1)):
         return tf.reverse(x, [first, second])
     y = keras.ops.swapaxes(x, first, second)
     return tf.reverse(y, [first] if k % 4 == 1 else [second])
+
+
+def arange(*bounds):
+    """Numbers from a start (0) to an end by a step (1): int64 for integers, else the default float type."""
+    whole = all("int" in str(getattr(b, "dtype", type(b).__name__)) for b in bounds)
+    return tf.range(*bounds, dtype=tf.int64 if whole else keras.config.floatx())

@@ -1,0 +1,243 @@
+"""Tensor attributes, subscripts and operators of Keras programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import libcst as cst
+
+from .. import nodes
+from ..infer.results import FLOATS
+from ..rewrite.context import Context, Edit, Outcome, Refusal
+from ..values import UNKNOWN, Api, BoundMethod, Const, Func, Instance, Shape, Tensor, UserClass, Value, as_tensor
+from ..values import python_type, without_none
+from .api import api_name
+from .keras_calls import paired, short_name
+from .keras_layout import Perm, Refused, method, moved, order, rank_of, settled
+
+
+def guarded(rule: Any) -> Any:
+    """A rule whose `Refused` becomes its outcome."""
+
+    def run(ctx: Context, node: Any, new: Any) -> Outcome:
+        try:
+            return rule(ctx, node, new)
+        except Refused as refused:
+            return refused.refusal
+
+    return run
+
+
+# -- names -----------------------------------------------------------------------------------------------
+
+
+@guarded
+def name(ctx: Context, node: cst.Name, new: cst.Name) -> Outcome:
+    """``training`` is the module's own flag; layers of a functional model are its attributes."""
+    if ctx.claim is not None:
+        found = ctx.claim.name(node)
+        if found is not None:
+            return Edit(found)
+    if node.value == "training" and has_training(ctx):
+        return Edit(nodes.dotted("self.training"))
+    return reference(ctx, node, new)
+
+
+def has_training(ctx: Context) -> bool:
+    """Whether the function at hand is a module's method that is told ``training``."""
+    func = ctx.func
+    if func is None or func.owner is None or not func.owner.module:
+        return False
+    params = func.node.params
+    return any(p.name.value == "training" for p in (*params.params, *params.kwonly_params))
+
+
+def reference(ctx: Context, node: Any, new: Any) -> Outcome:
+    """A framework name that is not called."""
+    outcome = api_name(ctx, node, new)
+    if isinstance(outcome, Edit):
+        text = nodes.code(outcome.node)
+        short = short_name(text)
+        return Edit(nodes.dotted(short), outcome.needs) if short != text else outcome
+    return outcome
+
+
+# -- attributes ----------------------------------------------------------------------------------------------
+
+
+@guarded
+def attribute(ctx: Context, node: cst.Attribute, new: cst.Attribute) -> Outcome:
+    """``x.shape``, ``x.dtype``, attributes of layers; names of the framework."""
+    value = ctx.value(node)
+    if isinstance(value, Api):
+        return reference(ctx, node, new)
+    owner = without_none(ctx.value(node.value))
+    attr = node.attr.value
+    if isinstance(owner, Tensor):
+        return tensor_attribute(ctx, node, new, owner, attr)
+    if isinstance(owner, Instance):
+        return instance_attribute(ctx, owner, new, attr)
+    return None
+
+
+def tensor_attribute(ctx: Context, node: cst.Attribute, new: cst.Attribute, owner: Tensor, attr: str) -> Outcome:
+    if attr == "shape":
+        perm = order(owner)
+        if perm is None:
+            return None
+        return Edit(cst.Attribute(moved(new.value, perm, None), cst.Name("shape")))
+    if attr in ("dtype", "ndim"):
+        return None
+    if attr == "rank":
+        return Edit(new.with_changes(attr=cst.Name("ndim")))
+    if isinstance(ctx.value(node), BoundMethod):
+        raise Refused("XL200", f"tf.Tensor.{attr} has no row in the tables yet")
+    return None
+
+
+GONE = frozenset({"losses", "metrics", "trainable_variables", "trainable_weights", "non_trainable_weights", "layers",
+                  "weights", "variables", "kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance",
+                  "embeddings", "trainable", "input_spec", "input", "output", "inputs", "outputs", "built"})  # fmt: skip
+
+
+def instance_attribute(ctx: Context, owner: Instance, new: cst.Attribute, attr: str) -> Outcome:
+    """Attributes that Keras gives to layers and models have to be known."""
+    own = owner.cls.find(attr) if isinstance(owner.cls, UserClass) else None
+    if isinstance(own, Func) and attr == "call":
+        return Edit(new.with_changes(attr=cst.Name("forward")))
+    if own is not None:
+        if attr in ctx.tables.target.reserved and isinstance(owner.cls, UserClass) and owner.cls.module:
+            return Edit(new.with_changes(attr=cst.Name(attr + "_")))
+        return None
+    if attr in GONE and _is_layer(owner):
+        raise Refused("XL207", f"`.{attr}` of a Keras layer is not translated yet")
+    return None
+
+
+def _is_layer(owner: Instance) -> bool:
+    return owner.cls.module if isinstance(owner.cls, UserClass) else owner.cls.name.startswith("keras.")
+
+
+# -- subscripts ------------------------------------------------------------------------------------------------
+
+
+@guarded
+def subscript(ctx: Context, node: cst.Subscript, new: cst.Subscript) -> Outcome:
+    """``x.shape[-1]`` is where the channels are now; ``x[..., 0]`` is read in Keras's order."""
+    owner = without_none(ctx.value(node.value))
+    if isinstance(owner, Shape):
+        return shape_item(ctx, node, new, owner)
+    if not isinstance(owner, Tensor):
+        return None
+    perm = order(owner)
+    for element in parts(node):
+        if isinstance(element, cst.Slice) and element.step is not None:
+            step = ctx.value(element.step)
+            if not (isinstance(step, Const) and isinstance(step.value, int) and step.value > 0):
+                raise Refused("XL203", "PyTorch slices have no negative steps", "use torch.flip")
+    if perm is None:
+        result = settled(ctx, node, new, None)
+        return Edit(result) if result is not new else None
+    every = parts(node)
+    if len(every) == len(perm) and all(isinstance(e, cst.Slice) for e in every):
+        elements = list(new.slice)
+        moved_slices = [cst.SubscriptElement(elements[axis].slice) for axis in perm]
+        return Edit(settled(ctx, node, new.with_changes(slice=moved_slices), perm))
+    plain = new.with_changes(value=moved(new.value, perm, None))
+    return Edit(settled(ctx, node, plain, None))
+
+
+def parts(node: cst.Subscript) -> list[Any]:
+    """The slices and indices between the brackets."""
+    return [e.slice if isinstance(e.slice, cst.Slice) else e.slice.value for e in node.slice]
+
+
+def shape_item(ctx: Context, node: cst.Subscript, new: cst.Subscript, owner: Shape) -> Outcome:
+    source = node.value
+    x = shape_source(ctx, source)
+    if x is None:
+        return None
+    tensor = as_tensor(ctx.value(x))
+    perm = order(tensor) if tensor is not None else None
+    element = node.slice[0].slice
+    key = ctx.value(element.value) if isinstance(element, cst.Index) else UNKNOWN
+    if ctx.claim is not None and isinstance(key, Const):
+        known = ctx.claim.size(x, key.value)
+        if known is not None:
+            return Edit(known)
+    shape = cst.Attribute(nodes.parenthesized(ctx.updated(x)), cst.Name("shape"))
+    if perm is not None and isinstance(key, Const) and type(key.value) is int:
+        index = nodes.literal(perm.index(key.value % len(perm)))
+        return Edit(cst.Subscript(shape, [cst.SubscriptElement(cst.Index(index))]))
+    if perm is not None:
+        return None
+    if isinstance(source, cst.Call):
+        return Edit(new.with_changes(value=shape))
+    return None
+
+
+def shape_source(ctx: Context, node: cst.BaseExpression) -> cst.BaseExpression | None:
+    """The tensor whose shape an expression asks for: ``x.shape``, ``tf.shape(x)``."""
+    if isinstance(node, cst.Attribute) and node.attr.value == "shape":
+        return node.value
+    if isinstance(node, cst.Call):
+        call = ctx.call(node)
+        if call is not None and call.api in ("tf.shape", "keras.ops.shape") and node.args:
+            return node.args[0].value
+    return None
+
+
+# -- operators -----------------------------------------------------------------------------------------------------
+
+
+@guarded
+def binary(ctx: Context, node: cst.BinaryOperation, new: cst.BinaryOperation) -> Outcome:
+    """Operands in one axis order; divisions of integers as TensorFlow does them."""
+    left, right = as_tensor(ctx.value(node.left)), as_tensor(ctx.value(node.right))
+    if left is None and right is None:
+        return None
+    if isinstance(node.operator, cst.Divide) and not _floats(left, right):
+        raise Refused("XL208", "a division of integers gives float64 in TensorFlow and float32 in PyTorch", "cast first")
+    if isinstance(node.operator, cst.MatrixMultiply):
+        sides = [moved(ctx.updated(n), order(ctx.value(n)), None) for n in (node.left, node.right)]
+        return _changed(node, new, sides, settled, ctx, None)
+    natural = paired(ctx, [node.left, node.right])
+    return _changed(node, new, [ctx.updated(node.left), ctx.updated(node.right)], settled, ctx, natural)
+
+
+def _changed(node: Any, new: Any, sides: list[Any], settle: Any, ctx: Context, natural: Perm) -> Outcome:
+    out = new
+    if sides[0] is not new.left or sides[1] is not new.right:
+        out = new.with_changes(left=sides[0], right=sides[1])
+    result = settle(ctx, node, out, natural)
+    return Edit(result) if result is not new else None
+
+
+def _floats(left: Tensor | None, right: Tensor | None) -> bool:
+    """Whether a division is certainly not one of integer tensors."""
+    known = [t.dtype for t in (left, right) if t is not None]
+    return any(d is None or d in FLOATS for d in known)
+
+
+@guarded
+def comparison(ctx: Context, node: cst.Comparison, new: cst.Comparison) -> Outcome:
+    if len(node.comparisons) != 1:
+        return None
+    target = node.comparisons[0].comparator
+    if as_tensor(ctx.value(node.left)) is None and as_tensor(ctx.value(target)) is None:
+        return None
+    if isinstance(node.comparisons[0].operator, cst.Is | cst.IsNot | cst.In | cst.NotIn):
+        return None
+    natural = paired(ctx, [node.left, target])
+    left, right = ctx.updated(node.left), ctx.updated(target)
+    if left is new.left and right is new.comparisons[0].comparator:
+        return None
+    out = new.with_changes(left=left, comparisons=[new.comparisons[0].with_changes(comparator=right)])
+    return Edit(settled(ctx, node, out, natural))
+
+
+def unsupported(code: str, message: str) -> Refusal:
+    return Refusal(code, message)
+
+
+__all__ = ["attribute", "binary", "comparison", "method", "name", "rank_of", "subscript"]

@@ -1,0 +1,116 @@
+"""``add_weight`` to `nn.Parameter`, and Keras initializers to `nn.init` calls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import libcst as cst
+
+from .. import nodes
+from ..infer.facts import BoundCall
+from ..rewrite.context import Context, Edit, Outcome
+from ..tables.schema import Row
+from ..values import UNKNOWN, Const, Instance, Value
+from .keras_layout import Refused
+from .named import named
+
+PLAIN = {
+    "zeros": "nn.init.zeros_({x})", "ones": "nn.init.ones_({x})", "random_normal": "nn.init.normal_({x}, std=0.05)",
+    "normal": "nn.init.normal_({x}, std=0.05)", "uniform": "nn.init.uniform_({x}, -0.05, 0.05)",
+    "random_uniform": "nn.init.uniform_({x}, -0.05, 0.05)", "glorot_uniform": "nn.init.xavier_uniform_({x})",
+    "glorot_normal": "nn.init.xavier_normal_({x})", "zero": "nn.init.zeros_({x})", "one": "nn.init.ones_({x})",
+    "truncated_normal": "nn.init.trunc_normal_({x}, std=0.05, a=-0.1, b=0.1)",
+}  # fmt: skip
+"""Initializers by name, at Keras's defaults."""
+CLASSES = {
+    "RandomNormal": ("random_normal", {"mean": 0.0, "stddev": 0.05}), "Zeros": ("zeros", {}), "Ones": ("ones", {}),
+    "RandomUniform": ("random_uniform", {"minval": -0.05, "maxval": 0.05}), "GlorotUniform": ("glorot_uniform", {}),
+    "Constant": ("constant", {"value": 0.0}), "TruncatedNormal": ("truncated_normal", {"mean": 0.0, "stddev": 0.05}),
+    "random_normal_initializer": ("random_normal", {"mean": 0.0, "stddev": 0.05}), "zeros_initializer": ("zeros", {}),
+    "ones_initializer": ("ones", {}), "random_uniform_initializer": ("random_uniform", {"minval": -0.05, "maxval": 0.05}),
+    "constant_initializer": ("constant", {"value": 0.0}),
+}  # fmt: skip
+
+
+def filled(ctx: Context, call: BoundCall, target: Any) -> Any:
+    """An expression that initialises a tensor as ``add_weight`` asks.
+
+    Raises:
+        Refused: for an initializer that has no counterpart.
+    """
+    bound = call.args.get("initializer")
+    value: Value = bound.value if bound is not None else Const(None)
+    if isinstance(value, Const) and value.value is None:
+        return nodes.template(PLAIN["glorot_uniform"], {"x": target})
+    if isinstance(value, Const) and isinstance(value.value, str):
+        name = value.value.lower()
+        if name not in PLAIN:
+            raise Refused("XL201", f"the initializer {value.value!r} has no counterpart that is known")
+        return nodes.template(PLAIN[name], {"x": target})
+    if isinstance(value, Instance) and value.api is not None and value.api.rsplit(".", 1)[-1] in CLASSES:
+        kind, defaults = CLASSES[value.api.rsplit(".", 1)[-1]]
+        return with_arguments(value, kind, defaults, target)
+    raise Refused("XL201", "this initializer has no counterpart that is known")
+
+
+def with_arguments(value: Instance, kind: str, defaults: dict[str, Any], target: Any) -> Any:
+    """An initializer object with its literal arguments."""
+    given: dict[str, Any] = {}
+    for name, default in defaults.items():
+        found = value.args.get(name, Const(default))
+        if not isinstance(found, Const):
+            raise Refused("XL201", f"the initializer's `{name}` must be a literal to be translated")
+        given[name] = found.value
+    if kind == "random_normal":
+        mean = {} if not given["mean"] else {"mean": nodes.literal(given["mean"])}
+        return nodes.call("nn.init.normal_", target, **mean, std=nodes.literal(given["stddev"]))
+    if kind == "random_uniform":
+        return nodes.call("nn.init.uniform_", target, nodes.literal(given["minval"]), nodes.literal(given["maxval"]))
+    if kind == "constant":
+        return nodes.call("nn.init.constant_", target, nodes.literal(given["value"]))
+    if kind == "truncated_normal" and given["stddev"] != 0.05:
+        std = given["stddev"]
+        return nodes.call("nn.init.trunc_normal_", target, nodes.literal(given["mean"]), nodes.literal(std),
+                          nodes.literal(given["mean"] - 2 * std), nodes.literal(given["mean"] + 2 * std))  # fmt: skip
+    return nodes.template(PLAIN[kind], {"x": target})
+
+
+def shape_of(ctx: Context, call: BoundCall) -> Any:
+    """The shape argument as a tuple; ``()`` where there is none."""
+    bound = call.args.get("shape") or (call.varargs[0] if call.varargs else None)
+    if bound is None:
+        return nodes.tuple_of([])
+    new = ctx.updated(bound.node)
+    if isinstance(new, cst.List):
+        return nodes.tuple_of([e.value for e in new.elements])
+    return new
+
+
+def trainable(call: BoundCall) -> bool:
+    """Whether the weight takes part in training.
+
+    Raises:
+        Refused: if that is computed, or it has a regularizer or constraint.
+    """
+    for name in ("regularizer", "constraint"):
+        bound = call.args.get(name)
+        if bound is not None and bound.value != Const(None):
+            raise Refused("XL201", f"add_weight: `{name}` is not translated yet")
+    value = call.args["trainable"].value if "trainable" in call.args else Const(True)
+    if not isinstance(value, Const):
+        raise Refused("XL209", "whether this weight is trainable is not known here")
+    return bool(value.value)
+
+
+@named("keras_add_weight")
+def add_weight(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
+    """``self.add_weight(shape=..., initializer=...)``."""
+    shape = shape_of(ctx, call)
+    name = call.args["initializer"].value if "initializer" in call.args else UNKNOWN
+    text = name.value.lower() if isinstance(name, Const) and isinstance(name.value, str) else ""
+    if text in ("zeros", "ones"):
+        value = nodes.call(f"torch.{text}", shape)
+    else:
+        value = filled(ctx, call, nodes.call("torch.empty", shape))
+    keywords = {} if trainable(call) else {"requires_grad": nodes.literal(False)}
+    return Edit(nodes.call("nn.Parameter", value, **keywords))

@@ -1,0 +1,31 @@
+"""The rules from TensorFlow and Keras to PyTorch, by kind of node, in the order in which they are asked."""
+
+from __future__ import annotations
+
+import libcst as cst
+
+from . import RuleSet
+from .keras_calls import keras_call
+from .keras_functional import claimed, functional
+from .keras_modules import assign, class_def, expression_statement, function_def
+from .keras_tensors import attribute, binary, comparison, name, subscript
+
+RULES = RuleSet(
+    expressions={
+        cst.Call: (keras_call,),
+        cst.Attribute: (attribute,),
+        cst.Name: (name,),
+        cst.Subscript: (subscript,),
+        cst.BinaryOperation: (binary,),
+        cst.Comparison: (comparison,),
+    },
+    statements={
+        cst.Expr: (expression_statement,),
+        cst.Assign: (assign,),
+    },
+    structures={
+        cst.ClassDef: (class_def,),
+        cst.FunctionDef: (functional, function_def),
+    },
+    blocks=(claimed,),
+)

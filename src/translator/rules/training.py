@@ -1,0 +1,236 @@
+"""Training programs: steps as whole structures, modes at calls, optimizers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import libcst as cst
+
+from .. import nodes
+from ..infer.facts import BoundCall
+from ..model import Severity
+from ..rewrite.context import Context, Edit, Finding, Outcome, Refusal
+from ..tables.schema import Row
+from ..values import Const, Instance, UserClass, options_of, without_none
+from .modules import layer_call
+from .training_modes import FRESH, MIXED, mode_change, modes_of
+from .training_params import is_module
+from .training_plan import Block, Plan, Planner, Region, Unit
+
+if TYPE_CHECKING:
+    from ..rewrite.rewriter import Rewriter
+
+SILENT = frozenset({"torch.nn.ModuleList", "torch.nn.ModuleDict"})
+
+
+# -- steps -------------------------------------------------------------------------------------------------
+
+
+def plan_of(ctx: Context) -> Plan | None:
+    """The file's plan: made once, before its first block is rewritten."""
+    if ctx.steps is None:
+        needed = any(c.api.startswith(("torch.optim.", "torch.Tensor.backward")) for c in ctx.facts.calls.values())
+        ctx.steps = Planner(ctx).run(ctx.tree) if needed and ctx.tree is not None else False
+    return ctx.steps or None
+
+
+def training_block(rw: Rewriter, statements: Any) -> list[Any] | None:
+    """A block that holds a training step, or ``None``."""
+    plan = plan_of(rw.ctx)
+    block = plan.blocks.get(statements[0]) if plan is not None and statements else None
+    if plan is None or block is None:
+        return None
+    out: list[Any] = []
+    i = 0
+    while i < len(block.items):
+        unit = next((u for u in block.units if u.start == i), None)
+        if unit is None:
+            out += one(rw, plan, block.items[i])
+            i += 1
+        else:
+            out += step(rw, plan, block, unit)
+            i = unit.end
+    return out
+
+
+def one(rw: Rewriter, plan: Plan, statement: Any) -> list[Any]:
+    """The new lines of one statement."""
+    new = rw.statement(statement)
+    return new if isinstance(new, list) else [new]
+
+
+def replaced(rw: Rewriter, statement: Any) -> list[Any] | None:
+    """The new lines of a statement that belongs to a step, with its comments."""
+    plan = plan_of(rw.ctx)
+    make = plan.replaced.get(statement) if plan is not None else None
+    if make is None:
+        return None
+    rw.ctx.seen += 1
+    rw.ctx.translated += 1
+    lines = make(rw)
+    if not lines:
+        return rw._removed(statement)
+    lines[0] = lines[0].with_changes(leading_lines=statement.leading_lines)
+    return lines
+
+
+def step(rw: Rewriter, plan: Plan, block: Block, unit: Unit) -> list[Any]:
+    """One unit: all of it translated, or all of it as it was with one finding."""
+    ctx = rw.ctx
+    if not unit.reason:
+        saved = set(ctx.needs), len(ctx.findings), ctx.seen, ctx.translated, ctx.refused, dict(ctx.renames)
+        new = region_lines(rw, plan, block, unit.start, unit.end, unit.regions)
+        inner = next((f for f in ctx.findings[saved[1] :] if f.severity is Severity.ERROR), None)
+        if inner is None:
+            return new
+        ctx.needs, ctx.seen, ctx.translated, ctx.refused, ctx.renames = saved[0], *saved[2:]
+        del ctx.findings[saved[1] :]
+        return refused(rw, block, unit, inner.message, inner.hint, inner.node)
+    return refused(rw, block, unit, unit.reason, "", unit.place)
+
+
+def refused(rw: Rewriter, block: Block, unit: Unit, reason: str, hint: str, place: Any) -> list[Any]:
+    """The original statements under one marker."""
+    message = f"the training step is left as it is: {reason}"
+    rw.ctx.seen += 1
+    rw.ctx.refused += 1
+    rw.ctx.findings.append(Finding(place, "XL220", Severity.ERROR, message, hint))
+    out: list[Any] = []
+    for item, origin in zip(block.items[unit.start : unit.end], block.origin[unit.start : unit.end], strict=True):
+        node = origin if origin is not None else item
+        if not out or out[-1] is not node:
+            out.append(node)
+    out[0] = rw.marked(out[0], [(place, Refusal("XL220", message))])
+    return out
+
+
+def region_lines(rw: Rewriter, plan: Plan, block: Block, low: int, high: int, regions: list[Region]) -> list[Any]:
+    """The lines of a range of items, with the tapes that begin in it."""
+    out: list[Any] = []
+    i = low
+    while i < high:
+        here = [r for r in regions if r.start == i and r.end <= high]
+        region = max(here, key=lambda r: r.end, default=None)
+        if region is None:
+            out += one(rw, plan, block.items[i])
+            i += 1
+            continue
+        rest = [r for r in regions if r is not region]
+        body = region_lines(rw, plan, block, i, region.end, rest)
+        extra = plan.replaced.get((region.backward.statement, "loss"))
+        body += extra(rw) if extra is not None else []
+        out.append(tape(rw, region, body))
+        regions = rest
+        if region.end == i:
+            out += one(rw, plan, block.items[i])
+            i += 1
+        else:
+            i = region.end
+    return out
+
+
+def tape(rw: Rewriter, region: Region, body: list[Any]) -> cst.With:
+    """``with tf.GradientTape() as tape:`` around the lines; the comments of the first stay above it."""
+    rw.ctx.needs.add("tf")
+    lead = body[0].leading_lines
+    body[0] = body[0].with_changes(leading_lines=[])
+    item = cst.WithItem(nodes.call("tf.GradientTape"), asname=cst.AsName(cst.Name(region.tape)))
+    return cst.With([item], cst.IndentedBlock(body), leading_lines=lead)
+
+
+# -- modes -------------------------------------------------------------------------------------------------
+
+
+def mode_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
+    """``model.train()`` and ``model.eval()`` leave the model; what they say stands at its calls."""
+    change = mode_change(ctx.facts, node)
+    if change is None or not isinstance(new.func, cst.Attribute):
+        return None
+    if ctx.cls is not None and ctx.cls.module:
+        return Refusal("XL221", "a layer changes its own mode", "pass training= at the call")
+    if partly(ctx, node):
+        return Refusal("XL221", "the mode of a part of a model is changed", "pass training= where the part is called")
+    return Edit(new.func.value)
+
+
+def partly(ctx: Context, node: Any) -> bool:
+    """Whether the mode of a part of a model is changed alone."""
+    assert isinstance(node.func, cst.Attribute)
+    target = node.func.value
+    if not isinstance(target, cst.Attribute):
+        return False
+    return is_module(without_none(ctx.value(target.value)))
+
+
+def mode_statement(ctx: Context, node: cst.Expr, new: cst.Expr) -> Outcome:
+    """``model.train()`` as a statement goes, or is remembered where the mode depends on the run."""
+    change = mode_change(ctx.facts, node.value)
+    if change is None or nodes.code(new) == nodes.code(node):
+        return None
+    modes = modes_of(ctx.facts)
+    key = modes.keys.get(node.value)
+    if not remembered(ctx, key):
+        return Edit([])
+    call = node.value
+    assert isinstance(call, cst.Call) and isinstance(call.func, cst.Attribute)
+    flag = ctx.updated(call.args[0].value) if call.args else nodes.literal(call.func.attr.value == "train")
+    target = cst.Attribute(new.value, cst.Name("training"))
+    return Edit(cst.Assign([cst.AssignTarget(target)], flag))
+
+
+def remembered(ctx: Context, key: Any) -> bool:
+    """Whether some call of a model needs its mode at run time."""
+    modes = modes_of(ctx.facts)
+    return any(modes.keys.get(n) == key and decided(found) is None for n, found in modes.calls.items())
+
+
+def decided(found: set[Any]) -> bool | None:
+    """The one mode of a call; ``None`` if it depends on the run."""
+    plain = {True if m == FRESH else m for m in found}
+    return next(iter(plain)) if len(plain) == 1 and MIXED not in plain else None
+
+
+def model_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
+    """Calls of layers, with ``training=`` where a model is called from outside."""
+    outcome = layer_call(ctx, node, new)
+    if isinstance(outcome, Refusal):
+        return outcome
+    if ctx.cls is not None and ctx.cls.module:
+        return outcome
+    found = modes_of(ctx.facts).calls.get(node)
+    value = without_none(ctx.value(node.func))
+    if found is None or not is_module(value) or not has_modes(value):
+        return outcome
+    call = outcome.node if isinstance(outcome, Edit) else new
+    if any(a.keyword is not None and a.keyword.value == "training" for a in call.args):
+        return outcome
+    mode = decided(found)
+    flag: Any = nodes.literal(mode)
+    if mode is None:
+        model = call.func
+        flag = nodes.call("getattr", model, nodes.literal("training"), nodes.literal(True))
+    needs = outcome.needs if isinstance(outcome, Edit) else ()
+    return Edit(call.with_changes(args=[*call.args, nodes.keyword("training", flag)]), needs)
+
+
+def has_modes(value: Any) -> bool:
+    """Whether a module may act otherwise in training: losses and plain functions do not."""
+    for option in options_of(value):
+        if not isinstance(option, Instance):
+            return False
+        api = option.api or ""
+        if api.endswith("Loss") or api in SILENT:
+            return False
+        if isinstance(option.cls, UserClass) and not any(
+            is_module(without_none(a)) or not isinstance(a, Const) for c in option.cls.mro() for a in c.attrs.values()
+        ):
+            return False
+    return True
+
+
+# -- rows ----------------------------------------------------------------------------------------------------
+
+
+def outside_of_step(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
+    """A part of a training step that stands where no step was recognised."""
+    return Refusal("XL220", f"{call.api}: the training step that it belongs to is not recognised", row.hint)

@@ -1,0 +1,299 @@
+"""Which variables an optimizer moves: read off the expression that it was made with, and written where it steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import libcst as cst
+
+from .. import nodes
+from ..infer.facts import Facts
+from ..rewrite.context import Context
+from ..values import Api, Func, Instance, Tensor, Value, options_of, without_none
+
+OPTIM = "torch.optim."
+PASS_THROUGH = frozenset({"builtins.list", "builtins.tuple", "builtins.iter", "itertools.chain"})
+
+
+class Unresolved(Exception):
+    """Why it cannot be told which variables are meant."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """The variables of one module (``kind`` "module"), or one tensor that is optimized itself ("tensor").
+
+    ``root`` is the object that the expression starts from, ``path`` the attributes after it.
+    """
+
+    kind: str
+    sites: frozenset[Any]
+    path: str
+    node: Any
+
+
+Group = tuple[Source, ...]
+
+
+def walk(node: Any) -> Iterator[Any]:
+    """The node and everything below it, without the bodies of nested functions and classes."""
+    yield node
+    for child in node.children:
+        if not isinstance(child, cst.FunctionDef | cst.ClassDef | cst.Lambda):
+            yield from walk(child)
+
+
+class Program:
+    """Where things stand in the project: which function a node is in, and what names are assigned there."""
+
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+        self.home: dict[Any, Any] = {}
+        for tree in facts.trees:
+            self._index(tree, tree)
+
+    def _index(self, node: Any, home: Any) -> None:
+        for child in node.children:
+            if isinstance(child, cst.Call | cst.Name | cst.Attribute):
+                self.home[child] = home
+            inner = child if isinstance(child, cst.FunctionDef | cst.Lambda) else home
+            self._index(child, inner)
+
+    def assigned(self, node: cst.Name) -> Any:
+        """The one expression that a local name is assigned; ``None`` if there are several or none."""
+        found = []
+        for one in walk_home(self.home.get(node)):
+            if isinstance(one, cst.Assign) and any(nodes.is_name(t.target, node.value) for t in one.targets):
+                found.append(one.value)
+            elif isinstance(one, cst.AugAssign | cst.For) and nodes.is_name(one.target, node.value):
+                return None
+        return found[0] if len(found) == 1 else None
+
+    def api(self, node: Any) -> str:
+        """The qualified name of what a call calls, if it is a library's."""
+        call = self.facts.calls.get(node)
+        if call is not None:
+            return call.api
+        value = self.facts.value(node.func) if isinstance(node, cst.Call) else None
+        return value.name if isinstance(value, Api) else ""
+
+
+def walk_home(home: Any) -> Iterator[Any]:
+    """Everything in a function or file, without what stands in nested functions."""
+    if home is not None:
+        for child in home.children:
+            if not isinstance(child, cst.FunctionDef | cst.ClassDef | cst.Lambda):
+                yield from walk(child)
+
+
+def optimizer_calls(program: Program) -> list[cst.Call]:
+    """The calls that make optimizers."""
+    return [
+        n for n, c in program.facts.calls.items()
+        if c.api.startswith(OPTIM) and "lr_scheduler" not in c.api and c.receiver is None and isinstance(n, cst.Call)
+        and isinstance(c.result, Instance)
+    ]  # fmt: skip
+
+
+def groups_of(program: Program, call: Any) -> tuple[Group, ...]:
+    """The parameter groups of an optimizer, each with its sources.
+
+    Raises:
+        Unresolved: with the reason.
+    """
+    bound = program.facts.calls[call]
+    given = bound.args.get("params")
+    if given is None:
+        raise Unresolved("what the optimizer is to move is not given")
+    node = resolved(program, given.node)
+    if isinstance(node, cst.List) and node.elements and all(isinstance(e.value, cst.Dict) for e in node.elements):
+        return tuple(sources(program, entry(e.value, "params")) for e in node.elements)
+    return (sources(program, node),)
+
+
+def entry(node: cst.Dict, key: str) -> Any:
+    """The value under a literal key of a dict display."""
+    for element in node.elements:
+        if isinstance(element, cst.DictElement) and isinstance(element.key, cst.SimpleString):
+            if element.key.evaluated_value == key:
+                return element.value
+    raise Unresolved(f"a parameter group has no `{key}`")
+
+
+def resolved(program: Program, node: Any) -> Any:
+    """What a local name stands for."""
+    for _ in range(4):
+        if not isinstance(node, cst.Name) or isinstance(without_none(program.facts.value(node)), Tensor):
+            return node
+        value = program.assigned(node)
+        if value is None:
+            raise Unresolved(f"`{node.value}` is not assigned once in the same function")
+        node = value
+    return node
+
+
+def sources(program: Program, node: Any) -> Group:
+    """The sources of an expression that gives parameters."""
+    node = resolved(program, node)
+    if isinstance(node, cst.Call):
+        return of_call(program, node)
+    if isinstance(node, cst.BinaryOperation) and isinstance(node.operator, cst.Add):
+        return sources(program, node.left) + sources(program, node.right)
+    if isinstance(node, cst.ListComp | cst.GeneratorExp):
+        return of_comprehension(program, node)
+    if isinstance(node, cst.List | cst.Tuple):
+        return tuple(s for e in node.elements for s in of_element(program, e))
+    if isinstance(node, cst.Attribute | cst.Name) and isinstance(without_none(program.facts.value(node)), Tensor):
+        return (rooted(program, "tensor", node),)
+    raise Unresolved(f"`{nodes.code(node)[:60]}` is no expression whose parameters are known")
+
+
+def of_element(program: Program, element: Any) -> Group:
+    if isinstance(element, cst.StarredElement):
+        return sources(program, element.value)
+    return sources(program, element.value)
+
+
+def of_call(program: Program, node: cst.Call) -> Group:
+    if isinstance(node.func, cst.Attribute) and node.func.attr.value == "parameters":
+        if is_module(without_none(program.facts.value(node.func.value))):
+            return (rooted(program, "module", node.func.value),)
+        raise Unresolved(f"it is not known what `{nodes.code(node.func.value)}` is")
+    name = program.api(node)
+    if name in PASS_THROUGH:
+        return tuple(s for a in node.args for s in sources(program, a.value))
+    if name == "builtins.filter" and len(node.args) == 2 and keeps_trainable(node.args[0].value):
+        return sources(program, node.args[1].value)
+    raise Unresolved(f"`{nodes.code(node)[:60]}` is no expression whose parameters are known")
+
+
+def keeps_trainable(node: Any) -> bool:
+    """``lambda p: p.requires_grad``: just what ``trainable_variables`` leaves out anyway."""
+    body = node.body if isinstance(node, cst.Lambda) else None
+    return isinstance(body, cst.Attribute) and body.attr.value == "requires_grad"
+
+
+def of_comprehension(program: Program, node: Any) -> Group:
+    """``[p for p in model.parameters() if p.requires_grad]``."""
+    loop = node.for_in
+    iterated = loop.iter
+    named = isinstance(iterated, cst.Call) and isinstance(iterated.func, cst.Attribute)
+    named = named and iterated.func.attr.value == "named_parameters"
+    target = loop.target.elements[1].value if named and isinstance(loop.target, cst.Tuple) else loop.target
+    plain = isinstance(target, cst.Name) and nodes.is_name(node.elt, target.value) and loop.inner_for_in is None
+    tests = [i.test for i in loop.ifs]
+    if plain and all(isinstance(t, cst.Attribute) and t.attr.value == "requires_grad" for t in tests):
+        if named and is_module(without_none(program.facts.value(iterated.func.value))):
+            return (rooted(program, "module", iterated.func.value),)
+        return sources(program, iterated)
+    raise Unresolved("the parameters are chosen by a test that is not known here")
+
+
+def is_module(value: Value) -> bool:
+    """Whether a value is a layer or model."""
+    one = options_of(value)
+    return bool(one) and all(
+        isinstance(o, Instance) and ((o.api or "").startswith("torch.nn.") or getattr(o.cls, "module", False))
+        for o in one
+    )
+
+
+def rooted(program: Program, kind: str, node: Any) -> Source:
+    """The source that starts at the outermost object whose making is known."""
+    path = ""
+    best: tuple[frozenset[Any], str] | None = None
+    current = node
+    while True:
+        found = sites_of(program.facts.value(current))
+        if found:
+            best = (found, path)
+        if not isinstance(current, cst.Attribute):
+            break
+        path = f".{current.attr.value}{path}"
+        current = current.value
+    if best is None and kind == "module":
+        raise Unresolved(f"it is not known which object `{nodes.code(node)}` is")
+    return Source(kind, best[0] if best else frozenset(), best[1] if best else "", node)
+
+
+def sites_of(value: Value) -> frozenset[Any]:
+    """The calls that may have made an object; empty if any of its alternatives is of unknown making."""
+    out: frozenset[Any] = frozenset()
+    for one in options_of(without_none(value)):
+        if not isinstance(one, Instance) or not one.sites:
+            return frozenset()
+        out |= one.sites
+    return out
+
+
+# -- where the optimizer steps ------------------------------------------------------------------------------
+
+
+def written(ctx: Context, program: Program, source: Source, home: Any) -> Any:
+    """An expression for the object of a source that is valid in a function (or at the top of a file).
+
+    Raises:
+        Unresolved: where nothing there is known to be that object.
+    """
+    if program.home.get(source.node) is home:
+        return ctx_expression(ctx, source.node)
+    if source.kind == "tensor":
+        raise Unresolved(f"`{nodes.code(source.node)}` is not visible where the optimizer steps")
+    for one in walk_home(home):
+        if isinstance(one, cst.Name | cst.Attribute) and sites_of(program.facts.value(one)) == source.sites:
+            if len(source.sites) > 1 and not related(program, source, one, home):
+                raise Unresolved(f"`{nodes.code(one)}` is not always what the optimizer was made with")
+            return with_path(ctx_expression(ctx, one), source.path)
+    raise Unresolved(f"`{nodes.code(source.node)}` is not visible where the optimizer steps")
+
+
+def related(program: Program, source: Source, node: Any, home: Any) -> bool:
+    """Whether several possible objects come in pairs: nothing is known of that yet."""
+    return False
+
+
+def ctx_expression(ctx: Context, node: Any) -> Any:
+    """A plain name or attribute as it is written in the translation."""
+    from ..values import UserClass
+    from .tensors import renamed
+
+    if not isinstance(node, cst.Attribute):
+        return node
+    new = node.with_changes(value=ctx_expression(ctx, node.value))
+    owner = without_none(ctx.value(node.value))
+    if isinstance(owner, Instance) and isinstance(owner.cls, UserClass):
+        edit = renamed(ctx, owner.cls, node.attr.value, new)
+        return edit.node if edit is not None else new
+    return new
+
+
+def with_path(node: Any, path: str) -> Any:
+    for name in path.split(".")[1:]:
+        node = cst.Attribute(node, cst.Name(name))
+    return node
+
+
+def variables(ctx: Context, program: Program, groups: tuple[Group, ...], home: Any) -> Any:
+    """``model.trainable_variables``; sums for several modules; a list of lists for several parameter groups."""
+    parts = [group_variables(ctx, program, g, home) for g in groups]
+    return parts[0] if len(parts) == 1 else cst.List([cst.Element(p) for p in parts])
+
+
+def group_variables(ctx: Context, program: Program, group: Group, home: Any) -> Any:
+    parts: list[Any] = []
+    for source in group:
+        node = written(ctx, program, source, home)
+        part = cst.Attribute(node, cst.Name("trainable_variables")) if source.kind == "module" else None
+        parts.append(part if part is not None else cst.List([cst.Element(node)]))
+    if not parts:
+        raise Unresolved("the optimizer has no parameters")
+    out = parts[0]
+    for part in parts[1:]:
+        out = cst.BinaryOperation(out, cst.Add(), part)
+    return out
+
+
+def function_home(func: Func | None, tree: Any) -> Any:
+    return func.node if func is not None else tree

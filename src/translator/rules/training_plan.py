@@ -1,0 +1,381 @@
+"""The plan of a file's training steps, made before anything is rewritten: which statements belong to which step.
+
+A step is ``zero_grad``, forward, loss, ``backward``, clipping and ``step`` in any order in one block (the ``backward``
+may stand under an ``if``). It is translated as one structure or refused as one. Gradients that are collected over
+several ``backward`` calls with a ``step`` elsewhere wait on the optimizer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import libcst as cst
+
+from .. import nodes
+from ..rewrite.context import Context
+from ..values import Api, Const, Instance, options_of, without_none
+from .training_flow import Touch, start_of, uses
+from .training_params import OPTIM, Group, Program, Unresolved, groups_of, is_module, sites_of, variables, walk
+from .training_params import sources, walk_home
+
+GRAD_BLOCKS = frozenset({
+    "torch.set_grad_enabled", "torch.enable_grad", "torch.autograd.set_detect_anomaly", "torch.autograd.detect_anomaly",
+    "torch.autograd.set_grad_enabled", "torch.autograd.grad_mode.set_grad_enabled",
+})  # fmt: skip
+CLIPS = frozenset({"torch.nn.utils.clip_grad_norm_", "torch.nn.utils.clip_grad_norm", "torch.nn.utils.clip_grad_value_"})
+Place = tuple[int, int]
+
+
+@dataclass(eq=False)
+class Event:
+    """One statement of a step, at item ``place[0]`` of its block and ``place[1]`` of an ``if`` there."""
+
+    kind: str
+    place: Place
+    statement: Any
+    call: cst.Call
+    who: frozenset[Any] = frozenset()
+    """The optimizer (or, for ``zero``, the module) as the calls that may have made it."""
+    branch: Any = None
+
+
+@dataclass(eq=False)
+class Region:
+    """The items of a block that one tape records."""
+
+    start: int
+    end: int
+    backward: Event
+    tape: str = "tape"
+
+
+@dataclass(eq=False)
+class Unit:
+    """One or more steps that are translated or refused together: items ``start`` to ``end`` of a block."""
+
+    start: int
+    end: int
+    regions: list[Region] = field(default_factory=list)
+    reason: str = ""
+    place: Any = None
+
+
+@dataclass(eq=False)
+class Block:
+    """A statement list with its events; bodies of dropped ``with`` blocks stand in it directly."""
+
+    items: list[Any]
+    origin: list[Any]
+    events: list[Event]
+    home: Any
+    units: list[Unit] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class Plan:
+    """What was found in one file."""
+
+    program: Program
+    blocks: dict[Any, Block] = field(default_factory=dict)
+    """By the first statement of the original list."""
+    replaced: dict[Any, Any] = field(default_factory=dict)
+    """Statement to a function of the rewriter that gives its new lines."""
+    waiting: set[frozenset[Any]] = field(default_factory=set)
+    """Optimizers whose gradients wait for them."""
+
+
+class Planner:
+    """Finds the steps of one file."""
+
+    def __init__(self, ctx: Context) -> None:
+        self.ctx = ctx
+        self.facts = ctx.facts
+        self.plan = Plan(Program(ctx.facts))
+        self.touch = Touch(ctx.facts)
+
+    # -- blocks --------------------------------------------------------------------------------------------
+
+    def collect(self, statements: Any, home: Any) -> None:
+        """Find the blocks with a ``backward``, from the outside in."""
+        statements = list(statements)
+        if not statements:
+            return
+        block = Block([], [], [], home)
+        self.flatten(statements, block, None)
+        for i, item in enumerate(block.items):
+            self.events(block, i, item)
+        taken = {e.branch for e in block.events if e.branch is not None}
+        if any(e.kind in ("backward", "step", "zero", "clip") for e in block.events):
+            self.plan.blocks[statements[0]] = block
+        for item in block.items:
+            inner = item if isinstance(item, cst.FunctionDef) else home
+            for body in bodies(item):
+                if not (item in taken and body is item.body):
+                    self.collect(body.body, inner)
+
+    def flatten(self, statements: Any, block: Block, origin: Any) -> None:
+        for statement in statements:
+            if self.neutral(statement):
+                self.flatten(statement.body.body, block, origin or statement)
+            else:
+                block.items.append(statement)
+                block.origin.append(origin)
+
+    def neutral(self, node: Any) -> bool:
+        """A ``with`` that only switches gradients on, around a ``backward``."""
+        if not isinstance(node, cst.With) or not isinstance(node.body, cst.IndentedBlock):
+            return False
+        names = [self.plan.program.api(i.item) for i in node.items]
+        return all(n in GRAD_BLOCKS for n in names) and any(self.is_backward(n) for n in walk(node.body))
+
+    def events(self, block: Block, i: int, item: Any) -> None:
+        found = self.event(item, (i, 0))
+        if found is not None:
+            block.events.append(found)
+        elif isinstance(item, cst.If) and isinstance(item.body, cst.IndentedBlock):
+            inner = [e for j, s in enumerate(item.body.body) if (e := self.event(s, (i, j))) is not None]
+            backward = next((e for e in inner if e.kind == "backward"), None)
+            own = list(item.body.body[: backward.place[1]]) if backward is not None else []
+            if backward is not None and self.defined_in(own, self.loss(backward)):
+                return
+            for event in inner:
+                event.branch = item
+            block.events += inner
+
+    def defined_in(self, statements: list[Any], loss: Any) -> bool:
+        return start_of(self.touch, statements, len(statements), loss, set()) is not None
+
+    # -- events --------------------------------------------------------------------------------------------
+
+    def is_backward(self, node: Any) -> bool:
+        call = self.facts.calls.get(node)
+        return call is not None and call.api == "torch.Tensor.backward"
+
+    def event(self, statement: Any, place: Place) -> Event | None:
+        """What part of a step a statement is."""
+        if not isinstance(statement, cst.SimpleStatementLine) or len(statement.body) != 1:
+            return None
+        small = statement.body[0]
+        call = small.value if isinstance(small, cst.Expr | cst.Assign) else None
+        if not isinstance(call, cst.Call):
+            return None
+        api = self.plan.program.api(call)
+        if api in CLIPS:
+            return Event("clip", place, statement, call)
+        if isinstance(small, cst.Assign) or not isinstance(call.func, cst.Attribute):
+            return None
+        if self.is_backward(call):
+            return Event("backward", place, statement, call)
+        name = call.func.attr.value
+        value = without_none(self.facts.value(call.func.value))
+        if name == "zero_grad" and (is_module(value) or is_optimizer(value)):
+            return Event("zero", place, statement, call, sites_of(value))
+        if name == "step" and is_optimizer(value):
+            return Event("step", place, statement, call, sites_of(value))
+        return None
+
+    def loss(self, event: Event) -> Any:
+        """The expression that ``backward`` is called on."""
+        assert isinstance(event.call.func, cst.Attribute)
+        return event.call.func.value
+
+    # -- planning --------------------------------------------------------------------------------------------
+
+    def run(self, tree: cst.Module) -> Plan:
+        """Plan the file: first which optimizers' gradients wait, then the units."""
+        self.collect(tree.body, tree)
+        for block in self.plan.blocks.values():
+            self.find_waiting(block)
+        for block in self.plan.blocks.values():
+            self.units(block)
+        return self.plan
+
+    def find_waiting(self, block: Block) -> None:
+        backwards = [e for e in block.events if e.kind == "backward"]
+        used: set[Event] = set()
+        for step in (e for e in block.events if e.kind == "step"):
+            found = self.contributions(block, step)
+            if found is None:
+                self.plan.waiting.add(step.who)
+            else:
+                used.update(found)
+        if any(b not in used for b in backwards) and not self.harmless(block, backwards, used):
+            self.plan.waiting |= self.steppers()
+
+    def harmless(self, block: Block, backwards: list[Event], used: set[Event]) -> bool:
+        return False
+
+    def steppers(self) -> set[frozenset[Any]]:
+        """All optimizers that step somewhere in the file."""
+        return {e.who for b in self.plan.blocks.values() for e in b.events if e.kind == "step"}
+
+    def contributions(self, block: Block, step: Event) -> list[Event] | None:
+        """The ``backward`` calls whose sum a step applies; ``None`` where the order does not prove it."""
+        order = sorted(block.events, key=lambda e: e.place)
+        at = order.index(step)
+        found: list[Event] = []
+        for event in order[:at][::-1] + order[at + 1 :][::-1]:
+            wrapped = event.place > step.place
+            if event.kind == "zero" and self.clears(event, step) and self.sure(event, step, found):
+                return found[::-1] if found and not (wrapped and self.others(block)) else None
+            if event.kind == "backward":
+                if wrapped or (event.branch is not step.branch):
+                    return None
+                found.append(event)
+        return None
+
+    def sure(self, zero: Event, step: Event, found: list[Event]) -> bool:
+        """Whether a clearing happens whenever the step does."""
+        return zero.branch is None or zero.branch is step.branch
+
+    def others(self, block: Block) -> bool:
+        """Whether another block of the file computes gradients too."""
+        return any(e.kind == "backward" for b in self.plan.blocks.values() if b is not block for e in b.events)
+
+    def clears(self, zero: Event, step: Event) -> bool:
+        """Whether a ``zero_grad`` clears all that an optimizer moves."""
+        if not zero.who:
+            return False
+        value = without_none(self.facts.value(zero.call.func.value))  # type: ignore[attr-defined]
+        if is_optimizer(value):
+            return zero.who == step.who
+        try:
+            every = [s for g in self.groups(step.who) for s in g]
+        except Unresolved:
+            return False
+        return all(s.kind == "module" and s.sites and s.sites <= zero.who for s in every)
+
+    def groups(self, who: frozenset[Any]) -> tuple[Group, ...]:
+        """The parameter groups of an optimizer; the same for each call that may have made it."""
+        if not who:
+            raise Unresolved("it is not known which optimizer this is")
+        first: tuple[Group, ...] | None = None
+        for call in who:
+            found = groups_of(self.plan.program, call)
+            if first is not None and [[(s.kind, s.sites, s.path) for s in g] for g in found] != [
+                [(s.kind, s.sites, s.path) for s in g] for g in first
+            ]:
+                raise Unresolved("the optimizer may move different parameters")
+            first = found
+        assert first is not None
+        return first
+
+    def variables(self, who: frozenset[Any], home: Any) -> Any:
+        return variables(self.ctx, self.plan.program, self.groups(who), home)
+
+    # -- units -----------------------------------------------------------------------------------------------
+
+    def units(self, block: Block) -> None:
+        backwards = [e for e in block.events if e.kind == "backward"]
+        if not backwards:
+            self.loose(block)
+            return
+        touched = [e.place[0] for e in block.events if e.kind in ("backward", "step", "clip", "zero")]
+        unit = Unit(min(touched), max(touched) + 1, place=backwards[0].statement)
+        try:
+            unit.regions = self.regions(block, backwards)
+            from .training_emit import Emitter
+
+            Emitter(self, block, unit).fill()
+        except Unresolved as error:
+            unit.reason, unit.regions = str(error), []
+        unit.start = min([unit.start, *(r.start for r in unit.regions)])
+        whole(block, unit)
+        block.units.append(unit)
+
+    def loose(self, block: Block) -> None:
+        """``zero_grad``, clipping and ``step`` away from any ``backward``: they work on what waits."""
+        from .training_emit import Emitter
+
+        for event in block.events:
+            unit = Unit(event.place[0], event.place[0] + 1, place=event.statement)
+            try:
+                Emitter(self, block, unit).fill([event])
+            except Unresolved as error:
+                unit.reason = str(error)
+                block.units.append(unit)
+
+    def regions(self, block: Block, backwards: list[Event]) -> list[Region]:
+        skip = {e.statement for e in block.events}
+        out: list[Region] = []
+        for event in backwards:
+            self.check(event)
+            end = event.place[0]
+            start = start_of(self.touch, block.items, end, self.loss(event), skip)
+            if start is None:
+                raise Unresolved("where the loss is computed is not in the same block")
+            region = Region(start, end, event)
+            for earlier in out:
+                if earlier.start < region.start < earlier.end:
+                    region.start = earlier.start
+            out.append(region)
+        crossing = [(a, b) for a in out for b in out if a is not b and b.start < a.end <= b.end and b.start >= a.start - 0]
+        for a, b in crossing:
+            if a.end <= b.end:
+                a.tape = f"{name_of(self.loss(a.backward))}_tape"
+                b.tape = f"{name_of(self.loss(b.backward))}_tape"
+        return out
+
+    def check(self, event: Event) -> None:
+        """Refuse the arguments of ``backward`` that have no form here."""
+        call = self.facts.calls[event.call]
+        for name, bound in call.args.items():
+            harmless = name in ("input", "retain_graph") or bound.value in (Const(None), Const(False))
+            if not harmless:
+                raise Unresolved(f"`backward` with `{name}=` is not translated yet")
+        if call.problem:
+            raise Unresolved(f"backward: {call.problem}")
+
+    def covers(self, block: Block, region: Region, who: frozenset[Any]) -> bool:
+        """Whether every module that an optimizer moves is used under the tape."""
+        inside = [*block.items[region.start : region.end], self.loss(region.backward)]
+        every = [s for g in self.groups(who) for s in g]
+        return any(s.kind == "tensor" or self.touch.mentions(i, s.sites) for s in every for i in inside)
+
+    def clip_sources(self, event: Event) -> set[tuple[str, frozenset[Any], str]]:
+        bound = self.facts.calls[event.call].args.get("parameters")
+        if bound is None:
+            raise Unresolved("what is clipped is not given")
+        return {(s.kind, s.sites, s.path) for s in sources(self.plan.program, bound.node)}
+
+    def used_names(self, home: Any) -> set[str]:
+        return {n.value for n in walk_home(home) if isinstance(n, cst.Name)}
+
+
+def whole(block: Block, unit: Unit) -> None:
+    """A unit that begins or ends inside of a dropped ``with`` covers all of it."""
+    for origin in {o for o in block.origin[unit.start : unit.end] if o is not None}:
+        span = [i for i, o in enumerate(block.origin) if o is origin]
+        unit.start, unit.end = min(unit.start, span[0]), max(unit.end, span[-1] + 1)
+
+
+def bodies(node: Any) -> list[Any]:
+    """The blocks directly below a compound statement."""
+    out = []
+    for name in ("body", "orelse", "finalbody"):
+        child = getattr(node, name, None)
+        if isinstance(child, cst.IndentedBlock):
+            out.append(child)
+        elif isinstance(child, cst.Else | cst.Finally | cst.If):
+            out += bodies(child)
+    for handler in getattr(node, "handlers", ()):
+        out += bodies(handler)
+    return out
+
+
+def is_optimizer(value: Any) -> bool:
+    """Whether a value is certainly one of torch's optimizers."""
+    return all(
+        isinstance(o, Instance) and isinstance(o.cls, Api) and o.cls.name.startswith(OPTIM) and "lr_scheduler" not in o.cls.name
+        for o in options_of(value)
+    )
+
+
+def name_of(node: Any) -> str:
+    """A short name for what an expression computes."""
+    last = node.attr.value if isinstance(node, cst.Attribute) else node.value if isinstance(node, cst.Name) else "loss"
+    return last
+
+
+__all__ = ["Block", "Event", "Plan", "Planner", "Region", "Unit", "name_of", "nodes", "uses"]
