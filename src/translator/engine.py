@@ -90,7 +90,7 @@ def _translate(
     for file in files:
         _run(interpreter, file)
     interpreter.finish()
-    if options.layout is Layout.CHANNELS_LAST:
+    if options.layout is Layout.CHANNELS_LAST and options.direction.source == "torch":
         solve(interpreter)
     base = Context(options, interpreter.tables, interpreter.facts, interpreter.dialect)
     training, layers = training_functions(base), inner_layers(base)

@@ -73,7 +73,8 @@ class LayoutVar:
             a.parent = b
             b.votes += a.votes
             b.source = b.source or a.source
-            b.perm = b.perm or a.perm
+            b.clash |= a.clash or (a.perm is not None and b.perm is not None and a.perm != b.perm)
+            b.perm = a.perm if b.perm is None else b.perm
 
 
 @dataclass(slots=True, eq=False)
@@ -338,8 +339,7 @@ def _join_dims(a: tuple[Dim, ...], b: tuple[Dim, ...]) -> tuple[Dim, ...]:
 
 def _join_tensors(a: Tensor, b: Tensor) -> Tensor:
     dims = _join_dims(a.dims, b.dims) if a.dims is not None and b.dims is not None and a.rank == b.rank else None
-    if not a.layout.unite(b.layout):
-        a.layout.find().clash = b.layout.find().clash = True
+    a.layout.unite(b.layout)
     return Tensor(
         rank=a.rank if a.rank == b.rank else None,
         dims=dims,
@@ -368,7 +368,7 @@ def _join_same_kind(a: Value, b: Value) -> Value | None:
     if isinstance(a, Instance) and isinstance(b, Instance) and a.cls == b.cls:
         args = {k: v for k, v in a.args.items() if k in b.args and v == b.args[k]}
         sites = a.sites | b.sites if a.sites and b.sites else frozenset()
-        return Instance(a.cls, args, None, join(elem_of(a), elem_of(b)), sites)
+        return _join_containers(a, b, args, sites)
     if isinstance(a, Shape) and isinstance(b, Shape):
         return Shape(_join_tensors(a.tensor, b.tensor), a.start if a.start == b.start else None)
     ta, tb = python_type(a), python_type(b)
@@ -377,6 +377,18 @@ def _join_same_kind(a: Value, b: Value) -> Value | None:
     if {ta, tb} == {"int", "float"}:
         return FLOAT
     return None
+
+
+def _join_containers(a: Instance, b: Instance, args: dict[str, Value], sites: frozenset[Any]) -> Instance:
+    """Two objects of one class; of containers, the layers one by one where they match."""
+    children = None
+    if a.children is not None and b.children is not None and len(a.children) == len(b.children):
+        children = [join(x, y) for x, y in zip(a.children, b.children, strict=True)]
+    out = Instance(a.cls, args, children, join(elem_of(a), elem_of(b)), sites)
+    heads = [c.children[0] if c.children else c.first for c in (a, b)]
+    if heads[0] is not None and heads[1] is not None:
+        out.first = join(heads[0], heads[1])
+    return out
 
 
 def join(a: Value, b: Value) -> Value:

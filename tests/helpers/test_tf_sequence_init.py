@@ -1,4 +1,4 @@
-"""torch.nn.init's helpers have PyTorch's bounds, deviations and exact values; dropout's keep means and zero channels."""
+"""The helpers for torch.nn.init have PyTorch's bounds and deviations; those for dropout keep means, zero channels."""
 
 import math
 
@@ -91,7 +91,10 @@ def test_sparse_zeros_in_each_column():
     np.testing.assert_allclose(ours[ours != 0].std(), 0.1, rtol=0.1)
 
 
-@pytest.mark.parametrize("name", ["linear", "conv2d", "conv_transpose3d", "sigmoid", "tanh", "relu", "leaky_relu", "selu"])
+GAINS = ["linear", "conv2d", "conv_transpose3d", "sigmoid", "tanh", "relu", "leaky_relu", "selu"]
+
+
+@pytest.mark.parametrize("name", GAINS)
 def test_gain(name):
     assert init.calculate_gain(name) == pytest.approx(torch.nn.init.calculate_gain(name), rel=1e-15)
 

@@ -158,7 +158,7 @@ def _groups(arrays: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
 
 
 def _graph(models: _Models, cases: list[dict[str, Any]], notes: list[str]) -> list[Quantity]:
-    """Eval mode under ``tf.function``, with open sizes where the program can be traced so, else a graph for each size."""
+    """Eval mode under ``tf.function``: sizes open where the program can be traced so, else a graph for each size."""
     import tensorflow as tf
 
     trained = models.trained

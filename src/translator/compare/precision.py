@@ -88,5 +88,4 @@ def _edits(node: ast.AST) -> list[tuple[int, int, str, str]]:
 
 
 def _edit(node: ast.expr, old: str, new: str) -> tuple[int, int, str, str]:
-    assert node.end_lineno is not None and node.end_col_offset is not None
-    return node.end_lineno, node.end_col_offset, old, new
+    return node.end_lineno or 0, node.end_col_offset or 0, old, new

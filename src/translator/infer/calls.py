@@ -9,7 +9,7 @@ import libcst as cst
 from ..tables.schema import Row
 from ..values import BOOL, NONE, STATIC, UNKNOWN, Api, BoundMethod, Const, Func, Instance, Map, MethodOf, Partial
 from ..values import Seq, Shape, Tensor, Union, UserClass, Value, as_tensor, elem_of, escape, join, options_of, without_none
-from . import keras_graph, keras_results, layer_results, shape_results, shapes, training  # noqa: F401  (some register)
+from . import einops_results, keras_graph, keras_results, layer_results, shape_results, shapes, training  # noqa: F401  (some register)
 from .binding import Args, bind_api
 from .builtin_calls import BUILTIN_CALLS
 from .facts import Bound, BoundCall
@@ -188,6 +188,8 @@ def make_instance(it: Interpreter, name: str, bound: BoundCall, args: Args) -> V
     children, elem = _layers([(a.star, v) for a, v in args])
     made = Instance(Api(name), values, children, elem, frozenset({bound.node}))
     made.first = _head([(a.star, v) for a, v in args])
+    if kind == "dict" and args and isinstance(args[0][1], Map) and args[0][1].items is not None:
+        made.args = {str(k): v for k, v in args[0][1].items.items()}
     return made
 
 

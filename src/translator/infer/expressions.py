@@ -15,6 +15,7 @@ from ..values import without_none
 from . import indexing
 from .functions import define, method_of
 from .imports import framework_name
+from .keras_graph import operated
 from .results import binary_result
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def _name(it: Interpreter, node: cst.Name) -> Value:
     name = node.value
     value = it.scope.lookup(name)
     if isinstance(value, Tensor | Union):
-        it.read(value)
+        it.read(value, name)
     if value is None:
         if name in ("True", "False", "None"):
             return Const({"True": True, "False": False, "None": None}[name])
@@ -60,7 +61,7 @@ def _attribute(it: Interpreter, node: cst.Attribute) -> Value:
         value = attribute_of(it, one, name, node)
         out = value if out is None else join(out, value)
     if isinstance(out, Tensor | Union):
-        it.read(out)
+        it.read(out, "." + name)
     return out if out is not None else UNKNOWN
 
 
@@ -91,6 +92,9 @@ def attribute_of(it: Interpreter, owner: Value, name: str, node: cst.Attribute |
         if tensor is not None:
             it.touch()
             return tensor_attribute(it, tensor, name)
+    if owner is UNKNOWN and called:
+        assert node is not None
+        it.facts.unknown_calls.add(node)
     return BoundMethod(owner, name)
 
 
@@ -162,6 +166,10 @@ def _instance_attribute(it: Interpreter, owner: Instance, name: str) -> Value:
             if it.func is not None:
                 it.func.reads_training = True
             return BOOL
+        if name in ("weight", "bias") and owner.cls.module:
+            base = framework_base(owner.cls)
+            if base not in (None, "torch.nn.Module"):
+                return layer_weight(Instance(Api(base)), name)
         return BoundMethod(owner, name)
     it.facts.opened.append(owner)
     if name == "weight" or name == "bias":
@@ -171,6 +179,15 @@ def _instance_attribute(it: Interpreter, owner: Instance, name: str) -> Value:
     if name == "training":
         return BOOL
     return BoundMethod(owner, name)
+
+
+def framework_base(cls: UserClass) -> str | None:
+    """The framework class that a class of the project descends from."""
+    for one in cls.mro():
+        for base in one.bases:
+            if isinstance(base, Api) and not base.name.startswith("builtins."):
+                return base.name
+    return None
 
 
 def layer_weight(owner: Instance, name: str) -> Value:
@@ -314,7 +331,8 @@ def arithmetic(it: Interpreter, operator: type, a: Value, b: Value) -> Value:
     ta, tb = without_none(a), without_none(b)
     if isinstance(ta, Tensor) or isinstance(tb, Tensor):
         it.touch()
-        return binary_result(operator.__name__, ta, tb)
+        out = binary_result(operator.__name__, ta, tb)
+        return operated(ta, tb, out) if it.direction == "tf2torch" else out
     if isinstance(a, Const) and isinstance(b, Const):
         return _fold(operator, a.value, b.value)
     if isinstance(ta, Shape) or isinstance(tb, Shape):
@@ -392,6 +410,7 @@ def _comparison(it: Interpreter, node: cst.Comparison) -> Value:
         if not plain and any(isinstance(v, Tensor) for v in tensors):
             it.touch()
             result = binary_result("Compare", *tensors)
+            result = operated(*tensors, result) if it.direction == "tf2torch" else result
             out = Tensor(result.rank, result.dims, "bool", result.layout) if isinstance(result, Tensor) else UNKNOWN
         elif isinstance(target.operator, cst.Is | cst.IsNot) and len(node.comparisons) == 1:
             out = _identity(left, right, isinstance(target.operator, cst.Is))

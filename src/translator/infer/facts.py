@@ -53,6 +53,8 @@ class InPlace:
     storage: frozenset[object]
     run: object
     """The run of a function that it belongs to."""
+    rebound: frozenset[str] = frozenset()
+    """Names that the same statement gives the new value: reading them later reads that."""
     seen: bool = False
     """Whether the old memory is known to be read afterwards on its own path."""
 
@@ -69,8 +71,10 @@ class Facts:
     """Statements that contain something of the source framework."""
     imports: dict[cst.CSTNode, list[str]] = field(default_factory=dict)
     inplace: dict[cst.CSTNode, InPlace] = field(default_factory=dict)
-    last_read: dict[object, int] = field(default_factory=dict)
-    """Memory to the tick at which a name or attribute that holds it was last read."""
+    last_read: dict[object, dict[str, int]] = field(default_factory=dict)
+    """Memory to the ticks at which names (and attributes) that hold it were last read."""
+    unknown_calls: set[cst.CSTNode] = field(default_factory=set)
+    """Methods that are called on something of which nothing is known."""
     direct: set[cst.CSTNode] = field(default_factory=set)
     """Expressions that name an API itself (``nn.ReLU``), not a variable that holds one."""
     flows: list[tuple[Value, Func, str]] = field(default_factory=list)
@@ -88,6 +92,14 @@ class Facts:
     """What a layer is called with: by the call that makes it (a user's class: by the class), then by the call of it."""
     cache: dict[str, Any] = field(default_factory=dict)
     """What rules found out about the whole project."""
+
+    def read_after(self, change: InPlace) -> bool:
+        """Whether memory that changed is read afterwards under a name that does not have the new value."""
+        for memory in change.storage:
+            for name, tick in self.last_read.get(memory, {}).items():
+                if tick > change.tick and name not in change.rebound:
+                    return True
+        return False
 
     def value(self, node: cst.CSTNode) -> Value:
         return self.values.get(node, UNKNOWN)

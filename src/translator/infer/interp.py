@@ -46,6 +46,7 @@ class Interpreter:
         self.alive = True
         self.exits: list[dict[str, Value]] = []
         self.changes: list[InPlace] = []
+        self.rebinding: frozenset[str] = frozenset()
         self.calling: cst.CSTNode | None = None
         self.frameworks: set[str] = set()
         """The modules that import the source framework."""
@@ -185,7 +186,7 @@ class Interpreter:
         if not isinstance(tensor, Tensor):
             return
         run = (self.func, self.func.runs if self.func is not None else 0)
-        change = InPlace(self.tick, tensor.storage, run)
+        change = InPlace(self.tick, tensor.storage, run, self.rebinding)
         old = self.facts.inplace.get(node)
         if old is not None and old.run == run:
             self.settle(old)
@@ -203,7 +204,7 @@ class Interpreter:
 
     def settle(self, change: InPlace) -> None:
         """Note whether the memory was read since it changed."""
-        change.seen = change.seen or any(self.facts.last_read.get(m, 0) > change.tick for m in change.storage)
+        change.seen = change.seen or self.facts.read_after(change)
 
     def exclusive(self, run: Callable[[], Value]) -> Value:
         """Evaluate one of several paths of which only one is taken: what the others read does not matter to it."""
@@ -218,13 +219,13 @@ class Interpreter:
         for change in self.changes[first:]:
             change.tick = self.tick
 
-    def read(self, value: Value) -> None:
+    def read(self, value: Value, name: str) -> None:
         """Note that a name or attribute which holds a tensor is read."""
         for option in options_of(value):
             if isinstance(option, Tensor):
                 self.tick += 1
                 for memory in option.storage:
-                    self.facts.last_read[memory] = self.tick
+                    self.facts.last_read.setdefault(memory, {})[name] = self.tick
 
     def annotation(self, node: cst.BaseExpression) -> Value:
         """The value that an annotation promises; ``UNKNOWN`` if it says nothing useful."""

@@ -38,6 +38,34 @@ def made_by(value: Value) -> cst.CSTNode | None:
     return mark.node if isinstance(mark, Made) else None
 
 
+def demand(tensor: Tensor, perm: tuple[int, ...]) -> bool:
+    """Ask for an axis order (``()``: Keras's own); whether it could be granted."""
+    root = tensor.layout.find()
+    if root.perm is None:
+        root.perm = perm
+    return root.perm == perm
+
+
+def together(a: Tensor, b: Tensor) -> bool:
+    """Have two tensors in one axis order, unless they already have two."""
+    one, other = a.layout.find(), b.layout.find()
+    if one.perm is not None and other.perm is not None and one.perm != other.perm:
+        return False
+    one.unite(other)
+    return True
+
+
+def operated(a: Value, b: Value, out: Value) -> Value:
+    """The result of an operator: operands of one rank keep one order, else the larger rank's order is kept."""
+    x, y = as_tensor(a), as_tensor(b)
+    if isinstance(out, Tensor) and x is not None and y is not None and x.rank is not None and y.rank is not None:
+        if x.rank == y.rank:
+            together(x, y)
+        if out.rank == max(x.rank, y.rank):
+            out.layout = (x if x.rank >= y.rank else y).layout
+    return out
+
+
 # -- calls of functions --------------------------------------------------------------------------------
 
 
@@ -55,20 +83,23 @@ def unify(row: Row, call: BoundCall, result: Value) -> None:
     if isinstance(result, Seq):
         for item in result.items if result.items is not None else [result.elem]:
             if isinstance(item, Tensor):
-                item.layout.demand(())
+                demand(item, ())
         return
     if not isinstance(result, Tensor) or result.rank is None:
         return
-    together: list[Value] = []
+    if row.returns in ("broadcast", "compare"):
+        operated(call.value("input"), call.value("other"), result)
+        return
+    same: list[Value] = []
     if row.returns == "cat":
         parts = call.value("tensors")
-        together = list(parts.items) if isinstance(parts, Seq) and parts.items is not None else [elem_of(parts)]
+        same = list(parts.items) if isinstance(parts, Seq) and parts.items is not None else [elem_of(parts)]
     elif row.returns.startswith(("reduce", "arg_reduce")) or row.returns in ("expand_as",):
-        together = [call.value("input")]
-    for value in together:
+        same = [call.value("input")]
+    for value in same:
         tensor = as_tensor(value)
         if tensor is not None and tensor.rank == result.rank:
-            result.layout.unite(tensor.layout)
+            together(result, tensor)
 
 
 # -- making layers -------------------------------------------------------------------------------------

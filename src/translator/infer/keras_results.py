@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..values import STATIC, UNKNOWN, Const, Dim, LayoutVar, Seq, Tensor, Value, as_tensor
 from .facts import BoundCall
-from .keras_graph import CHANNELS_FIRST, channels_first, input_tensor
+from .keras_graph import CHANNELS_FIRST, channels_first, demand, input_tensor, together
 from .results import RESULTS, Result, dim_of, int_of, ints_of, tensor_arg
 
 
@@ -15,7 +15,7 @@ def _demand(x: Tensor | None, rank: int) -> None:
     if x.rank is None:
         x.rank, x.dims = rank, (None,) * rank
     if x.rank == rank:
-        x.layout.demand(CHANNELS_FIRST[rank])
+        demand(x, CHANNELS_FIRST[rank])
 
 
 def _sizes(call: BoundCall, name: str, axes: int, default: int) -> list[int] | None:
@@ -166,7 +166,7 @@ def batch_norm(call: BoundCall) -> Value:
     if x is None:
         return Tensor()
     if x.rank in CHANNELS_FIRST:
-        x.layout.demand(CHANNELS_FIRST[x.rank])
+        demand(x, CHANNELS_FIRST[x.rank])
         return Tensor(dims=x.dims, dtype=x.dtype, layout=channels_first(x.rank))
     return Tensor(x.rank, x.dims, x.dtype, x.layout)
 
@@ -238,7 +238,7 @@ def merge(call: BoundCall) -> Value:
     layout = first.layout
     for other in parts[1:]:
         if other.rank == first.rank and dims is not None and other.dims is not None:
-            layout.unite(other.layout)
+            together(first, other)
             dims = tuple(q if p == 1 else p if p is not None else q for p, q in zip(dims, other.dims, strict=True))
         else:
             dims = None
@@ -265,7 +265,7 @@ def concatenate(call: BoundCall) -> Value:
         STATIC if all(s is not None for s in sizes) else None
     )
     for other in parts[1:]:
-        parts[0].layout.unite(other.layout)
+        together(parts[0], other)
     dims = tuple(total if i == axis else d for i, d in enumerate(parts[0].dims or ()))
     return Tensor(dims=dims, dtype=parts[0].dtype, layout=parts[0].layout)
 
@@ -341,7 +341,27 @@ def dynamic_shape(call: BoundCall) -> Value:
     return Shape(x) if x is not None else UNKNOWN
 
 
+def arange(call: BoundCall) -> Value:
+    """``tf.range`` and ``keras.ops.arange``."""
+    from .results import dtype_of
+
+    if "dtype" in call.args:
+        return Tensor(1, dtype=dtype_of(call.value("dtype")))
+    return Tensor(1, dtype="int64")
+
+
+def gather(call: BoundCall) -> Value:
+    """``tf.gather(x, i, axis)``: one axis becomes those of the index."""
+    x, index = tensor_arg(call), as_tensor(call.value("index"))
+    axis = int_of(call.value("axis")) if "axis" in call.args else 0
+    if x is None or index is None or x.dims is None or index.dims is None or axis is None:
+        return Tensor(dtype=x.dtype if x else None)
+    axis %= len(x.dims)
+    return Tensor(dims=(*x.dims[:axis], *index.dims, *x.dims[axis + 1 :]), dtype=x.dtype)
+
+
 RESULTS.update({
+    "keras_arange": arange, "keras_gather": gather,
     "keras_input": input_tensor, "keras_dense": dense, "keras_embedding": embedding, "keras_flatten": flatten,
     "keras_reshape": reshape_layer, "keras_merge": merge, "keras_concatenate": concatenate, "keras_norm": plain,
     "keras_batch_norm": batch_norm, "keras_lstm": recurrent(2), "keras_gru": recurrent(1),

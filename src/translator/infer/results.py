@@ -106,13 +106,7 @@ def binary_result(operator: str, a: Value, b: Value) -> Value:
         return matmul_result(a, b)
     if isinstance(a, Tensor) and isinstance(b, Tensor):
         dims = broadcast_dims(a, b)
-        out = Tensor(len(dims) if dims else None, dims, dtype)
-        if a.rank is not None and b.rank is not None and a.rank != b.rank:
-            out.layout = (a if a.rank > b.rank else b).layout
-        elif a.rank is not None and a.rank == b.rank:
-            a.layout.unite(b.layout)
-            out.layout = a.layout
-        return out
+        return Tensor(len(dims) if dims else None, dims, dtype)
     one = a if isinstance(a, Tensor) else b
     assert isinstance(one, Tensor)
     other = b if one is a else a

@@ -9,8 +9,10 @@ from .results import RESULTS, Result, axis_of, int_of, ints_of, promoted, size_v
 
 def _with(x: Tensor | None, dims: tuple[Dim, ...] | None, rank: int | None = None, view: bool = True) -> Tensor:
     """A tensor of x's dtype, and of its memory if it is a view."""
-    storage = x.storage if x is not None and view else None
-    return Tensor(rank, dims, x.dtype if x is not None else None, storage=storage)
+    out = Tensor(rank, dims, x.dtype if x is not None else None)
+    if x is not None and view:
+        out.storage = x.storage
+    return out
 
 
 def view_as(call: BoundCall) -> Value:
@@ -176,14 +178,15 @@ def nonzero(call: BoundCall) -> Value:
         x = tensor_arg(call)
         one = Tensor(1, dtype="int64")
         return Seq("tuple", [one] * x.rank if x and x.rank else None, one)
-    return Tensor(2, dtype="int64") if "as_tuple" not in call.args or call.value("as_tuple") == Const(False) else UNKNOWN
+    rows = "as_tuple" not in call.args or call.value("as_tuple") == Const(False)
+    return Tensor(2, dtype="int64") if rows else UNKNOWN
 
 
 def found(call: BoundCall) -> Value:
     """Places in a sorted sequence: of the shape of the values."""
     x = tensor_arg(call)
     small = call.value("out_int32") if "out_int32" in call.args else Const(False)
-    dtype = {Const(False): "int64", Const(True): "int32"}.get(small)
+    dtype = "int64" if small == Const(False) else "int32" if small == Const(True) else None
     return Tensor(x.rank if x else None, x.dims if x else None, dtype)
 
 
@@ -238,7 +241,8 @@ def solution(call: BoundCall) -> Value:
 
 def lstsq(call: BoundCall) -> Value:
     b = tensor_arg(call, "b")
-    return Seq("tuple", [_with(b, None, b.rank if b else None, view=False), *(_with(b, None, view=False) for _ in range(3))])
+    rest = [_with(b, None, view=False) for _ in range(3)]
+    return Seq("tuple", [_with(b, None, b.rank if b else None, view=False), *rest])
 
 
 def cross(call: BoundCall) -> Value:
@@ -352,11 +356,11 @@ RESULTS.update({
     "view_as": view_as, "unflatten": unflatten, "ravel": ravel, "reversed": reversed_axes, "swap_last": swap_last,
     "same_rank": same_rank, "tile": tile, "repeat_interleave": repeat_interleave, "hstack": hstack, "vstack": vstack,
     "joined": joined, "narrow": narrow, "drop_dim": drop_dim, "windows": windows, "diagonal": diagonal, "diag": diag,
-    "diag_embed": diag_embed, "tensor_like": tensor_like, "first": first, "vector_like": vector_like, "same_matrix": same_matrix,
-    "per_matrix": per_matrix, "per_matrix_pair": per_matrix_pair, "per_row": per_row, "eigen": eigen, "svd": svd,
-    "matrix_pair": matrix_pair, "solution": solution, "lstsq": lstsq, "cross": cross, "outer": outer, "complex_like": complex_like,
-    "linear_weight": linear_weight, "conv1d_weight": conv_weight(1), "conv2d_weight": conv_weight(2),
-    "conv3d_weight": conv_weight(3), "conv1d_transposed": conv_weight(1, True),
+    "diag_embed": diag_embed, "tensor_like": tensor_like, "first": first, "vector_like": vector_like,
+    "same_matrix": same_matrix, "per_matrix": per_matrix, "per_matrix_pair": per_matrix_pair, "per_row": per_row,
+    "eigen": eigen, "svd": svd, "matrix_pair": matrix_pair, "solution": solution, "lstsq": lstsq, "cross": cross,
+    "outer": outer, "complex_like": complex_like, "linear_weight": linear_weight, "conv1d_weight": conv_weight(1),
+    "conv2d_weight": conv_weight(2), "conv3d_weight": conv_weight(3), "conv1d_transposed": conv_weight(1, True),
     "conv2d_transposed": conv_weight(2, True), "conv3d_transposed": conv_weight(3, True),
     "embedding_weight": embedding_weight, "padded": padded, "similarity": similarity,
     "channels_changed": channels_changed, "patches": patches, "folded": folded, "sampled": sampled,

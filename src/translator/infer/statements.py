@@ -25,7 +25,9 @@ def _line(it: Interpreter, node: cst.SimpleStatementLine | cst.SimpleStatementSu
 
 
 def _assign(it: Interpreter, node: cst.Assign) -> None:
+    it.rebinding = frozenset(t.target.value for t in node.targets if isinstance(t.target, cst.Name))
     value = it.expr(node.value)
+    it.rebinding = frozenset()
     for target in node.targets:
         bind(it, target.target, value)
 
@@ -45,7 +47,9 @@ def _aug_assign(it: Interpreter, node: cst.AugAssign) -> None:
     tensor = without_none(value)
     if isinstance(tensor, Tensor):
         it.touch()
+        it.rebinding = base_name(node.target)
         it.changed_in_place(node, tensor)
+        it.rebinding = frozenset()
     result = augmented(it, node, value, other)
     if isinstance(node.target, cst.Subscript) and isinstance(it.facts.value(node.target.value), Tensor):
         whole = it.facts.value(node.target.value)
@@ -54,6 +58,15 @@ def _aug_assign(it: Interpreter, node: cst.AugAssign) -> None:
         replace(it, node.target.value, whole)
     else:
         bind(it, node.target, result)
+
+
+def base_name(node: cst.BaseExpression) -> frozenset[str]:
+    """The name (or ``.attribute``) that a place is part of."""
+    while isinstance(node, cst.Subscript):
+        node = node.value
+    if isinstance(node, cst.Name):
+        return frozenset({node.value})
+    return frozenset({"." + node.attr.value}) if isinstance(node, cst.Attribute) else frozenset()
 
 
 def replace(it: Interpreter, place: cst.BaseExpression, old: Tensor) -> None:
@@ -124,7 +137,9 @@ def _bind_item(it: Interpreter, target: cst.Subscript, value: Value) -> None:
         it.touch()
         tensor = without_none(owner)
         assert isinstance(tensor, Tensor)
+        it.rebinding = base_name(target)
         it.changed_in_place(target, tensor)
+        it.rebinding = frozenset()
         escape(tensor)
         replace(it, target.value, tensor)
     elif isinstance(owner, Map):
@@ -163,7 +178,11 @@ def _leave_turn(it: Interpreter, node: cst.Break | cst.Continue) -> None:
 
 
 def _expression(it: Interpreter, node: cst.Expr) -> None:
-    it.expr(node.value)
+    call = node.value
+    if isinstance(call, cst.Call) and isinstance(call.func, cst.Attribute) and call.func.attr.value.endswith("_"):
+        it.rebinding = base_name(call.func.value)
+    it.expr(call)
+    it.rebinding = frozenset()
 
 
 def _global(it: Interpreter, node: cst.Global) -> None:

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from ..values import INT, UNKNOWN, Const, Func, Instance, Map, Num, Seq, Tensor, UserClass, Value, elem_of, row_of
+from ..values import INT, UNKNOWN, Api, Const, Func, Instance, Map, Num, Seq, Tensor, UserClass, Value, elem_of, row_of
 from ..values import as_tensor, join, options_of, without_none
 
+from .facts import BoundCall
+from .results import RESULTS
+
 if TYPE_CHECKING:
-    from .facts import BoundCall
     from .interp import Interpreter
 
 DATA = "torch.utils.data."
@@ -57,6 +59,8 @@ def sample(it: Interpreter, dataset: Value) -> Value:
                     break
         elif isinstance(one, Instance | Seq):
             value = elem_of(one)
+            if value is UNKNOWN and isinstance(one, Instance) and "dataset" in one.args:
+                value = sample(it, one.args["dataset"])
         out = value if out is None else join(out, value)
     return out if out is not None else UNKNOWN
 
@@ -93,3 +97,12 @@ def batched(item: Value) -> Value:
     if kind in ("int", "float", "bool"):
         return Tensor(1, (None,), {"int": "int64", "float": "float64", "bool": "bool"}[kind])
     return Tensor() if item is UNKNOWN else UNKNOWN
+
+
+def subsets(call: BoundCall) -> Value:
+    """The parts that ``random_split`` gives."""
+    dataset = call.value("dataset")
+    return Seq("list", None, Instance(Api(DATA + "Subset"), {"dataset": dataset}))
+
+
+RESULTS["subsets"] = subsets

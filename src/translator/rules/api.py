@@ -343,6 +343,8 @@ def reference(ctx: Context, row: Row, name: str) -> Outcome:
         return Edit(nodes.dotted(row.tf[0]), needs_of(row.tf[0]))
     if ctx.role == "annotation" or ctx.role == "base":
         target = row.instance_of or row.tf
+        if row.helper and not row.instance_of and not name.startswith("torch.nn."):
+            return Edit(nodes.dotted(row.helper), (f"helper:{row.helper}",))
         if not target or target[0].startswith("helper:"):
             return Edit(nodes.dotted("keras.layers.Layer"), ("keras",))
         return Edit(nodes.dotted(target[0]), needs_of(target[0]))

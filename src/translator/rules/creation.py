@@ -283,7 +283,8 @@ def device(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Cal
 @named("drop_call")
 def drop_call(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
     """A method that does nothing in TensorFlow: ``x.contiguous()`` is ``x``."""
-    return Edit(ctx.updated(call.args["input"].node))
+    source = call.args.get("input") or next(iter([*call.args.values(), *call.varargs]), None)
+    return Edit(ctx.updated(source.node)) if source is not None else Refusal("XL202", f"{call.api}: {call.problem}")
 
 
 @named("to")

@@ -74,7 +74,8 @@ def pad(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) 
     values = amounts.value.items if isinstance(amounts.value, Seq) else None
     elements = amounts.node.elements if isinstance(amounts.node, cst.Tuple | cst.List) else ()
     mode = call.args["mode"].value if "mode" in call.args else Const("constant")
-    plain = values is not None and len(values) == len(elements) and all((int_of(v) or 0) >= 0 and int_of(v) is not None for v in values)
+    sizes = [int_of(v) for v in values] if values is not None and len(values) == len(elements) else [None]
+    plain = all(n is not None and n >= 0 for n in sizes)
     how = {"constant": None, "reflect": "REFLECT"}.get(mode.value, "") if isinstance(mode, Const) else ""
     if not plain or how == "" or tensor is None or tensor.rank is None:
         return to_call(ctx, row, call, new)

@@ -21,7 +21,7 @@ from .tensors import index_keys, index_tuple, key_kind, renamed
 def aliased(ctx: Context, node: cst.CSTNode) -> Refusal | None:
     """A refusal if something still sees the memory that an operation changes, and is read afterwards."""
     change = ctx.facts.inplace.get(node)
-    if change is None or not (change.seen or any(ctx.facts.last_read.get(m, 0) > change.tick for m in change.storage)):
+    if change is None or not (change.seen or ctx.facts.read_after(change)):
         return None
     return Refusal(
         "XL206", "this changes memory in place that is read again under another name, which TensorFlow cannot do",

@@ -290,6 +290,8 @@ def api_call(ctx: Context, call: BoundCall, node: cst.Call, new: cst.Call) -> Ou
         parts = made.in_sequence()
         result = parts[0] if len(parts) == 1 else nodes.call("nn.Sequential", *parts) if parts else layers.module("Identity")
         return Edit(spread(new, result), made.needs)
+    if api in ("keras.Input", "keras.Model", "keras.layers.InputLayer"):
+        raise Refused("XL213", f"{api}: this functional model is not built in a way that can be taken apart")
     if api in MERGES:
         raise Refused("XL204", f"{api} is passed on as a layer of its own")
     for name in ("name",):
@@ -302,6 +304,8 @@ def api_call(ctx: Context, call: BoundCall, node: cst.Call, new: cst.Call) -> Ou
     if row is None:
         raise Refused("XL209", f"{api}: which form applies is not known here")
     natural = arranged(ctx, row, call, node)
+    if row.rule is None and row.tf_expr is None and not row.tf:
+        raise Refused("XL200", f"{api} has no counterpart in the tables yet")
     outcome = translate_call(ctx, row, call, node, new)
     if not isinstance(outcome, Edit):
         return outcome

@@ -35,6 +35,16 @@ def sequential(ctx: Context, call: BoundCall, node: cst.Call, new: cst.Call) -> 
     return Edit(written(new, old, parts))
 
 
+def declarations(ctx: Context, node: cst.Call) -> list[cst.CSTNode]:
+    """The ``Input`` in a Sequential's list only says what comes in: no rule needs to look at it."""
+    call = ctx.call(node)
+    bound = call.args.get("layers") if call is not None and call.api == "keras.Sequential" else None
+    if bound is None or not isinstance(bound.node, cst.List | cst.Tuple):
+        return []
+    inner = ((e.value, ctx.call(e.value)) for e in bound.node.elements)
+    return [n for n, c in inner if c is not None and c.api in ("keras.Input", "keras.layers.InputLayer")]
+
+
 def child_modules(ctx: Context, node: Any, value: Value, state: Perm) -> tuple[list[Any], Perm]:
     """The modules of one layer in a sequence, after a permutation where the layer takes another order."""
     if isinstance(value, Tensor) or (isinstance(value, Instance) and value.api == "keras.layers.InputLayer"):
@@ -70,6 +80,11 @@ def written(new: cst.Call, old: Any, parts: list[tuple[Any, list[Any]]]) -> Any:
     args: list[cst.Arg] = []
     broken = isinstance(old.lbracket.whitespace_after, cst.ParenthesizedWhitespace) if hasattr(old, "lbracket") else False
     inner = old.lbracket.whitespace_after if broken else cst.SimpleWhitespace("")
+    outer = new.whitespace_before_args
+    nested = outer if broken and isinstance(outer, cst.ParenthesizedWhitespace) else None
+    if nested is not None:
+        inner = inner.with_changes(last_line=nested.last_line)
+        parts = [(e.with_changes(comma=_at(e.comma, nested.last_line)), m) for e, m in parts]
     between = cst.Comma(whitespace_after=_break(inner) if broken else cst.SimpleWhitespace(" "))
     for element, modules in parts:
         comma = element.comma if isinstance(element.comma, cst.Comma) else between
@@ -81,12 +96,30 @@ def written(new: cst.Call, old: Any, parts: list[tuple[Any, list[Any]]]) -> Any:
             closing = parts[-1][0].comma
             space = closing.whitespace_after if isinstance(closing, cst.Comma) else None
             end = space if isinstance(space, cst.ParenthesizedWhitespace) else old.rbracket.whitespace_before
+            end = _closing(new, end) if nested is not None else end
             args[-1] = args[-1].with_changes(comma=cst.Comma(whitespace_after=end))
         elif isinstance(last, cst.Comma):
             args[-1] = args[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
     return new.with_changes(
         func=nodes.dotted("nn.Sequential"), args=args, whitespace_before_args=inner if broken else cst.SimpleWhitespace("")
     )
+
+
+def _at(comma: Any, indent: Any) -> Any:
+    """A comma whose line break goes to this indentation."""
+    space = comma.whitespace_after if isinstance(comma, cst.Comma) else None
+    if not isinstance(space, cst.ParenthesizedWhitespace):
+        return comma
+    return comma.with_changes(whitespace_after=space.with_changes(last_line=indent))
+
+
+def _closing(call: cst.Call, end: Any) -> Any:
+    """The break before the closing bracket, where the call's own bracket stood."""
+    last = call.args[-1]
+    space = last.comma.whitespace_after if isinstance(last.comma, cst.Comma) else last.whitespace_after_arg
+    if isinstance(space, cst.ParenthesizedWhitespace) and isinstance(end, cst.ParenthesizedWhitespace):
+        return end.with_changes(last_line=space.last_line)
+    return end
 
 
 def _break(space: Any) -> Any:

@@ -94,4 +94,4 @@ def checkpoint(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst
     return Edit(cst.Call(nodes.call("tf.recompute_grad", args[0].value), args[1:]), ("tf",))
 
 
-from . import containers, creation, functional, indexing, layer_forms, layers, pointwise, reductions, shapes  # noqa: E402, F401  (they register their rules)
+from . import containers, creation, functional, indexing, layer_forms, layers, pointwise, reductions, shapes, training_rows  # noqa: E402, F401  (they register their rules)

@@ -156,9 +156,8 @@ def transpose(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.
     x = ctx.updated(call.args["input"].node)
     names = ("dim0", "dim1") if "dim0" in call.args else ("axis0", "axis1")
     if any(n not in call.args for n in names):
-        return Edit(nodes.call("keras.ops.swapaxes", x, *(cst.Arg(ctx.updated(a.value), star=a.star) for a in node.args)), (
-            "keras",
-        ))
+        args = [cst.Arg(ctx.updated(a.value), star=a.star) for a in node.args]
+        return Edit(nodes.call("keras.ops.swapaxes", x, *args), ("keras",))
     tensor = as_tensor(call.value("input"))
     rank = tensor.rank if tensor is not None else None
     axes = [nodes.integer(call.args[n].node) for n in names]
@@ -236,8 +235,9 @@ def _tiled(ctx: Context, call: BoundCall, name: str, helper: str) -> Outcome:
     x = ctx.updated(call.args["input"].node)
     tensor = as_tensor(call.value("input"))
     counts = shape_node(ctx, call, name)
-    plain = isinstance(counts, cst.Tuple | cst.List) and not any(isinstance(e, cst.StarredElement) for e in counts.elements)
-    if tensor is None or tensor.rank is None or not plain or len(counts.elements) != tensor.rank:
+    elements = counts.elements if isinstance(counts, cst.Tuple | cst.List) else ()
+    plain = elements and not any(isinstance(e, cst.StarredElement) for e in elements)
+    if tensor is None or tensor.rank is None or not plain or len(elements) != tensor.rank:
         return passed_on(ctx, helper, x, sizes_of(call, name))
     return Edit(nodes.call("tf.tile", x, counts), ("tf",))
 

@@ -65,7 +65,7 @@ def attribute(ctx: Context, node: cst.Attribute, new: cst.Attribute) -> Outcome:
     if isinstance(owner, Seq) and owner.kind == "tuple" and owner.items and name in RESULT_FIELDS:
         return Edit(cst.Subscript(new.value, [cst.SubscriptElement(cst.Index(nodes.literal(RESULT_FIELDS[name])))]))
     method = ctx.value(node)
-    if isinstance(method, BoundMethod) and method.receiver is UNKNOWN:
+    if isinstance(method, BoundMethod) and method.receiver is UNKNOWN and node in ctx.facts.unknown_calls:
         return unknown_receiver(ctx, node, name)
     return None
 
@@ -137,6 +137,8 @@ def instance_attribute(ctx: Context, node: cst.Attribute, new: cst.Attribute, ow
         return renamed(ctx, user, name, new) if user is not None else None
     if name in ctx.dialect.forward and user is None:
         return Edit(new.value)
+    if user is None and ctx.dialect.containers.get(owner.api or "") == "dict" and name in owner.args:
+        return Edit(cst.Subscript(new.value, [cst.SubscriptElement(cst.Index(nodes.literal(name)))]))
     if name in ("weight", "bias") or name.startswith(("running_", "weight_", "bias_")):
         return layer_parameter(ctx, owner, new, name)
     api = base_api(owner)

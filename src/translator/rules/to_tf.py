@@ -10,12 +10,13 @@ from .control import conditional, if_statement, star_import, with_statement
 from .inplace import assign_item, augmented, call_statement, claimed_call, claimed_targets, inplace_call
 from .layer_calls import framework_layer_call
 from .modules import class_def, function_def
-from .training import mode_call, mode_statement, model_call, replaced, training_block
+from .training_files import checkpoint_call
+from .training import dropped_assign, mode_call, mode_statement, model_call, replaced, training_block
 from .tensors import weight_type_claim, attribute, binary, builtin_call, comparison, subscript
 
 RULES = RuleSet(
     expressions={
-        cst.Call: (mode_call, inplace_call, api_call, model_call, framework_layer_call, builtin_call),
+        cst.Call: (mode_call, checkpoint_call, inplace_call, api_call, model_call, framework_layer_call, builtin_call),
         cst.Attribute: (api_name, attribute),
         cst.Name: (api_name,),
         cst.Subscript: (subscript,),
@@ -25,7 +26,7 @@ RULES = RuleSet(
     },
     statements={
         cst.Expr: (mode_statement, call_statement),
-        cst.Assign: (assign_item,),
+        cst.Assign: (dropped_assign, assign_item),
         cst.AugAssign: (augmented,),
         cst.ImportFrom: (star_import,),
     },

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import libcst as cst
 
-from . import RuleSet
+from . import RuleSet, keras_ops, keras_weights  # noqa: F401  (they register rules that rows name)
 from .keras_calls import keras_call
 from .keras_functional import claimed, functional
 from .keras_modules import assign, class_def, expression_statement, function_def
+from .keras_sequential import declarations
 from .keras_tensors import attribute, binary, comparison, name, subscript
 
 RULES = RuleSet(
@@ -23,6 +24,7 @@ RULES = RuleSet(
         cst.Expr: (expression_statement,),
         cst.Assign: (assign,),
     },
+    claims={cst.Call: (declarations,)},
     structures={
         cst.ClassDef: (class_def,),
         cst.FunctionDef: (functional, function_def),

@@ -12,6 +12,7 @@ from ..model import Severity
 from ..rewrite.context import Context, Edit, Finding, Outcome, Refusal
 from ..tables.schema import Row
 from ..values import Const, Instance, UserClass, options_of, without_none
+from .layer_calls import framework_layer_call
 from .modules import layer_call
 from .training_modes import FRESH, MIXED, mode_change, modes_of
 from .training_params import is_module
@@ -192,7 +193,7 @@ def decided(found: set[Any]) -> bool | None:
 
 def model_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
     """Calls of layers, with ``training=`` where a model is called from outside."""
-    outcome = layer_call(ctx, node, new)
+    outcome = layer_call(ctx, node, new) or framework_layer_call(ctx, node, new)
     if isinstance(outcome, Refusal):
         return outcome
     if ctx.cls is not None and ctx.cls.module:
@@ -228,9 +229,12 @@ def has_modes(value: Any) -> bool:
     return True
 
 
-# -- rows ----------------------------------------------------------------------------------------------------
-
-
-def outside_of_step(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
-    """A part of a training step that stands where no step was recognised."""
-    return Refusal("XL220", f"{call.api}: the training step that it belongs to is not recognised", row.hint)
+def dropped_assign(ctx: Context, node: cst.Assign, new: cst.Assign) -> Outcome:
+    """``data = data.to(device)`` leaves nothing to do."""
+    if len(new.targets) != 1 or new.value is node.value:
+        return None
+    target, value = new.targets[0].target, new.value
+    if isinstance(target, cst.Tuple) and isinstance(value, cst.Tuple):
+        target, value = target.with_changes(lpar=(), rpar=()), value.with_changes(lpar=(), rpar=())
+    same = isinstance(target, cst.Name | cst.Attribute | cst.Tuple) and nodes.code(target) == nodes.code(value)
+    return Edit([]) if same else None

@@ -82,9 +82,8 @@ def dirac_(tensor, groups=1):
     """A convolution kernel (out, in, *kernel) that passes its input channels on, in each of ``groups`` groups."""
     out, channels, *kernel = tensor.shape
     per_group = out // groups
-    places = [
-        [g * per_group + i, i, *(k // 2 for k in kernel)] for g in range(groups) for i in range(min(per_group, channels))
-    ]
+    middle, count = [k // 2 for k in kernel], min(per_group, channels)
+    places = [[g * per_group + i, i, *middle] for g in range(groups) for i in range(count)]
     dtype = tf.as_dtype(tensor.dtype)
     return write(tensor, tf.scatter_nd(places, tf.ones([len(places)], dtype), tuple(tensor.shape)))
 

@@ -296,3 +296,25 @@ class Rprop(TorchOptimizer):
         gradient = tf.where(agree < 0, tf.zeros_like(gradient), gradient)
         self.assign_sub(variable, tf.sign(gradient) * size)
         self.assign(before, gradient)
+
+
+class ParameterGroups:
+    """One optimizer for each group of variables, used like a single one."""
+
+    def __init__(self, optimizers):
+        self.optimizers = optimizers
+
+    @property
+    def learning_rate(self):
+        """The rate of the first group."""
+        return self.optimizers[0].learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, rate):
+        for optimizer in self.optimizers:
+            optimizer.learning_rate = rate
+
+    def apply_gradients(self, pairs):
+        """Take a step with (gradients, variables) of each group."""
+        for optimizer, (gradients, variables) in zip(self.optimizers, pairs, strict=True):
+            optimizer.apply_gradients(list(zip(gradients, variables, strict=True)))
