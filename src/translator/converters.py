@@ -101,7 +101,6 @@ CONVERTERS: dict[str, Converter] = {
     "flag": Converter(bool, _same, "{x}", "{x}"),
     "plus_one": Converter(_plus_one, _minus_one, "{x} + 1", "{x} - 1"),
     "gelu": Converter(*_table({"none": False, "tanh": True}), '{x} == "tanh"', '"tanh" if {x} else "none"'),
-    "gelu_name": Converter(*_table({False: "none", True: "tanh"}), '"tanh" if {x} else "none"', '{x} == "tanh"'),
     "reduction": Converter(*_table({"mean": "sum_over_batch_size", "sum": "sum", "none": None})),
     "as_list": Converter(lambda v: [v] if isinstance(v, int) else list(v), lambda v: v[0] if len(v) == 1 else v),
 }

@@ -18,12 +18,17 @@ from .tables.signatures import Param
 
 HELPERS = Path(__file__).resolve().parent / "helpers"
 IMPORTS = {
-    "math": "import math", "functools": "import functools", "np": "import numpy as np",
+    "bisect": "import bisect", "collections": "import collections", "itertools": "import itertools",
+    "math": "import math", "os": "import os", "pickle": "import pickle",
+    "ThreadPoolExecutor": "from concurrent.futures import ThreadPoolExecutor",
+    "functools": "import functools", "np": "import numpy as np",
     "tf": "import tensorflow as tf", "keras": "from tensorflow import keras", "torch": "import torch",
     "nn": "from torch import nn", "F": "import torch.nn.functional as F",
 }  # fmt: skip
 """What a name in written code is imported by, in the order of the imports."""
 TORCH_NAMES, TF_NAMES = frozenset({"torch", "nn", "F"}), frozenset({"tf", "keras"})
+HELPERS_ONLY = frozenset({"bisect", "collections", "itertools", "os", "pickle", "ThreadPoolExecutor"})
+"""Names that only helpers need an import for: in the user's code they are the user's own."""
 _DEF = re.compile(r"^(?:def|class) (\w+)|^([A-Z_]+) = ", re.MULTILINE)
 
 
@@ -184,7 +189,7 @@ def finish(
         if new is not None:
             changes.append(_replace(text, offsets, node, new, alone=len(body) == 1 and body is not tree.body))
     ours = IMPORTS.keys() - (TORCH_NAMES if options.direction.target == "tf" else TF_NAMES)
-    wanted = [n for n in IMPORTS if n in ours and n in used | inner and n not in _bound(tree) and n not in taken]
+    wanted = [n for n in IMPORTS if n in ours and n in (inner if n in HELPERS_ONLY else used | inner) and n not in _bound(tree) and n not in taken]
     block = [IMPORTS[n] for n in wanted]
     place = first if first is not None else _after_imports(text, tree, offsets)
     text = _apply(text, changes, place, block)

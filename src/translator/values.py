@@ -90,6 +90,8 @@ class Tensor(Value):
     """Identity of the memory that it may be: views and plain names share it."""
     variable: bool = False
     """A parameter, buffer or tf.Variable: it lives in the module."""
+    tail: Dim = None
+    """The size of the last axis, where the rank is not known but this is."""
 
     def __post_init__(self) -> None:
         if self.dims is not None:
@@ -337,6 +339,10 @@ def _join_dims(a: tuple[Dim, ...], b: tuple[Dim, ...]) -> tuple[Dim, ...]:
     return tuple(x if x == y else STATIC if x is not None and y is not None else None for x, y in zip(a, b, strict=True))
 
 
+def _last(x: Tensor) -> Dim:
+    return x.dims[-1] if x.dims else x.tail
+
+
 def _join_tensors(a: Tensor, b: Tensor) -> Tensor:
     dims = _join_dims(a.dims, b.dims) if a.dims is not None and b.dims is not None and a.rank == b.rank else None
     a.layout.unite(b.layout)
@@ -347,6 +353,7 @@ def _join_tensors(a: Tensor, b: Tensor) -> Tensor:
         layout=a.layout,
         storage=a.storage | b.storage,
         variable=a.variable and b.variable,
+        tail=_last(a) if _last(a) == _last(b) else None,
     )
 
 

@@ -259,7 +259,8 @@ def _tensor_method(
         it.facts.calls[node].api = f"{it.dialect.tensor}.{name}"
         from .statements import replace
 
-        replace(it, receiver, owner)
+        if it.effect is node:
+            replace(it, receiver, owner)
         return Tensor(owner.rank, owner.dims, owner.dtype, owner.layout, variable=owner.variable)
     return call_api(it, node, full, args, Bound(receiver, owner))
 
@@ -366,6 +367,8 @@ def call_layer(it: Interpreter, node: cst.Call, owner: Instance, args: Args) -> 
         _evidence(it, bound, row)
     bound.args = {**{k: Bound(node, v) for k, v in owner.args.items() if k != "input"}, **bound.args}
     bound.result = RESULTS[row.returns](bound) if row is not None else UNKNOWN
+    if row is not None and it.direction == "tf2torch":
+        keras_graph.tailed(row, bound, bound.result)
     _inplace_argument(it, node, bound)
     if it.facts.calls.get(node) is None or it.facts.calls[node].api.endswith("__call__"):
         it.facts.calls[node] = bound
@@ -438,6 +441,7 @@ def _container_init(it: Interpreter, owner: Instance, args: Args) -> None:
     children, elem = _layers([(a.star, v) for a, v in args])
     old = it.func.owner.attrs.get("<children>")
     new = Instance(owner.cls, {}, children, elem)
+    new.first = _head([(a.star, v) for a, v in args])
     it.func.owner.attrs["<children>"] = join(old, new) if old is not None else new
 
 

@@ -21,6 +21,8 @@ from .results import binary_result
 if TYPE_CHECKING:
     from .interp import Interpreter
 
+METADATA = frozenset({"shape", "size", "dtype", "device", "dim", "ndim", "numel", "is_cuda", "requires_grad", "type"})
+"""What can be asked of a tensor without reading its memory."""
 BUILTINS = frozenset(dir(builtins))
 MAX_FOLD = 1 << 64
 RESULT_FIELDS = {
@@ -34,7 +36,7 @@ RESULT_FIELDS = {
 def _name(it: Interpreter, node: cst.Name) -> Value:
     name = node.value
     value = it.scope.lookup(name)
-    if isinstance(value, Tensor | Union):
+    if isinstance(value, Tensor | Union | Seq | Map) and not it.metadata:
         it.read(value, name)
     if value is None:
         if name in ("True", "False", "None"):
@@ -50,8 +52,10 @@ def _name(it: Interpreter, node: cst.Name) -> Value:
 
 
 def _attribute(it: Interpreter, node: cst.Attribute) -> Value:
-    owner = it.expr(node.value)
     name = node.attr.value
+    it.metadata = name in METADATA
+    owner = it.expr(node.value)
+    it.metadata = False
     if node.value in it.facts.direct and isinstance(owner, Api):
         it.facts.direct.add(node)
     if isinstance(owner, Union):
@@ -60,7 +64,7 @@ def _attribute(it: Interpreter, node: cst.Attribute) -> Value:
     for one in options_of(owner):
         value = attribute_of(it, one, name, node)
         out = value if out is None else join(out, value)
-    if isinstance(out, Tensor | Union):
+    if isinstance(out, Tensor | Union | Seq | Map):
         it.read(out, "." + name)
     return out if out is not None else UNKNOWN
 

@@ -53,8 +53,8 @@ class InPlace:
     storage: frozenset[object]
     run: object
     """The run of a function that it belongs to."""
-    rebound: frozenset[str] = frozenset()
-    """Names that the same statement gives the new value: reading them later reads that."""
+    holders: frozenset[object] = frozenset()
+    """Names and attributes that hold the old memory and do not get the new value."""
     seen: bool = False
     """Whether the old memory is known to be read afterwards on its own path."""
 
@@ -71,7 +71,7 @@ class Facts:
     """Statements that contain something of the source framework."""
     imports: dict[cst.CSTNode, list[str]] = field(default_factory=dict)
     inplace: dict[cst.CSTNode, InPlace] = field(default_factory=dict)
-    last_read: dict[object, dict[str, int]] = field(default_factory=dict)
+    last_read: dict[object, dict[object, int]] = field(default_factory=dict)
     """Memory to the ticks at which names (and attributes) that hold it were last read."""
     unknown_calls: set[cst.CSTNode] = field(default_factory=set)
     """Methods that are called on something of which nothing is known."""
@@ -94,12 +94,12 @@ class Facts:
     """What rules found out about the whole project."""
 
     def read_after(self, change: InPlace) -> bool:
-        """Whether memory that changed is read afterwards under a name that does not have the new value."""
-        for memory in change.storage:
-            for name, tick in self.last_read.get(memory, {}).items():
-                if tick > change.tick and name not in change.rebound:
-                    return True
-        return False
+        """Whether memory that changed is read afterwards under a name that still holds the old."""
+        return any(
+            self.last_read.get(memory, {}).get(holder, 0) > change.tick
+            for memory in change.storage
+            for holder in change.holders
+        )
 
     def value(self, node: cst.CSTNode) -> Value:
         return self.values.get(node, UNKNOWN)

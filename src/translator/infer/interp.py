@@ -14,7 +14,7 @@ import libcst as cst
 
 from ..model import Direction
 from ..tables import tables
-from ..values import BOOL, NONE, STR, UNKNOWN, Api, Const, Func, Instance, Map, Num, Seq, Tensor, UserClass, Value
+from ..values import BOOL, NONE, STR, UNKNOWN, Api, Const, Func, Instance, Map, Num, Seq, Tensor, Union, UserClass, Value
 from ..values import join, options_of, python_type, without_none
 from .dialect import DIALECTS
 from .facts import Facts, InPlace
@@ -46,6 +46,10 @@ class Interpreter:
         self.alive = True
         self.exits: list[dict[str, Value]] = []
         self.changes: list[InPlace] = []
+        self.effect: cst.CSTNode | None = None
+        """The call that a statement consists of: there for its effect."""
+        self.metadata = False
+        """Whether what is evaluated is only asked for its sizes or type."""
         self.rebinding: frozenset[str] = frozenset()
         self.calling: cst.CSTNode | None = None
         self.frameworks: set[str] = set()
@@ -186,7 +190,7 @@ class Interpreter:
         if not isinstance(tensor, Tensor):
             return
         run = (self.func, self.func.runs if self.func is not None else 0)
-        change = InPlace(self.tick, tensor.storage, run, self.rebinding)
+        change = InPlace(self.tick, tensor.storage, run, self.holders(tensor.storage))
         old = self.facts.inplace.get(node)
         if old is not None and old.run == run:
             self.settle(old)
@@ -219,13 +223,21 @@ class Interpreter:
         for change in self.changes[first:]:
             change.tick = self.tick
 
+    def holders(self, storage: frozenset[object]) -> frozenset[object]:
+        """The names of this function, and attributes of its object, that hold memory, less those that the
+        statement at hand binds anew."""
+        out = {(self.func, n) for n, v in self.scope.vars.items() if memory_of(v) & storage}
+        owner = self.func.owner if self.func is not None else None
+        if owner is not None:
+            out |= {(None, "." + n) for n, v in owner.attrs.items() if memory_of(v) & storage}
+        return frozenset(h for h in out if h[1] not in self.rebinding)
+
     def read(self, value: Value, name: str) -> None:
-        """Note that a name or attribute which holds a tensor is read."""
-        for option in options_of(value):
-            if isinstance(option, Tensor):
-                self.tick += 1
-                for memory in option.storage:
-                    self.facts.last_read.setdefault(memory, {})[name] = self.tick
+        """Note that a name or attribute which holds tensors is read."""
+        self.tick += 1
+        key = (None if name.startswith(".") else self.func, name)
+        for memory in memory_of(value):
+            self.facts.last_read.setdefault(memory, {})[key] = self.tick
 
     def annotation(self, node: cst.BaseExpression) -> Value:
         """The value that an annotation promises; ``UNKNOWN`` if it says nothing useful."""
@@ -272,6 +284,25 @@ class Interpreter:
         if name in ("Dict", "dict", "Mapping") and len(args) == 2:
             return Map(None, args[1])
         return UNKNOWN
+
+
+def memory_of(value: Value, depth: int = 0) -> frozenset[object]:
+    """The memory that a value holds, directly or in a list, tuple or dict."""
+    if isinstance(value, Tensor):
+        return value.storage
+    if depth > 2:
+        return frozenset()
+    items: tuple[Value, ...] = ()
+    if isinstance(value, Seq):
+        items = tuple(value.items) if value.items is not None else (value.elem,)
+    elif isinstance(value, Map):
+        items = tuple(value.items.values()) if value.items is not None else (value.elem,)
+    elif isinstance(value, Union):
+        items = value.options
+    out: frozenset[object] = frozenset()
+    for item in items:
+        out |= memory_of(item, depth + 1)
+    return out
 
 
 def _same(a: Value, b: Value) -> bool:

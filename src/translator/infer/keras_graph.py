@@ -63,6 +63,9 @@ def operated(a: Value, b: Value, out: Value) -> Value:
             together(x, y)
         if out.rank == max(x.rank, y.rank):
             out.layout = (x if x.rank >= y.rank else y).layout
+    if isinstance(out, Tensor) and out.rank is None:
+        sizes = {last_of(t) for t in (x, y) if t is not None} - {1}
+        out.tail = sizes.pop() if len(sizes) == 1 else None
     return out
 
 
@@ -80,6 +83,7 @@ def view(row: Row, call: BoundCall) -> BoundCall:
 
 def unify(row: Row, call: BoundCall, result: Value) -> None:
     """Tensors that must keep one axis order: what is joined, and reductions that keep their axes."""
+    tailed(row, call, result)
     if isinstance(result, Seq):
         for item in result.items if result.items is not None else [result.elem]:
             if isinstance(item, Tensor):
@@ -220,16 +224,46 @@ def merged(a: Value, b: Value) -> Value:
     x, y = as_tensor(a), as_tensor(b)
     if x is None or y is None:
         return a if a is b else UNKNOWN
-    if x.dims is None or y.dims is None or x.rank != y.rank:
-        return Tensor(x.rank if x.rank == y.rank else None)
-    dims = tuple(p if p == q else None for p, q in zip(x.dims, y.dims, strict=True))
+    if x.dims is None or y.dims is None:
+        known = y if x.dims is None else x
+        return Tensor(dims=known.dims, dtype=known.dtype, layout=known.layout, tail=agreed(last_of(x), last_of(y)))
+    if x.rank != y.rank:
+        return Tensor(tail=agreed(last_of(x), last_of(y)))
+    dims = tuple(agreed(p, q) for p, q in zip(x.dims, y.dims, strict=True))
     return Tensor(dims=dims, dtype=x.dtype, layout=x.layout)
+
+
+def agreed(p: Dim, q: Dim) -> Dim:
+    """A layer's weights fix its sizes: one that is known holds for every call, two that differ for none."""
+    if p == q or not isinstance(q, int):
+        return p
+    return q if not isinstance(p, int) else None
+
+
+def last_of(tensor: Tensor | None) -> Dim:
+    """The size of the last axis, which may be known without the rank."""
+    if tensor is None:
+        return None
+    return tensor.dims[-1] if tensor.dims else tensor.tail
+
+
+def tailed(row: Row, call: BoundCall, result: Value) -> Value:
+    """Carry the size of the last axis through what leaves it alone, where the rank is not known."""
+    if isinstance(result, Tensor) and result.rank is None and result.tail is None:
+        if row.returns in ("same", "same_float", "same_bool", "alias", "keras_norm", "keras_batch_norm", "keras_plain"):
+            result.tail = last_of(as_tensor(call.value("input")))
+        elif row.returns == "keras_merge":
+            from .keras_results import parts_of
+
+            sizes = {last_of(p) for p in parts_of(call)}
+            result.tail = sizes.pop() if len(sizes) == 1 else None
+    return result
 
 
 def features(facts: Facts, node: cst.CSTNode) -> int | None:
     """The size of the last (channel) axis of what a layer is called with, where it is one known number."""
     tensor = as_tensor(input_of(facts, node))
-    last = tensor.dims[-1] if tensor is not None and tensor.dims else None
+    last = last_of(tensor)
     return last if isinstance(last, int) else None
 
 

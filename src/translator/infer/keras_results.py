@@ -191,13 +191,13 @@ def plain(call: BoundCall) -> Value:
 def dense(call: BoundCall) -> Value:
     x = tensor_arg(call)
     units = dim_of(call.value("units")) or STATIC
-    return Tensor(dims=(*x.dims[:-1], units), dtype=x.dtype) if x is not None and x.dims else Tensor()
+    return Tensor(dims=(*x.dims[:-1], units), dtype=x.dtype) if x is not None and x.dims else Tensor(tail=units)
 
 
 def embedding(call: BoundCall) -> Value:
     x = tensor_arg(call)
     size = dim_of(call.value("output_dim")) or STATIC
-    return Tensor(dims=(*x.dims, size), dtype="float") if x is not None and x.dims is not None else Tensor(dtype="float")
+    return Tensor(dims=(*x.dims, size), dtype="float") if x is not None and x.dims is not None else Tensor(dtype="float", tail=size)
 
 
 def flatten(call: BoundCall) -> Value:
@@ -249,6 +249,8 @@ def parts_of(call: BoundCall) -> list[Tensor]:
     """The tensors of a merge layer's list."""
     value = call.value("input") if "input" in call.args else call.value("inputs")
     items = value.items if isinstance(value, Seq) and value.items is not None else []
+    if isinstance(value, Seq) and value.items is None:
+        items = [value.elem]
     found = [as_tensor(v) for v in items]
     return [t for t in found if t is not None] if all(t is not None for t in found) else []
 
@@ -258,6 +260,12 @@ def concatenate(call: BoundCall) -> Value:
     axis = int_of(call.value("axis")) if "axis" in call.args else -1
     if not parts or axis is None or any(p.dims is None or p.rank != parts[0].rank for p in parts):
         return Tensor()
+    listed = call.value("input") if "input" in call.args else call.value("inputs")
+    if isinstance(listed, Seq) and listed.items is None:
+        sizes_of = parts[0].dims or ()
+        at = axis % len(sizes_of)
+        return Tensor(dims=tuple(None if i == at else d for i, d in enumerate(sizes_of)), dtype=parts[0].dtype,
+                      layout=parts[0].layout)  # fmt: skip
     rank = len(parts[0].dims or ())
     axis %= rank
     sizes = [p.dims[axis] for p in parts if p.dims]

@@ -180,7 +180,7 @@ def _leave_turn(it: Interpreter, node: cst.Break | cst.Continue) -> None:
 def _expression(it: Interpreter, node: cst.Expr) -> None:
     call = node.value
     if isinstance(call, cst.Call) and isinstance(call.func, cst.Attribute) and call.func.attr.value.endswith("_"):
-        it.rebinding = base_name(call.func.value)
+        it.rebinding, it.effect = base_name(call.func.value), call
     it.expr(call)
     it.rebinding = frozenset()
 

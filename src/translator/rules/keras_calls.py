@@ -285,15 +285,17 @@ def api_call(ctx: Context, call: BoundCall, node: cst.Call, new: cst.Call) -> Ou
             raise Refused("XL202", f"{api}: its inputs are not given")
         args = {n: b.value for n, b in {**call.args, **call.extra}.items()}
         return Edit(merged(ctx, node, MERGE_FUNCTIONS[api], args, inputs.node), ("torch",))
+    if ctx.claim is not None and ctx.claim.expressed(node, api):
+        return None
     if api in layers.LAYERS:
         made = layers.build(ctx, call)
         parts = made.in_sequence()
         result = parts[0] if len(parts) == 1 else nodes.call("nn.Sequential", *parts) if parts else layers.module("Identity")
-        return Edit(spread(new, result), made.needs)
+        return Edit(result, made.needs)
     if api in ("keras.Input", "keras.Model", "keras.layers.InputLayer"):
         raise Refused("XL213", f"{api}: this functional model is not built in a way that can be taken apart")
     if api in MERGES:
-        raise Refused("XL204", f"{api} is passed on as a layer of its own")
+        return None
     for name in ("name",):
         call.args.pop(name, None)
         call.extra.pop(name, None)
@@ -310,10 +312,6 @@ def api_call(ctx: Context, call: BoundCall, node: cst.Call, new: cst.Call) -> Ou
     if not isinstance(outcome, Edit):
         return outcome
     return Edit(settled(ctx, node, shortened(outcome.node), natural), outcome.needs)
-
-
-def spread(old: cst.Call, new: Any) -> Any:
-    return new
 
 
 def arranged(ctx: Context, row: Row, call: BoundCall, node: cst.Call) -> Perm:

@@ -143,6 +143,8 @@ class Claim:
         self.sizes = Sizes(self)
         self.in_loop = 0
         self.loop_layers: list[str] = []
+        self.tensor_names: set[str] = set()
+        """Variables that hold tensors, or lists of them."""
         self.starts: dict[str, Any] = {}
         """Variables of ``__init__`` that follow channels through a loop, with their first values."""
 
@@ -151,12 +153,14 @@ class Claim:
     def scan(self, body: list[Any], variables: dict[cst.CSTNode, str], loops: set[cst.CSTNode]) -> None:
         """Find everything that is made, and name it."""
         wanted: list[tuple[cst.Call, str, bool]] = []
+        self.tensor_names = {n.value for s in body for n in names_in(s) if tensorish(self.ctx.value(n))}
+        wrapped = {a.value for s in body for c in calls_in(s) if is_wrapper(self.ctx, c) for a in c.args}
         for statement in body:
             for call in calls_in(statement):
                 if isinstance(call.func, cst.Call):
                     self.applied_to[call.func] = call
                 name = self.base_name(call, variables)
-                if name:
+                if name and call not in wrapped:
                     wanted.append((call, name, call in loops))
         counts: dict[str, int] = {}
         for _, name, looped in wanted:
@@ -318,6 +322,10 @@ class Claim:
             return nodes.literal(constant)
         return self.sizes.of(application.args[0].value)
 
+    def expressed(self, node: cst.CSTNode, api: str) -> bool:
+        """Whether a layer becomes an expression where it is applied, so that its making says nothing."""
+        return api in DIRECT and node in self.applied_to
+
     def size(self, node: cst.BaseExpression, axis: Any) -> Any:
         """``x.shape[-1]`` in ``__init__``."""
         if self.mode != "init":
@@ -348,6 +356,12 @@ class Claim:
             layer_args.finish()
             return out
         return activations.applied(self.ctx, found.activation, result, found.perm or natural)
+
+
+def is_wrapper(ctx: Context, node: cst.Call) -> bool:
+    """``Bidirectional(LSTM(4))``: the inner layer belongs to the outer one."""
+    call = ctx.call(node)
+    return call is not None and call.api in ("keras.layers.Bidirectional", "keras.layers.TimeDistributed")
 
 
 def made_here(call: cst.Call, value: Value, bound: BoundCall | None) -> bool:

@@ -96,6 +96,15 @@ def softmax(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Ca
     return Edit(nodes.call(f"F.{name}", arg(ctx, call, "logits", "x"), dim=dim))
 
 
+@named("keras_gelu")
+def gelu(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
+    """Exact by default in `tf.nn` and `keras.activations`, the tanh form by default in `keras.ops`."""
+    only(call, "features", "x", "approximate")
+    tanh = is_true(call, "approximate") if "approximate" in call.args else call.api.startswith("keras.ops.")
+    keywords = {"approximate": nodes.literal("tanh")} if tanh else {}
+    return Edit(nodes.call("F.gelu", arg(ctx, call, "features", "x"), **keywords))
+
+
 @named("keras_matmul")
 def matmul(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
     """``tf.matmul(a, b, transpose_b=True)`` is ``a @ b.transpose(-2, -1)``."""

@@ -35,9 +35,21 @@ def sequential(ctx: Context, call: BoundCall, node: cst.Call, new: cst.Call) -> 
     return Edit(written(new, old, parts))
 
 
+TAKEN = ("_initializer", "_regularizer", "_constraint", "initializer", "regularizer", "activation")
+
+
 def declarations(ctx: Context, node: cst.Call) -> list[cst.CSTNode]:
-    """The ``Input`` in a Sequential's list only says what comes in: no rule needs to look at it."""
+    """Arguments that the rule of their call reads by itself.
+
+    The ``Input`` in a Sequential's list only says what comes in; initializers, activations and wrapped layers are
+    translated with the layer that they belong to.
+    """
     call = ctx.call(node)
+    if call is not None and (call.api.startswith("keras.layers.") or call.api.endswith(".add_weight")):
+        taken = [b.node for n, b in {**call.args, **call.extra}.items() if n.endswith(TAKEN)]
+        if call.api in ("keras.layers.Bidirectional", "keras.layers.TimeDistributed") and "layer" in call.args:
+            taken.append(call.args["layer"].node)
+        return [n for n in taken if not call.api.endswith("__call__")]
     bound = call.args.get("layers") if call is not None and call.api == "keras.Sequential" else None
     if bound is None or not isinstance(bound.node, cst.List | cst.Tuple):
         return []

@@ -102,11 +102,21 @@ def simple(rewriter: Rewriter, claim: Claim, node: Any) -> list[tuple[Any, bool]
         return []
     if isinstance(node, cst.Assign) and is_layer(value):
         return made(rewriter, claim, node)
-    if tensorish(value) or (isinstance(node, cst.AugAssign) and tensorish(ctx.value(node.target))):
+    if tensorish(value) or (isinstance(node, cst.AugAssign) and tensorish(ctx.value(node.target))) or on_tensors(claim, node):
         new = nodes.rebuild(node, lambda child: child if is_target(child) else rewriter.visit(child))
         note_sizes(claim, node)
         return [(rewriter._bare(node, new), True)]
     return python(rewriter, claim, node)
+
+
+def on_tensors(claim: Claim, node: Any) -> bool:
+    """``features = []`` and ``features.append(x)`` where the list comes to hold tensors."""
+    if isinstance(node, cst.Assign) and isinstance(node.value, cst.List | cst.Tuple | cst.Dict):
+        return any(n.value in claim.tensor_names for t in node.targets for n in names_in(t.target))
+    call = node.value if isinstance(node, cst.Expr) else None
+    if isinstance(call, cst.Call) and isinstance(call.func, cst.Attribute) and isinstance(call.func.value, cst.Name):
+        return call.func.value.value in claim.tensor_names
+    return False
 
 
 def is_target(child: Any) -> bool:
@@ -135,7 +145,9 @@ def made(rewriter: Rewriter, claim: Claim, node: cst.Assign) -> list[tuple[Any, 
 
 
 def note_sizes(claim: Claim, node: Any) -> None:
-    targets = [t.target for t in node.targets] if isinstance(node, cst.Assign) else [node.target] if hasattr(node, "target") else []
+    targets = [node.target] if hasattr(node, "target") else []
+    if isinstance(node, cst.Assign):
+        targets = [t.target for t in node.targets]
     for target in targets:
         if isinstance(target, cst.Name):
             claim.sizes.bind(target.value, node.value)

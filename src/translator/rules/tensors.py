@@ -86,6 +86,8 @@ def tensor_attribute(ctx: Context, node: cst.Attribute, new: cst.Attribute, owne
         return shape_read(x, chosen_order(ctx, owner))
     if name == "data":
         return Edit(x)
+    if name == "requires_grad" and owner.variable:
+        return Edit(cst.Attribute(nodes.parenthesized(x), cst.Name("trainable")))
     place = weight_type(ctx, node)
     if place is not None and isinstance(x, cst.Attribute):
         return Edit(x.value.with_changes() if name == "device" else cst.Attribute(x.value, cst.Name("compute_dtype")))

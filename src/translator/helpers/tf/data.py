@@ -27,6 +27,25 @@ def permutation(size, generator):
     return (np.random if generator is None else generator.rng).permutation(size).tolist()
 
 
+class ConcatDataset:
+    """Datasets one after the other."""
+
+    def __init__(self, datasets):
+        self.datasets = list(datasets)
+        self.cumulative_sizes = list(itertools.accumulate(len(d) for d in self.datasets))
+
+    def __getitem__(self, index):
+        index = index + len(self) if index < 0 else index
+        which = bisect.bisect_right(self.cumulative_sizes, index)
+        return self.datasets[which][index - (self.cumulative_sizes[which - 1] if which else 0)]
+
+    def __len__(self):
+        return self.cumulative_sizes[-1]
+
+    def __add__(self, other):
+        return ConcatDataset([self, other])
+
+
 class Dataset:
     """Items by index: a subclass has ``__getitem__`` and ``__len__``."""
 
@@ -69,22 +88,6 @@ class Subset(Dataset):
 
     def __len__(self):
         return len(self.indices)
-
-
-class ConcatDataset(Dataset):
-    """Datasets one after the other."""
-
-    def __init__(self, datasets):
-        self.datasets = list(datasets)
-        self.cumulative_sizes = list(itertools.accumulate(len(d) for d in self.datasets))
-
-    def __getitem__(self, index):
-        index = index + len(self) if index < 0 else index
-        which = bisect.bisect_right(self.cumulative_sizes, index)
-        return self.datasets[which][index - (self.cumulative_sizes[which - 1] if which else 0)]
-
-    def __len__(self):
-        return self.cumulative_sizes[-1]
 
 
 def random_split(dataset, lengths, generator=None):
@@ -209,7 +212,7 @@ class DataLoader:
     """Batches of a dataset; with ``num_workers``, threads read ahead."""
 
     def __init__(
-        self, dataset, batch_size=1, shuffle=False, sampler=None, batch_sampler=None, num_workers=0, collate_fn=None,
+        self, dataset, batch_size=1, shuffle=None, sampler=None, batch_sampler=None, num_workers=0, collate_fn=None,
         drop_last=False, generator=None,
     ):  # fmt: skip
         self.dataset = dataset

@@ -1,0 +1,111 @@
+"""Run a training program and its translation from the same weights on the same batches, and compare trajectories."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
+
+
+class TorchSide:
+    """The original program: models start as they are made, with dropout off."""
+
+    name = "torch"
+
+    def __init__(self) -> None:
+        self.first: list[Any] = []
+        self.models: list[Any] = []
+
+    def tensor(self, array: Any) -> Any:
+        import torch
+
+        return torch.tensor(array)
+
+    def start(self, model: Any, *inputs: Any) -> Any:
+        import torch
+
+        for module in model.modules():
+            if isinstance(module, torch.nn.Dropout | torch.nn.Dropout2d):
+                module.p = 0.0
+        self.first.append(copy.deepcopy(model))
+        self.models.append(model)
+        return model
+
+
+class TfSide:
+    """The translation: models are built by a call, then given the weights that the torch ones started with."""
+
+    name = "tf"
+
+    def __init__(self, first: list[Any]) -> None:
+        self.first = list(first)
+        self.models: list[Any] = []
+
+    def tensor(self, array: Any) -> Any:
+        import tensorflow as tf
+
+        return tf.constant(array)
+
+    def start(self, model: Any, *inputs: Any) -> Any:
+        from translator import weights
+
+        model(*(self.tensor(i) for i in inputs))
+        for layer in model._flatten_layers():
+            if hasattr(layer, "rate"):
+                layer.rate = 0.0
+        report = weights.copy(self.first[len(self.models)], model)
+        assert not report.torch_left and not report.mismatched, report
+        self.models.append(model)
+        return model
+
+
+def translated(name: str, fidelity: str = "exact") -> Any:
+    from translator import translate
+
+    return translate((FIXTURES / name / "torch_model.py").read_text("utf-8"), fidelity=fidelity)
+
+
+def program(text: str, name: str) -> ModuleType:
+    from translator.compare.program import load
+
+    return load(text, name)
+
+
+def distance(expected: Any, actual: Any) -> float:
+    """Norm of the difference over the norm of the reference."""
+    a, b = np.asarray(expected, np.float64), np.asarray(actual, np.float64)
+    assert a.shape == b.shape
+    return float(np.linalg.norm(a - b) / max(np.linalg.norm(a), 1e-12))
+
+
+def trajectories(name: str, drive: Any, fidelity: str = "exact") -> tuple[Any, Any, dict[str, float]]:
+    """(losses of the original, losses of the translation, distance of each final parameter and buffer)."""
+    import torch
+
+    from translator import weights
+    from translator.compare.precision import precision
+
+    result = translated(name, fidelity)
+    assert not result.refused, [d for d in result.diagnostics if d.severity == "error"]
+    with precision("float64"):
+        torch.manual_seed(0)
+        np.random.seed(0)
+        source = program((FIXTURES / name / "torch_model.py").read_text("utf-8"), name)
+        theirs = TorchSide()
+        expected = drive(source, theirs)
+        target = program(result.text, name + "_tf")
+        ours = TfSide(theirs.first)
+        actual = drive(target, ours)
+        gaps: dict[str, float] = {}
+        for i, (model, trained) in enumerate(zip(ours.models, theirs.models, strict=True)):
+            back = copy.deepcopy(trained)
+            report = weights.copy_back(model, back)
+            assert not report.torch_left and not report.mismatched, report
+            for (key, a), b in zip(trained.state_dict().items(), back.state_dict().values(), strict=True):
+                gaps[f"{i}.{key}"] = distance(a, b)
+    return expected, actual, gaps
