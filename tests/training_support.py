@@ -26,7 +26,7 @@ class TorchSide:
 
         return torch.tensor(array)
 
-    def start(self, model: Any, *inputs: Any) -> Any:
+    def start(self, model: Any, *inputs: Any, **named: Any) -> Any:
         import torch
 
         for module in model.modules():
@@ -51,10 +51,12 @@ class TfSide:
 
         return tf.constant(array)
 
-    def start(self, model: Any, *inputs: Any) -> Any:
+    def start(self, model: Any, *inputs: Any, **named: Any) -> Any:
         from translator import weights
 
-        model(*(self.tensor(i) for i in inputs))
+        import tensorflow as tf
+
+        model(*(self.tensor(i) for i in inputs), **tf.nest.map_structure(self.tensor, named))
         for layer in model._flatten_layers():
             if hasattr(layer, "rate"):
                 layer.rate = 0.0

@@ -49,6 +49,7 @@ CODES: dict[str, tuple[str, str]] = {
         "says what stands in the way; change that, or write the step with tf.GradientTape by hand.",
     ),
     "XL221": ("The mode of a part of a model is changed", "Keras has no modes: pass `training=` at the calls."),
+    "XL222": ("`param_groups` is used in a way that is not translated", "Read and set `optimizer.learning_rate` instead."),
     "XL401": (
         "Known deviation",
         "The plain form of the other framework differs in a listed way that does not change outputs or gradients "

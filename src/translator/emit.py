@@ -19,15 +19,15 @@ from .tables.signatures import Param
 HELPERS = Path(__file__).resolve().parent / "helpers"
 IMPORTS = {
     "bisect": "import bisect", "collections": "import collections", "itertools": "import itertools",
-    "math": "import math", "os": "import os", "pickle": "import pickle",
+    "json": "import json", "math": "import math", "os": "import os", "pickle": "import pickle",
     "ThreadPoolExecutor": "from concurrent.futures import ThreadPoolExecutor",
-    "functools": "import functools", "np": "import numpy as np",
+    "functools": "import functools", "h5py": "import h5py", "np": "import numpy as np",
     "tf": "import tensorflow as tf", "keras": "from tensorflow import keras", "torch": "import torch",
     "nn": "from torch import nn", "F": "import torch.nn.functional as F",
 }  # fmt: skip
 """What a name in written code is imported by, in the order of the imports."""
 TORCH_NAMES, TF_NAMES = frozenset({"torch", "nn", "F"}), frozenset({"tf", "keras"})
-HELPERS_ONLY = frozenset({"bisect", "collections", "itertools", "os", "pickle", "ThreadPoolExecutor"})
+HELPERS_ONLY = frozenset({"bisect", "collections", "itertools", "json", "h5py", "os", "pickle", "ThreadPoolExecutor"})
 """Names that only helpers need an import for: in the user's code they are the user's own."""
 _DEF = re.compile(r"^(?:def|class) (\w+)|^([A-Z_]+) = ", re.MULTILINE)
 
@@ -146,12 +146,38 @@ def helper_text(
         text = item.text.rstrip()
         if item.name == "DATA_FORMAT":
             text = f'DATA_FORMAT = "{options.layout.value}"'
-        for name in taken & ({h.name for h in found}):
-            text = re.sub(rf"(?<![\w.]){name}\b(?!=)", name + "_", text)
+        for name in taken & {h.name for h in found}:
+            text = renamed(text, name, name + "_")
         parts.append(text)
     constants = [p for p in parts if re.match(r"[A-Z_]+ = ", p)]
     rest = [p for p in parts if p not in constants]
     return "\n\n\n".join(constants + rest), tuple(h.name for h in found)
+
+
+def renamed(text: str, old: str, new: str) -> str:
+    """A helper's source with a global name changed: its definition and its uses, not parameters of that name."""
+    places: list[tuple[int, int]] = []
+
+    def visit(node: ast.AST, local: frozenset[str]) -> None:
+        if isinstance(node, ast.FunctionDef | ast.Lambda):
+            a = node.args
+            local |= {p.arg for p in (*a.posonlyargs, *a.args, *a.kwonlyargs, a.vararg, a.kwarg) if p is not None}
+            local |= {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        if isinstance(node, ast.Name) and node.id == old and old not in local:
+            places.append((node.lineno, node.col_offset))
+        for child in ast.iter_child_nodes(node):
+            visit(child, local)
+
+    tree = ast.parse(text)
+    visit(tree, frozenset())
+    lines = text.split("\n")
+    for top in tree.body:
+        if isinstance(top, ast.FunctionDef | ast.ClassDef) and top.name == old:
+            places.append((top.lineno, lines[top.lineno - 1].index(old, 3)))
+    for line, column in sorted(places, reverse=True):
+        row = lines[line - 1]
+        lines[line - 1] = row[:column] + new + row[column + len(old) :]
+    return "\n".join(lines)
 
 
 # -- imports -----------------------------------------------------------------------------------------------

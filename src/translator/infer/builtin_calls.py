@@ -203,7 +203,7 @@ BUILTIN_CALLS: dict[str, Handler] = {
     "builtins.super": _super, "builtins.len": _len, "builtins.int": _number("int"), "builtins.float": _number("float"),
     "builtins.round": _number("int"), "builtins.range": _range, "builtins.enumerate": _enumerate, "builtins.zip": _zip,
     "builtins.list": _sequence("list"), "builtins.tuple": _sequence("tuple"), "builtins.sorted": _sequence("list"),
-    "builtins.reversed": _sequence("list"), "builtins.set": _sequence("set"), "builtins.iter": _same,
+    "builtins.reversed": _sequence("list"), "builtins.set": _sequence("set"), "builtins.iter": _same, "builtins.next": lambda it, node, args: elem_of(_first(args)),
     "builtins.dict": _dict, "collections.OrderedDict": _dict, "builtins.getattr": _getattr,
     "builtins.setattr": _setattr, "builtins.max": _extreme, "builtins.min": _extreme, "builtins.sum": _sum,
     "builtins.abs": _abs, "builtins.map": _map, "builtins.isinstance": lambda it, node, args: BOOL,

@@ -89,6 +89,8 @@ def call_api(it: Interpreter, node: cst.Call, name: str, args: Args, receiver: B
     root = name.split(".", 1)[0]
     if root not in it.dialect.roots:
         handler = BUILTIN_CALLS.get(name)
+        if handler is None and root == "numpy":
+            return Instance(Api("numpy.ndarray"))
         return handler(it, node, args) if handler is not None else UNKNOWN
     it.touch()
     name = it.tables.canonical(name)
@@ -97,6 +99,8 @@ def call_api(it: Interpreter, node: cst.Call, name: str, args: Args, receiver: B
     it.facts.calls[node] = bound
     if name in it.dialect.parameter_types:
         bound.result = _parameter(bound)
+    elif (rows := it.tables.find(name)) and rows[0].returns == "alias":
+        bound.result = RESULTS["alias"](bound)
     elif (made := called_type(bound)) is not None:
         bound.result = made
     elif signature is not None and signature.kind == "class":
@@ -413,6 +417,8 @@ def instance_method(it: Interpreter, node: cst.Call, owner: Instance, name: str,
     if name in it.dialect.forward:
         return call_instance(it, node, owner, args)
     bound = it.facts.calls.get(node)
+    if bound is None and (owner.api or "").split(".", 1)[0] in it.dialect.roots and name != "__init__":
+        it.facts.unknown_calls.add(node.func)
     return bound.result if bound is not None else UNKNOWN
 
 

@@ -65,12 +65,14 @@ class Interpreter:
 
     def finish(self) -> None:
         """Run every function that was not called, and every one whose callers changed, to a fixed point."""
-        for cls in list(self.facts.classes.values()):
+        classes = list(self.facts.classes.values())
+        # Keras classes learn their sizes from those that use them, which mostly stand below them.
+        for cls in reversed(classes) if self.direction is Direction.TF2TORCH else classes:
             init = cls.methods.get("__init__")
             if init is not None and not init.runs:
                 self.run_function(init)
         while self.pending:
-            func = self.pending.pop(0)
+            func = self.pending.pop(-1 if self.direction is Direction.TF2TORCH else 0)
             if func.stale and func.runs < MAX_RUNS:
                 self.run_function(func)
 

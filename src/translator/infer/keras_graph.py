@@ -171,10 +171,10 @@ def add(it: Interpreter, node: cst.Call, owner: Instance, layer: Value) -> None:
         owner.elem = layer if owner.elem is UNKNOWN else join(owner.elem, layer)
         return
     start = declared(layer) if not owner.children else None
-    owner.children.append(layer)
-    if isinstance(layer, Tensor) or (isinstance(layer, Instance) and layer.api == "keras.layers.InputLayer"):
+    if is_declaration(layer):
         owner.args["<in>"] = owner.args["<out>"] = start or UNKNOWN
         return
+    owner.children.append(layer)
     if start is not None:
         owner.args["<in>"] = before = start
     if before is None and len(owner.children) == 1 and _is_embedding(layer):
@@ -188,6 +188,11 @@ def add(it: Interpreter, node: cst.Call, owner: Instance, layer: Value) -> None:
             it.facts.calls[node] = calls
 
 
+def is_declaration(layer: Value) -> bool:
+    """Whether what stands in a `Sequential` only says what comes in."""
+    return isinstance(layer, Tensor) or (isinstance(layer, Instance) and layer.api == "keras.layers.InputLayer")
+
+
 def _is_embedding(layer: Value) -> bool:
     return isinstance(layer, Instance) and layer.api == "keras.layers.Embedding"
 
@@ -198,6 +203,10 @@ def _is_embedding(layer: Value) -> bool:
 def called(it: Interpreter, node: cst.CSTNode, layer: Instance, inputs: Value) -> None:
     """Remember what a layer is called with. A user's layer is built with the shape of it."""
     key = layer.cls.node if isinstance(layer.cls, UserClass) else made_by(layer)
+    promised = layer.args.get("<in>")
+    given = as_tensor(inputs)
+    if isinstance(promised, Tensor) and given is not None and given.rank is None:
+        given.rank, given.dims = promised.rank, promised.dims
     if key is None:
         return
     it.facts.layer_inputs.setdefault(key, {})[node] = inputs

@@ -150,7 +150,7 @@ def same_bool(call: BoundCall) -> Value:
 
 def alias(call: BoundCall) -> Value:
     """A new name for the same memory: ``contiguous``, ``detach``, ``view_as``."""
-    x = tensor_arg(call)
+    x = tensor_arg(call) or tensor_arg(call, "data")
     return Tensor(x.rank, x.dims, x.dtype, x.layout, x.storage) if x else Tensor()
 
 

@@ -34,8 +34,8 @@ def initialize(ctx: Context, call: BoundCall, node: cst.Call, new: Any) -> Outco
     if isinstance(place, cst.Attribute):
         owner = without_none(ctx.value(place.value))
         attribute = initializer_attribute(ctx, owner, place.attr.value)
-        if attribute is None and len(options_of(owner)) > 1:
-            return by_class(ctx, call, place, owner)
+        if attribute is None and place.attr.value in ("weight", "bias") and not own_parameter(owner, place.attr.value):
+            return at_run_time(ctx, call, place)
         if attribute is not None:
             value = initializer(ctx, call)
             if not isinstance(value, Edit):
@@ -47,24 +47,21 @@ def initialize(ctx: Context, call: BoundCall, node: cst.Call, new: Any) -> Outco
     return fill(ctx, call, place)
 
 
-def by_class(ctx: Context, call: BoundCall, place: cst.Attribute, owner: Value) -> Outcome:
-    """A layer that may be of several classes, whose initialisers have different names: one branch each."""
+def own_parameter(owner: Value, name: str) -> bool:
+    """Whether every alternative certainly has such a parameter of its own, not one that a Keras layer builds."""
+    return all(
+        isinstance(o, Instance) and isinstance(o.cls, UserClass) and o.cls.find(name) is not None
+        for o in options_of(owner)
+    )
+
+
+def at_run_time(ctx: Context, call: BoundCall, place: cst.Attribute) -> Outcome:
+    """A layer whose class is not known here: the helper finds the right initialiser when it runs."""
     value = initializer(ctx, call)
     if not isinstance(value, Edit):
         return value
-    branches: list[tuple[Any, cst.SimpleStatementLine]] = []
-    for option in options_of(owner):
-        name = initializer_attribute(ctx, option, place.attr.value)
-        rows = ctx.tables.find(option.api) if isinstance(option, Instance) and option.api else []
-        if name is None or not rows or not rows[0].tf or rows[0].helper:
-            return Refusal("XL207", f"{call.api}: which layer `{nodes.code(place)}` belongs to is not known")
-        target = cst.Attribute(ctx.updated(place.value), cst.Name(name))
-        line = cst.SimpleStatementLine([cst.Assign([cst.AssignTarget(target)], value.node)])
-        branches.append((nodes.call("isinstance", ctx.updated(place.value), nodes.dotted(rows[0].tf[0])), line))
-    chain: Any = cst.Else(cst.IndentedBlock([branches[-1][1]]))
-    for test, line in reversed(branches[:-1]):
-        chain = cst.If(test, cst.IndentedBlock([line]), chain)
-    return Edit([chain], (*value.needs, "keras"))
+    layer, name = ctx.updated(place.value), nodes.literal(place.attr.value)
+    return Edit(cst.Expr(nodes.call("set_initializer", layer, name, value.node)), (*value.needs, "helper:set_initializer"))
 
 
 def _helper(ctx: Context, owner: Value) -> bool:
@@ -227,6 +224,15 @@ def variable_update(ctx: Context, call: BoundCall, node: cst.Call, target: Any) 
     while isinstance(place, cst.Attribute) and place.attr.value == "data":
         place = place.value
     variable = ctx.updated(place)
+    if isinstance(place, cst.Attribute) and place.attr.value in ("weight", "bias"):
+        owner = without_none(ctx.value(place.value))
+        if not own_parameter(owner, place.attr.value) and not _helper(ctx, owner):
+            if method in ("mul_", "div_") and len(node.args) == 1 and ctx.tensor(node.args[0].value) is None:
+                factor = ctx.updated(node.args[0].value)
+                factor = factor if method == "mul_" else nodes.template("1 / {x}", {"x": factor})
+                layer, part = ctx.updated(place.value), nodes.literal(place.attr.value)
+                return Edit(cst.Expr(nodes.call("scale_initializer", layer, part, factor)), ("helper:scale_initializer",))
+            return Refusal("XL207", f"{call.api}: Keras has not built this layer's weights yet", "set its initializer")
     simple = {"add_": "assign_add", "sub_": "assign_sub", "copy_": "assign"}.get(method)
     if simple and len(node.args) == 1:
         value = ctx.updated(node.args[0].value)

@@ -55,7 +55,7 @@ def claimed_call(ctx: Context, node: cst.Expr) -> list[cst.CSTNode]:
         return []
     receiver = node.value.func.value
     tensor = as_tensor(ctx.value(receiver))
-    places = _attributes(receiver) if tensor is not None and tensor.variable else []
+    places = _attributes(receiver) if tensor is not None and (tensor.variable or _parameter_place(receiver)) else []
     if isinstance(receiver, cst.Subscript):
         places = [receiver]
     return [node.value, *places]
@@ -116,7 +116,7 @@ def in_place(ctx: Context, statement: cst.CSTNode, node: cst.Call, call: BoundCa
     tensor = as_tensor(ctx.value(target)) if target is not None else None
     if target is None or tensor is None:
         return Refusal("XL205", "what this changes in place is not known")
-    if tensor.variable:
+    if tensor.variable or _parameter_place(target):
         from .initializers import fill_parameter
 
         return fill_parameter(ctx, call, node, target)
@@ -129,6 +129,13 @@ def in_place(ctx: Context, statement: cst.CSTNode, node: cst.Call, call: BoundCa
     if not isinstance(value, Edit):
         return value
     return assign(ctx, target, value)
+
+
+def _parameter_place(target: cst.BaseExpression) -> bool:
+    """``m.weight.data``, ``m.bias``: a parameter, whatever ``m`` is."""
+    if isinstance(target, cst.Attribute) and target.attr.value == "data":
+        target = target.value
+    return isinstance(target, cst.Attribute) and target.attr.value in ("weight", "bias")
 
 
 def out_of_place(ctx: Context, node: cst.Call, call: BoundCall) -> Outcome:

@@ -183,7 +183,7 @@ def user_passes(cls: UserClass) -> tuple[Perm, Perm]:
     if not isinstance(forward, Func):
         return None, None
     names = [p.name.value for p in forward.node.params.params][1:2]
-    given = forward.passed.get(names[0], UNKNOWN) if names else UNKNOWN
+    given = forward.start.get(names[0], UNKNOWN) if names else UNKNOWN
     return order(given), order(forward.returns or UNKNOWN)
 
 

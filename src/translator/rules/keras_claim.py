@@ -159,22 +159,22 @@ class Claim:
             for call in calls_in(statement):
                 if isinstance(call.func, cst.Call):
                     self.applied_to[call.func] = call
+        for statement in body:
+            for call in calls_in(statement):
                 name = self.base_name(call, variables)
                 if name and call not in wrapped:
                     wanted.append((call, name, call in loops))
         counts: dict[str, int] = {}
         for _, name, looped in wanted:
-            counts[name] = counts.get(name, 0) + (not looped)
+            counts[name] = counts.get(name, 0) + 1
         numbers: dict[str, int] = {}
         for call, name, looped in wanted:
-            if looped or (counts[name] == 1 and name not in numbers):
+            if counts[name] == 1:
                 final = name
-                if looped:
-                    final = self.unique(name)
             else:
                 numbers[name] = numbers.get(name, 0) + 1
                 final = f"{name}{numbers[name]}"
-            self.names[call] = self.unique(final) if not looped else final
+            self.names[call] = self.unique(final)
             for inner in self.made_from(call):
                 self.init_names.update(names_in(inner))
 
@@ -198,7 +198,7 @@ class Claim:
         """What to call what a call makes; empty if it makes nothing that is kept."""
         helper = self.helper_of(call)
         if helper is not None:
-            return variables.get(call) or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", helper.name).lower()
+            return variables.get(call) or snake(helper.name)
         value = self.ctx.value(call)
         bound = self.ctx.call(call)
         if not is_layer(value) or made_here(call, value, bound) is False:
@@ -219,8 +219,8 @@ class Claim:
             return variables[call]
         if api is not None:
             kind = api.rsplit(".", 1)[-1]
-            return KINDS.get(kind, re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", kind).lower())
-        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", value.cls.name).lower()  # type: ignore[union-attr]
+            return KINDS.get(kind, snake(kind))
+        return snake(value.cls.name)  # type: ignore[union-attr]
 
     # -- what rules ask -----------------------------------------------------------------------------
 
@@ -372,6 +372,18 @@ def made_here(call: cst.Call, value: Value, bound: BoundCall | None) -> bool:
 
 
 def plural(name: str) -> str:
+    """``conv1`` of each turn of a loop stands in ``convs1``."""
+    digits = name[len(name.rstrip("0123456789")) :]
+    name = name.removesuffix(digits)
+    return plain_plural(name) + digits
+
+
+def snake(name: str) -> str:
+    """``TimeDistributed`` as ``time_distributed``, ``MaxPooling2D`` as ``max_pooling``."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", re.sub(r"[123]D(?=$|[A-Z])", "", name)).lower()
+
+
+def plain_plural(name: str) -> str:
     return name if name.endswith("s") and not name.endswith("ss") else name + "s"
 
 

@@ -359,10 +359,11 @@ def layer_norm(args: LayerArgs) -> Layer:
     if not args.same("scale", True) or not args.same("center", True):
         raise Refused("XL201", f"{args.api}: without scale or center")
     size = args.channels()
-    if size is None:
-        raise Refused("XL402", f"{args.api}: the size of its input is not known here, and no lazy module finds it")
     eps = args.const("epsilon", 1e-3)
-    return Layer([module("LayerNorm", size, eps=None if eps == 1e-5 else nodes.literal(eps))])
+    written = None if eps == 1e-5 else nodes.literal(eps)
+    if size is None:
+        return Layer([helper("LazyLayerNorm", eps=written)], None, ("helper:LazyLayerNorm",))
+    return Layer([module("LayerNorm", size, eps=written)])
 
 
 # -- without weights ----------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any
 import libcst as cst
 
 from .. import nodes
+from ..infer.keras_graph import is_declaration
 from ..model import Edge
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..rewrite.rewriter import Rewriter
@@ -79,8 +80,7 @@ def edges(ctx: Context, cls: UserClass) -> None:
     if forward is None or forward.node not in ctx.facts.functions:
         return
     for param in forward.node.params.params[1:]:
-        tensor = ctx.facts.values.get(param)
-        edge(ctx, cls.name, param.name.value, tensor if tensor is not None else forward.passed.get(param.name.value))
+        edge(ctx, cls.name, param.name.value, forward.start.get(param.name.value))
     outputs(ctx, cls.name, forward.returns)
 
 
@@ -300,6 +300,8 @@ def sequential_add(ctx: Context, call: cst.Call, new: cst.Expr, owner: Instance)
         return Refusal("XL209", "which layers this Sequential holds is not known here")
     argument = call.args[0].value
     value = ctx.value(argument)
+    if is_declaration(value):
+        return Edit([])
     state = None
     try:
         from .keras_calls import sequence_passes

@@ -8,12 +8,13 @@ import libcst as cst
 
 from .. import nodes
 from ..infer.facts import BoundCall
-from ..infer.keras_graph import made_by
+from ..infer.keras_graph import is_declaration, made_by
+from ..model import Edge
 from ..rewrite.context import Context, Edit, Outcome
-from ..values import Instance, Tensor, Value
+from ..values import Instance, Value
 from . import keras_layers as layers
 from .keras_calls import child_rank, passes, sequence_passes
-from .keras_layout import Perm, Refused
+from .keras_layout import Perm, Refused, letters
 
 
 def sequential(ctx: Context, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
@@ -21,18 +22,34 @@ def sequential(ctx: Context, call: BoundCall, node: cst.Call, new: cst.Call) -> 
     bound = call.args.get("layers")
     instance = call.result
     if bound is None:
+        if isinstance(instance, Instance) and instance.children:
+            at_edge(ctx, instance)
         return Edit(layers.module("Sequential"))
     if not isinstance(bound.node, cst.List | cst.Tuple) or not isinstance(instance, Instance) or instance.children is None:
         raise Refused("XL202", "the layers of this Sequential are not written out")
-    if len(bound.node.elements) > len(instance.children):
-        raise Refused("XL202", "the layers of this Sequential are not known one by one")
     old = ctx.updated(bound.node)
     parts: list[tuple[Any, Any]] = []
     state, _ = sequence_passes(ctx, instance, None, None)
-    for element, value in zip(bound.node.elements, instance.children, strict=False):
+    elements = [e for e in bound.node.elements if not is_declaration(ctx.value(e.value))]
+    if len(elements) > len(instance.children) or any(isinstance(e, cst.StarredElement) for e in elements):
+        raise Refused("XL202", "the layers of this Sequential are not known one by one")
+    for element, value in zip(elements, instance.children, strict=False):
         modules, state = child_modules(ctx, element.value, value, state)
         parts.append((element, modules))
+    at_edge(ctx, instance)
     return Edit(written(new, old, parts))
+
+
+def at_edge(ctx: Context, instance: Instance) -> None:
+    """A Sequential that no class holds is a model of its own: say what it takes and gives channels-first."""
+    if ctx.cls is not None or ctx.claim is not None:
+        return
+    owner = ctx.func.name if ctx.func is not None else ""
+    start, end = sequence_passes(ctx, instance, None, None)
+    for name, perm in (("input", start), ("return", end)):
+        edge = Edge(owner, name, letters(perm, len(perm))) if perm else None
+        if edge is not None and edge not in ctx.edges:
+            ctx.edges.append(edge)
 
 
 TAKEN = ("_initializer", "_regularizer", "_constraint", "initializer", "regularizer", "activation")
@@ -50,6 +67,9 @@ def declarations(ctx: Context, node: cst.Call) -> list[cst.CSTNode]:
         if call.api in ("keras.layers.Bidirectional", "keras.layers.TimeDistributed") and "layer" in call.args:
             taken.append(call.args["layer"].node)
         return [n for n in taken if not call.api.endswith("__call__")]
+    if call is not None and call.api == "keras.Sequential.add" and call.args:
+        added = next(iter(call.args.values())).node
+        return [added] if is_declaration(ctx.value(added)) else []
     bound = call.args.get("layers") if call is not None and call.api == "keras.Sequential" else None
     if bound is None or not isinstance(bound.node, cst.List | cst.Tuple):
         return []
@@ -59,8 +79,6 @@ def declarations(ctx: Context, node: cst.Call) -> list[cst.CSTNode]:
 
 def child_modules(ctx: Context, node: Any, value: Value, state: Perm) -> tuple[list[Any], Perm]:
     """The modules of one layer in a sequence, after a permutation where the layer takes another order."""
-    if isinstance(value, Tensor) or (isinstance(value, Instance) and value.api == "keras.layers.InputLayer"):
-        return [], state
     if not isinstance(value, Instance):
         raise Refused("XL205", "what stands in this Sequential is not known to be a layer")
     rank = child_rank(ctx, value, len(state) if state else None)
@@ -109,7 +127,8 @@ def written(new: cst.Call, old: Any, parts: list[tuple[Any, list[Any]]]) -> Any:
             space = closing.whitespace_after if isinstance(closing, cst.Comma) else None
             end = space if isinstance(space, cst.ParenthesizedWhitespace) else old.rbracket.whitespace_before
             end = _closing(new, end) if nested is not None else end
-            args[-1] = args[-1].with_changes(comma=cst.Comma(whitespace_after=end))
+            closed = isinstance(end, cst.ParenthesizedWhitespace)
+            args[-1] = args[-1].with_changes(comma=cst.Comma(whitespace_after=end) if closed else cst.MaybeSentinel.DEFAULT)
         elif isinstance(last, cst.Comma):
             args[-1] = args[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
     return new.with_changes(

@@ -40,6 +40,13 @@ class Sizes:
     def bind(self, name: str, node: cst.BaseExpression) -> None:
         self.known[name] = self.of(node)
 
+    def declare(self, name: str, shape: cst.BaseExpression) -> None:
+        """An `Input` has the channels that its shape says."""
+        if isinstance(shape, cst.Tuple | cst.List) and shape.elements:
+            last = shape.elements[-1].value
+            if not nodes.is_name(last, "None"):
+                self.known[name] = last
+
     def forget(self, variable: str) -> None:
         """A Python variable changes: sizes that were told in terms of it are no longer known."""
         for name, size in list(self.known.items()):
@@ -59,7 +66,7 @@ class Sizes:
         if isinstance(node, cst.Name):
             return self._variable(node.value)
         if isinstance(node, cst.BinaryOperation):
-            return self._of(node.left) or self._of(node.right)
+            return broadcast([self.of(node.left), self.of(node.right)])
         if isinstance(node, cst.Call):
             return self._call(node)
         return None
@@ -104,7 +111,7 @@ class Sizes:
             return None
         sizes = [self.of(e.value) for e in inputs.elements]
         if kind in MERGED:
-            return next((s for s in sizes if s is not None), None)
+            return broadcast(sizes)
         if kind.lower() == "concatenate" and all(s is not None for s in sizes):
             out = sizes[0]
             for size in sizes[1:]:
@@ -140,6 +147,14 @@ class Sizes:
 
         result = replace(helper.size)
         return None if out else nodes.bare(result, helper.size)
+
+
+def broadcast(sizes: list[Any]) -> Any:
+    """The size that broadcasting gives: 1 gives way to any other, an unknown one to what is not 1."""
+    known = [s for s in sizes if s is not None and nodes.integer(s) != 1]
+    if known:
+        return known[0]
+    return sizes[0] if sizes and None not in sizes else None
 
 
 def parameter(tensors: list[str], name: str) -> str:

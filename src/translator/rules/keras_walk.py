@@ -74,14 +74,19 @@ def block(rewriter: Rewriter, claim: Claim, body: Any) -> list[Any]:
 def line(rewriter: Rewriter, claim: Claim, node: cst.SimpleStatementLine) -> list[Any]:
     """One line of simple statements."""
     out: list[Any] = []
-    lines = node.leading_lines
+    lines: Any = [x if x.comment else x.with_changes(indent=False) for x in node.leading_lines]
+    comments = [x for x in lines if x.comment is not None]
     for small in node.body:
-        for part, forward in simple(rewriter, claim, small):
+        before = len(claim.init)
+        found = simple(rewriter, claim, small)
+        if not found and len(claim.init) > before and comments:
+            claim.init[before] = claim.init[before].with_changes(leading_lines=comments)
+        for part, forward in found:
             new = cst.SimpleStatementLine([part], leading_lines=lines, trailing_whitespace=node.trailing_whitespace)
             if forward:
                 out.append(new)
             else:
-                claim.init.append(new.with_changes(leading_lines=[x for x in lines if x.comment is not None]))
+                claim.init.append(new.with_changes(leading_lines=comments if lines else []))
             lines = ()
     return out
 
@@ -99,6 +104,11 @@ def simple(rewriter: Rewriter, claim: Claim, node: Any) -> list[tuple[Any, bool]
     value = ctx.value(value_node)
     call = ctx.call(value_node)
     if call is not None and call.api == "keras.Input":
+        shape = call.args.get("shape")
+        if shape is not None and isinstance(node, cst.Assign):
+            for target in node.targets:
+                for name in names_in(target.target):
+                    claim.sizes.declare(name.value, shape.node)
         return []
     if isinstance(node, cst.Assign) and is_layer(value):
         return made(rewriter, claim, node)

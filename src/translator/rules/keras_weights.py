@@ -86,6 +86,11 @@ def shape_of(ctx: Context, call: BoundCall) -> Any:
     return new
 
 
+def sizes(shape: Any) -> list[Any]:
+    """A written shape as separate arguments, as ``torch.zeros(2, 3)`` takes them."""
+    return [e.value for e in shape.elements] if isinstance(shape, cst.Tuple) and shape.elements else [shape]
+
+
 def trainable(call: BoundCall) -> bool:
     """Whether the weight takes part in training.
 
@@ -109,8 +114,8 @@ def add_weight(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst
     name = call.args["initializer"].value if "initializer" in call.args else UNKNOWN
     text = name.value.lower() if isinstance(name, Const) and isinstance(name.value, str) else ""
     if text in ("zeros", "ones"):
-        value = nodes.call(f"torch.{text}", shape)
+        value = nodes.call(f"torch.{text}", *sizes(shape))
     else:
-        value = filled(ctx, call, nodes.call("torch.empty", shape))
+        value = filled(ctx, call, nodes.call("torch.empty", *sizes(shape)))
     keywords = {} if trainable(call) else {"requires_grad": nodes.literal(False)}
     return Edit(nodes.call("nn.Parameter", value, **keywords))

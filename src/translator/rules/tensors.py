@@ -75,8 +75,6 @@ def unknown_receiver(ctx: Context, node: cst.Attribute, name: str) -> Outcome:
     full = f"{ctx.dialect.tensor}.{name}"
     if name in PYTHON_METHODS or name in HARMLESS or name.startswith("_") or full not in ctx.tables.source:
         return None
-    if name not in ctx.tables.source.tensor_methods_only:
-        return None
     return Refusal("XL205", f"`.{name}`: it is not known whether this is a tensor", "annotate the value as torch.Tensor")
 
 
@@ -138,7 +136,11 @@ def instance_attribute(ctx: Context, node: cst.Attribute, new: cst.Attribute, ow
     if own is not None:
         return renamed(ctx, user, name, new) if user is not None else None
     if name in ctx.dialect.forward and user is None:
+        if isinstance(node.value, cst.Call) and nodes.is_name(node.value.func, "super"):
+            return Edit(new.with_changes(attr=cst.Name("call")))
         return Edit(new.value)
+    if node in ctx.facts.unknown_calls and user is None:
+        return Refusal("XL200", f"{owner.api}.{name} has no row in the tables yet")
     if user is None and ctx.dialect.containers.get(owner.api or "") == "dict" and name in owner.args:
         return Edit(cst.Subscript(new.value, [cst.SubscriptElement(cst.Index(nodes.literal(name)))]))
     if name in ("weight", "bias") or name.startswith(("running_", "weight_", "bias_")):
@@ -148,6 +150,11 @@ def instance_attribute(ctx: Context, node: cst.Attribute, new: cst.Attribute, ow
     spec = rows[0].args.get(name) if rows else None
     if spec is not None and spec.to and spec.via is None and not spec.drop:
         return Edit(new.with_changes(attr=cst.Name(spec.to[0]))) if spec.to[0] != name else None
+    if spec is not None and spec.drop and not (rows and rows[0].helper):
+        known = ctx.value(node)
+        if isinstance(known, Const):
+            return Edit(nodes.literal(known.value))
+        return Refusal("XL207", f"`.{name}` of {api}: the Keras layer does not keep it", "write the number")
     return None
 
 
@@ -352,7 +359,11 @@ def mixed_types(
 
 
 def builtin_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
-    """``len(x)`` of a tensor: its first size."""
+    """``len(x)`` of a tensor: its first size. ``next(model.parameters())``: Keras's variables are a list."""
+    if nodes.is_name(node.func, "next") and node.args and ctx.value(node.func) == Api("builtins.next"):
+        inner = ctx.call(node.args[0].value)
+        if inner is not None and inner.api.endswith(".parameters"):
+            return Edit(new.with_changes(args=[cst.Arg(nodes.call("iter", new.args[0].value)), *new.args[1:]]))
     if not nodes.is_name(node.func, "len") or len(node.args) != 1:
         return None
     value = without_none(ctx.value(node.args[0].value))

@@ -11,29 +11,31 @@ from .inplace import assign_item, augmented, call_statement, claimed_call, claim
 from .layer_calls import framework_layer_call
 from .modules import class_def, function_def
 from .training_files import checkpoint_call
+from .training_rates import groups_used, rate_assign, rate_claim, rate_loop, rate_read
 from .training import dropped_assign, mode_call, mode_statement, model_call, replaced, training_block
 from .tensors import weight_type_claim, attribute, binary, builtin_call, comparison, subscript
 
 RULES = RuleSet(
     expressions={
         cst.Call: (mode_call, checkpoint_call, inplace_call, api_call, model_call, framework_layer_call, builtin_call),
-        cst.Attribute: (api_name, attribute),
+        cst.Attribute: (groups_used, api_name, attribute),
         cst.Name: (api_name,),
-        cst.Subscript: (subscript,),
+        cst.Subscript: (rate_read, subscript),
         cst.BinaryOperation: (binary,),
         cst.Comparison: (comparison,),
         cst.IfExp: (conditional,),
     },
     statements={
         cst.Expr: (mode_statement, call_statement),
-        cst.Assign: (dropped_assign, assign_item),
+        cst.Assign: (rate_assign, dropped_assign, assign_item),
         cst.AugAssign: (augmented,),
         cst.ImportFrom: (star_import,),
     },
     claims={
         cst.Attribute: (weight_type_claim,),
+        cst.Subscript: (rate_claim,),
         cst.Expr: (claimed_call,),
-        cst.Assign: (claimed_targets,),
+        cst.Assign: (claimed_targets, rate_claim),
         cst.AugAssign: (claimed_targets,),
     },
     structures={
@@ -41,6 +43,7 @@ RULES = RuleSet(
         cst.FunctionDef: (function_def,),
         cst.With: (with_statement,),
         cst.If: (if_statement,),
+        cst.For: (rate_loop,),
     },
     blocks=(training_block,),
     parts=(replaced,),

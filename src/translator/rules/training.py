@@ -11,11 +11,11 @@ from ..infer.facts import BoundCall
 from ..model import Severity
 from ..rewrite.context import Context, Edit, Finding, Outcome, Refusal
 from ..tables.schema import Row
-from ..values import Const, Instance, UserClass, options_of, without_none
+from ..values import Const, Func, Instance, MethodOf, UserClass, options_of, without_none
 from .layer_calls import framework_layer_call
 from .modules import layer_call
 from .training_modes import FRESH, MIXED, mode_change, modes_of
-from .training_params import is_module
+from .training_params import is_module, walk
 from .training_plan import Block, Plan, Planner, Region, Unit
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def training_block(rw: Rewriter, statements: Any) -> list[Any] | None:
         else:
             out += step(rw, plan, block, unit)
             i = unit.end
-    return out
+    return hoisted(out)
 
 
 def one(rw: Rewriter, plan: Plan, statement: Any) -> list[Any]:
@@ -121,22 +121,38 @@ def region_lines(rw: Rewriter, plan: Plan, block: Block, low: int, high: int, re
         extra = plan.replaced.get((region.backward.statement, "loss"))
         body += extra(rw) if extra is not None else []
         out.append(tape(rw, region, body))
-        regions = rest
-        if region.end == i:
-            out += one(rw, plan, block.items[i])
-            i += 1
-        else:
-            i = region.end
+        out += [s for s in body if empty(s)]
+        regions, i = rest, region.end
     return out
+
+
+def empty(line: Any) -> bool:
+    """Whether a line holds only the comments of a statement that went."""
+    return isinstance(line, cst.SimpleStatementLine) and not line.body
+
+
+def hoisted(lines: list[Any]) -> list[Any]:
+    """The lines, with comments that stand alone moved to the line that follows them."""
+    out: list[Any] = []
+    waiting: list[Any] = []
+    for line in lines:
+        if empty(line):
+            waiting += line.leading_lines
+        else:
+            out.append(line.with_changes(leading_lines=[*waiting, *line.leading_lines]) if waiting else line)
+            waiting = []
+    return [*out, cst.SimpleStatementLine([], leading_lines=waiting)] if waiting else out
 
 
 def tape(rw: Rewriter, region: Region, body: list[Any]) -> cst.With:
     """``with tf.GradientTape() as tape:`` around the lines; the comments of the first stay above it."""
     rw.ctx.needs.add("tf")
-    lead = body[0].leading_lines
-    body[0] = body[0].with_changes(leading_lines=[])
+    body[:] = hoisted(body)
+    real = [s for s in body if not empty(s)]
+    lead = real[0].leading_lines
+    real[0] = real[0].with_changes(leading_lines=[])
     item = cst.WithItem(nodes.call("tf.GradientTape"), asname=cst.AsName(cst.Name(region.tape)))
-    return cst.With([item], cst.IndentedBlock(body), leading_lines=lead)
+    return cst.With([item], cst.IndentedBlock(real), leading_lines=lead)
 
 
 # -- modes -------------------------------------------------------------------------------------------------
@@ -200,6 +216,9 @@ def model_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
         return outcome
     found = modes_of(ctx.facts).calls.get(node)
     value = without_none(ctx.value(node.func))
+    if found is not None and isinstance(value, MethodOf) and decided(found) is not False and acts_otherwise(ctx, value.func):
+        message = f"`{value.func.name}` runs layers of a model that trains, outside of its call"
+        return Refusal("XL221", message, "call the model itself, or give the method a training argument")
     if found is None or not is_module(value) or not has_modes(value):
         return outcome
     call = outcome.node if isinstance(outcome, Edit) else new
@@ -212,6 +231,32 @@ def model_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
         flag = nodes.call("getattr", model, nodes.literal("training"), nodes.literal(True))
     needs = outcome.needs if isinstance(outcome, Edit) else ()
     return Edit(call.with_changes(args=[*call.args, nodes.keyword("training", flag)]), needs)
+
+
+SENSITIVE = ("Dropout", "dropout", "BatchNorm", "batch_norm", "RReLU", "rrelu", "Transformer", "MultiheadAttention")
+
+
+def acts_otherwise(ctx: Context, func: Func) -> bool:
+    """Whether a method of a model may run layers that act otherwise in training."""
+    if not any(part in c.api for c in ctx.facts.calls.values() for part in SENSITIVE):
+        return False
+    return runs_layers(ctx, func, set())
+
+
+def runs_layers(ctx: Context, func: Func, seen: set[Any]) -> bool:
+    """Whether a method calls layers, itself or through others."""
+    if func.node in seen:
+        return False
+    seen.add(func.node)
+    for node in walk(func.node.body):
+        if isinstance(node, cst.Call):
+            for one in options_of(without_none(ctx.value(node.func))):
+                inner = one.func if isinstance(one, MethodOf) else one
+                if isinstance(one, Instance) and is_module(one):
+                    return True
+                if isinstance(inner, Func) and runs_layers(ctx, inner, seen):
+                    return True
+    return False
 
 
 def has_modes(value: Any) -> bool:

@@ -135,7 +135,8 @@ class Emitter:
                 return [*out, self.collected(rw, takers[0], gradient, first, waiting)]
             temporary = [self.names.get(w, f"gradients_{i}") for i, w in enumerate(takers)]
             temporary = [t if first.get(w) else f"new_{t}" for t, w in zip(temporary, takers, strict=True)]
-            out.append(line(gradient, nodes.tuple_of([cst.Name(t) for t in temporary])))
+            names = cst.Tuple([cst.Element(cst.Name(t)) for t in temporary], lpar=(), rpar=())
+            out.append(line(gradient, names))
             for who, part in zip(takers, temporary, strict=True):
                 if not first.get(who):
                     out.append(self.collected(rw, who, cst.Name(part), first, waiting))
@@ -215,7 +216,7 @@ class Emitter:
             if not by_norm:
                 rw.ctx.needs.add("helper:clip_gradients_by_value")
                 return [line(nodes.call("clip_gradients_by_value", place, rw.visit(size)), place)]
-            both = nodes.tuple_of([place, target if target is not None else cst.Name("_")])
+            both = cst.Tuple([cst.Element(n) for n in (place, target if target is not None else cst.Name("_"))], lpar=(), rpar=())
             if plain and not exact and not listed:
                 rw.ctx.needs.add("tf")
                 rw.ctx.note(event.call, "XL401", f"{call.api}: known deviation `clip_norm_eps`")
@@ -231,7 +232,7 @@ class Emitter:
         wanted = self.planner.clip_sources(event)
         order = sorted(self.block.events, key=lambda e: e.place)
         for step in (e for e in order if e.kind == "step" and e.place > event.place):
-            every = {(s.kind, s.sites, s.path) for g in self.planner.groups(step.who) for s in g}
+            every = self.planner.pieces(tuple(s for g in self.planner.groups(step.who) for s in g))
             ready = all(p.place < event.place for p in self.parts.get(step.who, []))
             if every == wanted and ready:
                 return step.who

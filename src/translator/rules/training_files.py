@@ -87,8 +87,7 @@ def save(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
     if model is not None and only_weights(ctx):
         file, needs = weights_path(path, ctx.updated(path))
         ctx.note(node, "XL401", "weights are written to a .weights.h5 file, as Keras wants it")
-        call = cst.Call(cst.Attribute(ctx.updated(model), cst.Name("save_weights")), [cst.Arg(file)])
-        return Edit(call, needs)
+        return Edit(nodes.call("save_weights", ctx.updated(model), file), (*needs, "helper:save_weights"))
     args = [argument(new, 0, "obj"), argument(new, 1, "f")]
     return Edit(nodes.call("save_checkpoint", *args), ("helper:save_checkpoint",))
 
@@ -118,5 +117,5 @@ def state(ctx: Context, node: cst.Call, kind: str) -> Outcome:
     if kind == "model" and api_of(ctx, values) == "torch.load" and only_weights(ctx):
         inner = argument(values, 0, "f")
         file, needs = weights_path(inner, ctx.updated(inner))
-        return Edit(cst.Call(cst.Attribute(owner, cst.Name("load_weights")), [cst.Arg(file)]), needs)
+        return Edit(nodes.call("load_weights", owner, file), (*needs, "helper:load_weights"))
     return Edit(nodes.call(f"load_{kind}_state", owner, ctx.updated(values)), (f"helper:load_{kind}_state",))

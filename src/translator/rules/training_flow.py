@@ -52,7 +52,7 @@ def targets(node: Any) -> list[Any]:
     return flat
 
 
-def changes(node: Any) -> set[str]:
+def changes(node: Any, facts: Facts) -> set[str]:
     """The names that a statement binds, or whose objects it may change by a method or an item."""
     out: set[str] = set()
     for target in targets(node):
@@ -62,8 +62,23 @@ def changes(node: Any) -> set[str]:
             out.add(dotted_text(target))
     for one in walk(node):
         if isinstance(one, cst.Call) and isinstance(one.func, cst.Attribute):
-            out.add(dotted_text(one.func.value))
+            tensor = isinstance(without_none(facts.value(one.func.value)), Tensor)
+            if not tensor or one.func.attr.value.endswith("_"):
+                out.add(dotted_text(one.func.value))
     return out - {""}
+
+
+def reads(node: Any) -> set[str]:
+    """The names that a statement reads: of a plain assignment, only those of its value."""
+    if not isinstance(node, cst.SimpleStatementLine):
+        return uses(node)
+    out: set[str] = set()
+    for small in node.body:
+        if isinstance(small, cst.Assign) and all(isinstance(t, cst.Name) for t in targets(small)):
+            out |= uses(small.value)
+        else:
+            out |= uses(small)
+    return out
 
 
 def binds_surely(node: Any) -> set[str]:
@@ -138,20 +153,21 @@ class Touch:
         return False
 
 
-def start_of(touch: Touch, items: list[Any], end: int, loss: Any, skip: set[Any]) -> int | None:
-    """The first of ``items[:end]`` that the loss depends on and that may read variables.
+def slice_of(touch: Touch, items: list[Any], end: int, loss: Any, skip: set[Any]) -> tuple[int, int] | None:
+    """Where in ``items[:end]`` the computation of a loss begins and ends, as far as it may read variables.
 
-    ``skip`` holds statements that take part in no computation (``zero_grad`` and the like). Returns ``end`` where
-    the loss expression itself is the whole computation, ``None`` if the computation stands elsewhere.
+    ``skip`` holds statements that take part in no computation (``zero_grad`` and the like). Both are ``end`` where
+    the loss expression itself is the whole computation; ``None`` if the computation stands elsewhere.
     """
     needed = uses(loss)
-    start = end if touch.touches(loss) else None
+    start, stop = (end, end) if touch.touches(loss) else (None, None)
     for i in range(end - 1, -1, -1):
         item = items[i]
         if item in skip:
             continue
-        if changes(item) & needed:
-            needed = (needed - binds_surely(item)) | uses(item)
+        if changes(item, touch.facts) & needed:
+            needed = (needed - binds_surely(item)) | reads(item)
+            stop = i + 1 if stop is None else stop
             if touch.touches(item):
                 start = i
-    return start
+    return (start, stop) if start is not None and stop is not None else None

@@ -285,7 +285,7 @@ def group_variables(ctx: Context, program: Program, group: Group, home: Any) -> 
     parts: list[Any] = []
     for source in group:
         node = written(ctx, program, source, home)
-        part = cst.Attribute(node, cst.Name("trainable_variables")) if source.kind == "module" else None
+        part = module_variables(ctx, node) if source.kind == "module" else None
         parts.append(part if part is not None else cst.List([cst.Element(node)]))
     if not parts:
         raise Unresolved("the optimizer has no parameters")
@@ -295,5 +295,11 @@ def group_variables(ctx: Context, program: Program, group: Group, home: Any) -> 
     return out
 
 
-def function_home(func: Func | None, tree: Any) -> Any:
-    return func.node if func is not None else tree
+def module_variables(ctx: Context, node: Any) -> Any:
+    """The variables of a module that are to move."""
+    from .training_rates import freezes
+
+    if freezes(ctx):
+        ctx.needs.add("helper:unfrozen_variables")
+        return nodes.call("unfrozen_variables", node)
+    return cst.Attribute(node, cst.Name("trainable_variables"))

@@ -14,9 +14,9 @@ import libcst as cst
 
 from .. import nodes
 from ..rewrite.context import Context
-from ..values import Api, Const, Instance, options_of, without_none
-from .training_flow import Touch, start_of, uses
-from .training_params import OPTIM, Group, Program, Unresolved, groups_of, is_module, sites_of, variables, walk
+from ..values import Api, Const, Instance, Num, UserClass, options_of, without_none
+from .training_flow import Touch, slice_of, uses
+from .training_params import OPTIM, Group, Program, Source, Unresolved, groups_of, is_module, sites_of, variables, walk
 from .training_params import sources, walk_home
 
 GRAD_BLOCKS = frozenset({
@@ -144,7 +144,7 @@ class Planner:
             block.events += inner
 
     def defined_in(self, statements: list[Any], loss: Any) -> bool:
-        return start_of(self.touch, statements, len(statements), loss, set()) is not None
+        return slice_of(self.touch, statements, len(statements), loss, set()) is not None
 
     # -- events --------------------------------------------------------------------------------------------
 
@@ -302,19 +302,22 @@ class Planner:
         for event in backwards:
             self.check(event)
             end = event.place[0]
-            start = start_of(self.touch, block.items, end, self.loss(event), skip)
-            if start is None:
+            found = slice_of(self.touch, block.items, end, self.loss(event), skip)
+            if found is None:
                 raise Unresolved("where the loss is computed is not in the same block")
-            region = Region(start, end, event)
+            if event.branch is not None and self.touch.touches(self.loss(event)):
+                raise Unresolved("the loss is computed where only some runs come")
+            region = Region(*found, event)
+            if region.start == region.end and isinstance(self.loss(event), cst.Name | cst.Attribute):
+                raise Unresolved("where the loss is computed is not in the same block")
             for earlier in out:
-                if earlier.start < region.start < earlier.end:
+                if earlier.start < region.start < earlier.end < region.end:
                     region.start = earlier.start
             out.append(region)
-        crossing = [(a, b) for a in out for b in out if a is not b and b.start < a.end <= b.end and b.start >= a.start - 0]
-        for a, b in crossing:
-            if a.end <= b.end:
+        for a in out:
+            last = a.backward.place[0]
+            if any(b is not a and b.start <= last and a.start <= b.backward.place[0] for b in out):
                 a.tape = f"{name_of(self.loss(a.backward))}_tape"
-                b.tape = f"{name_of(self.loss(b.backward))}_tape"
         return out
 
     def check(self, event: Event) -> None:
@@ -337,7 +340,32 @@ class Planner:
         bound = self.facts.calls[event.call].args.get("parameters")
         if bound is None:
             raise Unresolved("what is clipped is not given")
-        return {(s.kind, s.sites, s.path) for s in sources(self.plan.program, bound.node)}
+        return self.pieces(sources(self.plan.program, bound.node))
+
+    def pieces(self, group: Group) -> set[tuple[str, frozenset[Any], str]]:
+        """The sources of a group, a whole model as its parts where it has no parameters besides these."""
+        out: set[tuple[str, frozenset[Any], str]] = set()
+        for source in group:
+            parts = None if source.path else self.children(source)
+            out |= {(source.kind, source.sites, source.path)} if parts is None else parts
+        return out
+
+    def children(self, source: Source) -> set[tuple[str, frozenset[Any], str]] | None:
+        """The layers with parameters that a user's model holds as attributes; ``None`` if it may hold others."""
+        value = without_none(self.facts.value(source.node))
+        if not isinstance(value, Instance) or not isinstance(value.cls, UserClass):
+            return None
+        out = set()
+        for cls in value.cls.mro():
+            for name, attr in cls.attrs.items():
+                if isinstance(attr, Const | Num):
+                    continue
+                if not is_module(attr) or not isinstance(attr, Instance) or name.startswith("<"):
+                    return None
+                rows = self.ctx.tables.find(attr.api) if attr.api else []
+                if not rows or rows[0].weights or attr.api in self.ctx.dialect.containers:
+                    out.add((source.kind, source.sites, f".{name}"))
+        return out
 
     def used_names(self, home: Any) -> set[str]:
         return {n.value for n in walk_home(home) if isinstance(n, cst.Name)}

@@ -1,10 +1,35 @@
-"""Checkpoints of training programs: nested dicts with arrays, and weights files of Keras."""
+"""Checkpoints of training programs: weights files of Keras, and nested dicts with arrays.
 
+A Keras model has no weights before it is called. A checkpoint therefore keeps the shapes that the layers were built
+with, so that a fresh model can be built before its weights are read.
+"""
+
+import json
 import os
 import pickle
 
+import h5py
 import numpy as np
 import tensorflow as tf
+
+
+def builds_itself(layer):
+    """Whether a layer makes its variables by its own `build`, from the shapes alone."""
+    return not hasattr(layer.build, "_is_default") or not list(layer._flatten_layers(include_self=False))
+
+
+def build_configs(model):
+    """What each layer below a model was built with, in order."""
+    layers = model._flatten_layers(include_self=False)
+    return [layer.get_build_config() if layer.built and builds_itself(layer) else None for layer in layers]
+
+
+def build_layers(model, configs):
+    """Build the layers below a fresh model as those of `build_configs` were."""
+    for i, config in enumerate(configs):
+        layer = list(model._flatten_layers(include_self=False))[i]
+        if config and not layer.built:
+            layer.build_from_config(config)
 
 
 def weights_file(path):
@@ -12,39 +37,62 @@ def weights_file(path):
     return os.path.splitext(str(path))[0] + ".weights.h5"
 
 
+def save_weights(model, path):
+    """Write a model's weights, and the shapes that its layers were built with."""
+    model.save_weights(path)
+    with h5py.File(path, "a") as file:
+        file.attrs["build_configs"] = json.dumps(build_configs(model))
+
+
+def load_weights(model, path):
+    """Read a model's weights; a model that was never called is built first."""
+    with h5py.File(path, "r") as file:
+        configs = json.loads(file.attrs.get("build_configs", "[]"))
+    build_layers(model, configs)
+    model.built = True
+    model.load_weights(path)
+
+
 def model_state(model):
-    """All weights of a built model, in order."""
-    return {"weights": [np.array(w) for w in model.weights]}
+    """All weights of a model in order, and the shapes that its layers were built with."""
+    return {"build_configs": build_configs(model), "weights": [np.array(w) for w in model.weights]}
 
 
 def load_model_state(model, state):
-    """Give a built model the weights of `model_state`."""
-    if len(model.weights) != len(state["weights"]):
-        raise ValueError("the model has other weights than the checkpoint: call it once before loading")
+    """Give a model the weights of `model_state`; one that was never called is built first."""
+    build_layers(model, state["build_configs"])
     for variable, value in zip(model.weights, state["weights"], strict=True):
         variable.assign(value)
 
 
 def optimizer_state(optimizer):
-    """The learning rate, step count and running averages of an optimizer."""
-    return {"variables": [np.array(v) for v in optimizer.variables]}
+    """The learning rate, step count and running averages of each parameter group."""
+    return [[np.array(v) for v in group.variables] for group in getattr(optimizer, "optimizers", [optimizer])]
 
 
 def load_optimizer_state(optimizer, state):
     """Give an optimizer the state of `optimizer_state`: now, or when its first step has made its variables."""
+    for group, values in zip(getattr(optimizer, "optimizers", [optimizer]), state, strict=True):
+        if len(group.variables) == len(values):
+            restore(group, values)
+        else:
+            restore(group, values[: len(group.variables)])
+            restore_when_built(group, values)
 
-    def restore():
-        for variable, value in zip(optimizer.variables, state["variables"], strict=True):
-            variable.assign(value)
 
-    if len(optimizer.variables) == len(state["variables"]):
-        restore()
-        return
+def restore(optimizer, values):
+    """Assign the variables of an optimizer."""
+    for variable, value in zip(optimizer.variables, values, strict=True):
+        variable.assign(value)
+
+
+def restore_when_built(optimizer, values):
+    """Assign the variables of an optimizer once its first step makes them."""
     build = optimizer.build
 
     def build_and_restore(variables):
         build(variables)
-        restore()
+        restore(optimizer, values)
 
     optimizer.build = build_and_restore
 

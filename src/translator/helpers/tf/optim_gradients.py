@@ -49,3 +49,19 @@ def clip_gradients_by_value(gradients, clip_value):
     return tf.nest.map_structure(
         lambda g: None if g is None else tf.clip_by_value(tf.convert_to_tensor(g), -clip_value, clip_value), gradients
     )
+
+
+def set_requires_grad(module, flag):
+    """Freeze (or unfreeze) the parameters that a layer and its layers have now, without changing how they run."""
+    for layer in module._flatten_layers():
+        layer.requires_grad = flag
+
+
+def unfrozen_variables(module):
+    """The trainable variables of a layer, without those of frozen layers."""
+    frozen = set()
+    for layer in module._flatten_layers():
+        if not getattr(layer, "requires_grad", True):
+            inner = {id(v) for child in layer._flatten_layers(include_self=False) for v in child.variables}
+            frozen |= {id(v) for v in layer.variables} - inner
+    return [v for v in module.trainable_variables if id(v) not in frozen]

@@ -1,0 +1,33 @@
+"""Initialisers of layers that Keras builds at their first call."""
+
+from tensorflow import keras
+
+
+def initializer_attribute(layer, name):
+    """The attribute with the initialiser of a layer's "weight" or "bias"."""
+    kinds = {"weight": ("kernel", "depthwise", "gamma", "embeddings", "alpha"), "bias": ("bias", "beta")}[name]
+    found = [f"{kind}_initializer" for kind in kinds if hasattr(layer, f"{kind}_initializer")]
+    if not found:
+        raise AttributeError(f"{type(layer).__name__} has no {name} that an initializer makes")
+    return found[0]
+
+
+def set_initializer(layer, name, initializer):
+    """Have the "weight" or "bias" of a layer that is not built yet start from an initialiser."""
+    setattr(layer, initializer_attribute(layer, name), keras.initializers.get(initializer))
+
+
+class Scaled(keras.initializers.Initializer):
+    """Another initialiser's values times a factor."""
+
+    def __init__(self, initializer, factor):
+        self.initializer, self.factor = initializer, factor
+
+    def __call__(self, shape, dtype=None):
+        return self.initializer(shape, dtype=dtype) * self.factor
+
+
+def scale_initializer(layer, name, factor):
+    """Have the "weight" or "bias" of a layer that is not built yet start a factor larger."""
+    attribute = initializer_attribute(layer, name)
+    setattr(layer, attribute, Scaled(getattr(layer, attribute), factor))

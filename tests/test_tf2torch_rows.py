@@ -1,0 +1,114 @@
+"""Rows that only `tf2torch` reads: their samples are TensorFlow expressions, run beside what they become."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from translator import translate
+from translator.compare.inputs import draw_inputs, parse_spec
+from translator.model import Severity
+from translator.tables.invert import BACK, invert, reading, ties
+from translator.tables.load import all_rows
+from translator.tables.schema import parse_row
+
+DTYPES = {"float": "tf.float64", "int": "tf.int64", "bool": "tf.bool"}
+
+
+def samples() -> list[Any]:
+    own = [r for r in all_rows() if r.one_way == "tf2torch"]
+    return [pytest.param(s, id=f"{r.tf[0]}-{i}") for r in own for i, s in enumerate(r.samples)]
+
+
+def program(sample: dict[str, Any], inputs: dict[str, str]) -> str:
+    """A function with the sample's expression, and a call that shows the shapes."""
+    shown = []
+    for text in inputs.values():
+        spec = parse_spec(text)
+        assert spec is not None
+        shown.append(f"tf.zeros({list(spec.shape)}, dtype={DTYPES[spec.kind]})")
+    names = ", ".join(inputs)
+    body = f"def f({names}):\n    return {sample['code']}\n\n\nf({', '.join(shown)})\n"
+    return "import keras\nimport tensorflow as tf\n\n\n" + body
+
+
+@pytest.mark.parametrize("sample", samples())
+def test_sample(sample: dict[str, Any]) -> None:
+    tf = pytest.importorskip("tensorflow")
+    import torch
+
+    from translator.compare.precision import precision
+
+    inputs = {k: v for k, v in sample.items() if parse_spec(v) is not None}
+    source = program(sample, inputs)
+    translation = translate(source, "tf2torch")
+    assert not [d for d in translation.diagnostics if d.severity is Severity.ERROR], translation.text
+    assert "tf." not in translation.text and "keras" not in translation.text
+    with precision("float64"):
+        mine: dict[str, Any] = {}
+        theirs: dict[str, Any] = {}
+        exec(source, mine)
+        exec(translation.text, theirs)
+        arrays = draw_inputs(inputs, 1)
+        xs = [tf.constant(a) for a in arrays.values()]
+        ts = [torch.tensor(a, requires_grad=a.dtype.kind == "f") for a in arrays.values()]
+        floats = [x for x in xs if x.dtype.is_floating]
+        with tf.GradientTape() as tape:
+            for x in floats:
+                tape.watch(x)
+            expected = mine["f"](*xs)
+            loss = tf.reduce_sum(tf.sin(expected)) if sample.get("grad", True) else None
+        actual = theirs["f"](*ts)
+        if sample.get("random"):
+            assert tuple(expected.shape) == tuple(actual.shape)
+            return
+        value = actual.detach().numpy() if isinstance(actual, torch.Tensor) else np.asarray(actual)
+        np.testing.assert_allclose(value, np.asarray(expected), rtol=1e-12, atol=1e-12)
+        if loss is None:
+            return
+        actual.sin().sum().backward()
+        # Where TensorFlow has no gradient (rounding), PyTorch's is zero.
+        wanted = [0.0 if g is None else np.asarray(tf.convert_to_tensor(g)) for g in tape.gradient(loss, floats)]
+        for g, t in zip(wanted, [t for t in ts if t.requires_grad], strict=True):
+            np.testing.assert_allclose(t.grad.numpy(), g, rtol=1e-9, atol=1e-12)
+
+
+# -- reading rows backwards ------------------------------------------------------------------------------
+
+
+def row(**raw: Any) -> Any:
+    return parse_row({"samples": [{"code": "x"}], **raw}, "test.toml", 1)
+
+
+def test_arguments_and_converters_turn_around() -> None:
+    found = invert(row(
+        torch="torch.nn.X", tf="keras.layers.X",
+        args={"eps": "epsilon", "momentum": {"to": "momentum", "via": "one_minus"}, "inplace": {"drop": True}},
+        tf_args={"axis": 1},
+    ))  # fmt: skip
+    assert found.torch == ("keras.layers.X",) and found.tf == ("torch.nn.X",)
+    assert found.args["epsilon"].to == ("eps",)
+    assert found.args["momentum"].via == BACK + "one_minus"
+    assert found.args["axis"].only == (1,), "a constant of the target is what the source must say"
+    assert "inplace" not in found.args
+
+
+def test_own_rows_come_before_inverted_ones() -> None:
+    plain = row(torch="torch.a", tf="tf.a")
+    own = row(torch="torch.b", tf="tf.a", one_way="tf2torch")
+    assert [r.tf for r in reading([plain, own])] == [("torch.b",)]
+
+
+def test_rows_that_compute_are_not_turned_around() -> None:
+    assert reading([row(torch="torch.a", tf_expr="tf.b({input})")]) == []
+    assert reading([row(torch="torch.a", tf="helper:a")]) == []
+    assert reading([row(torch="torch.a", tf="tf.a", one_way="torch2tf")]) == []
+
+
+def test_ties_are_found() -> None:
+    rows = [row(torch="torch.a", tf="tf.x"), row(torch="torch.b", tf="tf.x"), row(torch="torch.c", tf="tf.y")]
+    assert [name for name, _ in ties(rows)] == ["tf.x"]
+    rows[0] = row(torch="torch.a", tf="tf.x", canonical=False)
+    assert ties(rows) == []

@@ -1,0 +1,323 @@
+"""Run a Keras program and its PyTorch translation on the same weights and inputs.
+
+Weights go over in the order in which layers are made, which both programs share: names and nesting may differ.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import sys
+import types
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from translator.compare.inputs import draw_inputs
+from translator.compare.running import projection
+from translator.model import Translation
+
+TO_NCHW = {3: (0, 2, 1), 4: (0, 3, 1, 2), 5: (0, 4, 1, 2, 3)}
+
+
+@dataclass
+class Program:
+    """A module that was run, with the layers in the order in which they were made."""
+
+    module: types.ModuleType
+    made: list[Any]
+
+
+@contextlib.contextmanager
+def recorded(owner: type) -> Iterator[list[Any]]:
+    """The instances of ``owner`` that are made inside of the block."""
+    made: list[Any] = []
+    original = owner.__init__
+
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        if not any(self is m for m in made):
+            made.append(self)
+        original(self, *args, **kwargs)
+
+    owner.__init__ = init  # type: ignore[method-assign]
+    try:
+        yield made
+    finally:
+        owner.__init__ = original  # type: ignore[method-assign]
+
+
+def execute(text: str, name: str) -> types.ModuleType:
+    """Run a program's text as a module of its own."""
+    module = types.ModuleType(name)
+    sys.modules[name] = module
+    exec(compile(text, f"<{name}>", "exec"), module.__dict__)
+    return module
+
+
+def entry(module: types.ModuleType, model: dict[str, Any]) -> Any:
+    found = getattr(module, model["entry"])
+    is_model = hasattr(found, "parameters") or hasattr(found, "trainable_variables")
+    if is_model and not isinstance(found, type):
+        return found
+    return found(**model.get("init", {}))
+
+
+@dataclass
+class Comparison:
+    """The largest relative difference of each kind of result."""
+
+    worst: dict[str, float] = field(default_factory=dict)
+    weights: int = 0
+
+    def add(self, name: str, expected: Any, actual: Any, largest: float = 0.0) -> None:
+        """Take in one pair. A gradient that is zero but for rounding is measured against the ``largest`` one."""
+        assert tuple(expected.shape) == tuple(actual.shape), (name, expected.shape, actual.shape)
+        scale = float(np.linalg.norm(expected))
+        scale = scale if scale > 1e-12 * largest else largest or 1.0
+        self.worst[name] = max(self.worst.get(name, 0.0), float(np.linalg.norm(expected - actual)) / scale)
+
+
+# -- weights ------------------------------------------------------------------------------------------------
+
+
+def own_weights(layer: Any) -> list[Any]:
+    """The variables that a Keras layer holds itself, in the order in which it made them."""
+    return [v for v in (*layer._trainable_variables, *layer._non_trainable_variables) if v.dtype != "uint32"]
+
+
+def own_parameters(module: Any) -> list[Any]:
+    buffers = [b for n, b in module._buffers.items() if b is not None and n != "num_batches_tracked"]
+    return [*(p for p in module._parameters.values() if p is not None), *buffers]
+
+
+def dense(k: np.ndarray) -> np.ndarray:
+    return k.T
+
+
+def conv(k: np.ndarray) -> np.ndarray:
+    n = k.ndim
+    return k.transpose(n - 1, n - 2, *range(n - 2))
+
+
+def depthwise(k: np.ndarray) -> np.ndarray:
+    return k.transpose(2, 3, 0, 1).reshape(-1, 1, *k.shape[:2])
+
+
+def gates(n: int, order: tuple[int, ...]) -> Any:
+    def convert(k: np.ndarray) -> np.ndarray:
+        parts = np.split(k, n, axis=-1)
+        return np.concatenate([parts[i] for i in order], axis=-1).T
+
+    return convert
+
+
+def same(k: np.ndarray) -> np.ndarray:
+    return k
+
+
+def converters(layer: Any, module: Any) -> list[tuple[int, str, Any]]:
+    """For each Keras variable of a layer: its number, the PyTorch parameter, and how its axes move."""
+    import torch
+    from torch import nn
+
+    kind = type(layer).__name__
+    if isinstance(module, nn.Linear):
+        pairs = [(0, "weight", dense), (1, "bias", same)]
+    elif isinstance(module, nn.modules.conv._ConvNd):
+        pairs = [(0, "weight", depthwise if kind.startswith("Depthwise") else conv), (1, "bias", same)]
+    elif isinstance(module, nn.modules.batchnorm._NormBase):
+        pairs = [(0, "weight", same), (1, "bias", same), (2, "running_mean", same), (3, "running_var", same)]
+    elif isinstance(module, nn.LayerNorm):
+        pairs = [(0, "weight", same), (1, "bias", same)]
+    elif isinstance(module, nn.Embedding):
+        pairs = [(0, "weight", same)]
+    else:
+        assert isinstance(module, torch.nn.Module)
+        return [(i, name, same) for i, name in enumerate(module._parameters)]
+    return [p for p in pairs if p[0] < len(own_weights(layer))]
+
+
+def recurrent(cells: list[Any], module: Any) -> list[tuple[Any, Any, Any]]:
+    """Weights of Keras cells with PyTorch's parameters: input and recurrent kernels, and the biases."""
+    import torch
+
+    out = []
+    for cell, end in zip(cells, ("", "_reverse"), strict=False):
+        order = (4, (0, 1, 2, 3)) if isinstance(module, torch.nn.LSTM) else (3, (1, 0, 2))
+        kernel, recurrent_kernel, bias = own_weights(cell)
+        for variable, name in ((kernel, "weight_ih_l0"), (recurrent_kernel, "weight_hh_l0")):
+            out.append((variable, getattr(module, name + end), gates(*order)))
+        two = [getattr(module, f"bias_{n}_l0{end}") for n in ("ih", "hh")]
+        if len(bias.shape) == 1:
+            with torch.no_grad():
+                two[1].zero_()
+            out.append((bias, two[0], gates(*order)))
+        else:
+            for row, target in enumerate(two):
+                out.append((bias, target, lambda k, row=row: gates(*order)(k[row : row + 1])[:, 0]))
+    return out
+
+
+def paired(layers: list[Any], modules: list[Any]) -> list[tuple[Any, Any, Any]]:
+    """Keras variable, PyTorch tensor, and the conversion from one to the other.
+
+    Raises:
+        AssertionError: if the two programs do not hold the same weights.
+    """
+    import torch
+
+    left = [x for x in layers if own_weights(x)]
+    out: list[tuple[Any, Any, Any]] = []
+    for module in modules:
+        if not own_parameters(module):
+            continue
+        if isinstance(module, torch.nn.RNNBase):
+            n = 2 if module.bidirectional else 1
+            out += recurrent(left[:n], module)
+            del left[:n]
+            continue
+        layer = left.pop(0)
+        variables = own_weights(layer)
+        pairs = converters(layer, module)
+        assert len(pairs) == len(variables), (layer.name, module)
+        for number, name, convert in pairs:
+            out.append((variables[number], getattr(module, name), convert))
+    assert not left, [x.name for x in left]
+    return out
+
+
+def fill(variables: list[Any], rng: Any) -> None:
+    """Noise for every weight; variances stay positive."""
+    for variable in variables:
+        value = rng.standard_normal(tuple(variable.shape)) * 0.4
+        positive = "variance" in variable.path or "gamma" in variable.path
+        variable.assign(np.abs(value) + 0.5 if positive else value)
+
+
+def transfer(pairs: list[tuple[Any, Any, Any]]) -> None:
+    import torch
+
+    with torch.no_grad():
+        for variable, target, convert in pairs:
+            value = convert(np.asarray(variable))
+            assert value.shape == tuple(target.shape), (variable.path, value.shape, tuple(target.shape))
+            target.copy_(torch.from_numpy(np.array(value)))
+
+
+# -- running ---------------------------------------------------------------------------------------------------
+
+
+def axes_of(translation: Translation, module: Any, model: dict[str, Any]) -> dict[str, str]:
+    """The edges of a model by name, as the translation reports them."""
+    owners = {type(module).__name__, model["entry"]}
+    return {e.name: e.axes for e in translation.edges if e.owner in owners}
+
+
+def to_torch(module: Any, arrays: dict[str, Any], edges: dict[str, str]) -> list[Any]:
+    """The inputs in the translation's order and axis order."""
+    import torch
+
+    names = list(inspect.signature(module.forward).parameters)
+    out = []
+    for name, array in zip(names, arrays.values(), strict=False):
+        moved = array.transpose(TO_NCHW[array.ndim]) if name in edges else array
+        out.append(torch.from_numpy(np.array(moved)))
+    return out
+
+
+def flat(value: Any) -> list[Any]:
+    return [v for item in value for v in flat(item)] if isinstance(value, (list, tuple)) else [value]
+
+
+def compare(source: str, translation: Translation, model: dict[str, Any]) -> Comparison:
+    """Outputs in eval and train mode, and all gradients, of both programs."""
+    import keras
+    import torch
+
+    with recorded(keras.layers.Layer) as layers:
+        program = execute(source, "tf_program")
+        net = entry(program, model)
+        first = draw_inputs(model["inputs"][0], 3)
+        call_keras(net, list(first.values()), training=False)
+    with recorded(torch.nn.Module) as modules:
+        module = entry(execute(translation.text, "torch_program"), model)
+    edges = axes_of(translation, module, model)
+    module.eval()
+    with torch.no_grad():
+        module(*to_torch(module, first, edges))
+    mine = {id(m) for m in module.modules()}
+    inside = {id(x) for x in net._flatten_layers()}
+    layers = [x for x in layers if id(x) in inside]
+    pairs = paired(layers, [m for m in modules if id(m) in mine])
+    fill([v for x in layers for v in own_weights(x)], np.random.default_rng(5))
+    for x in layers:
+        if isinstance(x, keras.layers.Dropout):
+            x.rate = 0.0
+    for m in module.modules():
+        if isinstance(m, torch.nn.Dropout):
+            m.p = 0.0
+    out = Comparison(weights=len(pairs))
+    for training in (False, True):
+        for number, case in enumerate(model["inputs"]):
+            transfer(pairs)
+            module.train(training)
+            one_case(out, "train" if training else "eval", net, module, pairs, draw_inputs(case, 7 + number), edges, training)
+    return out
+
+
+def call_keras(net: Any, arrays: list[Any], *, training: bool) -> Any:
+    import keras
+
+    functional = isinstance(net, keras.Sequential) or hasattr(net, "_functional") or type(net).__name__ == "Functional"
+    if functional and len(arrays) > 1:
+        return net(arrays, training=training)
+    try:
+        return net(*arrays, training=training)
+    except TypeError:
+        return net(*arrays)
+
+
+def one_case(
+    out: Comparison, mode: str, net: Any, module: Any, pairs: Any, arrays: dict[str, Any], edges: dict[str, str],
+    training: bool,
+) -> None:  # fmt: skip
+    import tensorflow as tf
+    import torch
+
+    inputs = [tf.convert_to_tensor(a) for a in arrays.values()]
+    floats = [x for x in inputs if x.dtype.is_floating]
+    with tf.GradientTape() as tape:
+        for x in floats:
+            tape.watch(x)
+        results = flat(call_keras(net, inputs, training=training))
+        total = sum(tf.reduce_sum(r * projection(i, tuple(r.shape))) for i, r in enumerate(results))
+    trainable = [(v, t, c) for v, t, c in pairs if v.trainable]
+    unique = list({id(v): v for v, _, _ in trainable}.values())
+    grads = tape.gradient(total, [*[v.value for v in unique], *floats])
+    by_variable = {id(v): g for v, g in zip(unique, grads, strict=False)}
+    given = to_torch(module, arrays, edges)
+    for x in given:
+        if x.is_floating_point():
+            x.requires_grad_()
+    found = flat(module(*given))
+    assert len(found) == len(results)
+    torch_total: Any = 0.0
+    for i, (expected, actual) in enumerate(zip(results, found, strict=True)):
+        name = "return" if len(found) == 1 else f"return[{i}]"
+        if name in edges:
+            order = TO_NCHW[actual.ndim]
+            actual = actual.permute(*(order.index(a) for a in range(actual.ndim)))
+        out.add(f"{mode} output", expected.numpy(), actual.detach().numpy())
+        torch_total = torch_total + (actual * torch.from_numpy(projection(i, tuple(actual.shape)))).sum()
+    module.zero_grad()
+    torch_total.backward()
+    largest = max(float(np.linalg.norm(tf.convert_to_tensor(g).numpy())) for g in by_variable.values())
+    for variable, target, convert in trainable:
+        gradient = by_variable[id(variable)]
+        dense_gradient = tf.convert_to_tensor(gradient).numpy()
+        out.add(f"{mode} gradient", convert(dense_gradient), target.grad.numpy(), largest)
+    for x, g in zip([x for x in given if x.is_floating_point()], grads[len(unique) :], strict=True):
+        expected = g.numpy().transpose(TO_NCHW[x.ndim]) if tuple(g.shape) != tuple(x.shape) else g.numpy()
+        out.add(f"{mode} input gradient", expected, x.grad.numpy())
