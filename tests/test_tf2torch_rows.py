@@ -45,7 +45,8 @@ def test_sample(sample: dict[str, Any]) -> None:
     source = program(sample, inputs)
     translation = translate(source, "tf2torch")
     assert not [d for d in translation.diagnostics if d.severity is Severity.ERROR], translation.text
-    assert "tf." not in translation.text and "keras" not in translation.text
+    assert "tf." not in translation.text
+    assert "keras" not in translation.text
     with precision("float64"):
         mine: dict[str, Any] = {}
         theirs: dict[str, Any] = {}
@@ -88,7 +89,8 @@ def test_arguments_and_converters_turn_around() -> None:
         args={"eps": "epsilon", "momentum": {"to": "momentum", "via": "one_minus"}, "inplace": {"drop": True}},
         tf_args={"axis": 1},
     ))  # fmt: skip
-    assert found.torch == ("keras.layers.X",) and found.tf == ("torch.nn.X",)
+    assert found.torch == ("keras.layers.X",)
+    assert found.tf == ("torch.nn.X",)
     assert found.args["epsilon"].to == ("eps",)
     assert found.args["momentum"].via == BACK + "one_minus"
     assert found.args["axis"].only == (1,), "a constant of the target is what the source must say"

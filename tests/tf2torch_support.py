@@ -156,7 +156,8 @@ def recurrent(cells: list[Any], module: Any) -> list[tuple[Any, Any, Any]]:
             out.append((bias, two[0], gates(*order)))
         else:
             for row, target in enumerate(two):
-                out.append((bias, target, lambda k, row=row: gates(*order)(k[row : row + 1])[:, 0]))
+                turned = gates(*order)
+                out.append((bias, target, lambda k, row=row, turned=turned: turned(k[row : row + 1])[:, 0]))
     return out
 
 
@@ -263,7 +264,8 @@ def compare(source: str, translation: Translation, model: dict[str, Any]) -> Com
         for number, case in enumerate(model["inputs"]):
             transfer(pairs)
             module.train(training)
-            one_case(out, "train" if training else "eval", net, module, pairs, draw_inputs(case, 7 + number), edges, training)
+            arrays = draw_inputs(case, 7 + number)
+            one_case(out, "train" if training else "eval", net, module, pairs, arrays, edges, training)
     return out
 
 

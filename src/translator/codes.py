@@ -50,11 +50,13 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "XL221": ("The mode of a part of a model is changed", "Keras has no modes: pass `training=` at the calls."),
     "XL222": ("`param_groups` is used in a way that is not translated", "Read and set `optimizer.learning_rate` instead."),
+    "XL214": ("A class is tested by its name", "Keras's classes have other names. Test with isinstance."),
     "XL401": (
         "Known deviation",
         "The plain form of the other framework differs in a listed way that does not change outputs or gradients "
         "for given weights: an initialiser's distribution, a running statistic. `--fidelity exact` avoids it.",
     ),
+    "XL403": ("A method that only the source framework calls is dropped", "Nothing in the other framework would call it."),
     "XL900": ("Internal error", "A defect of xlate. The source is left as it is; please report it with the traceback (-v)."),
 }  # fmt: skip
 """Code to its title and what it means for the user."""

@@ -142,7 +142,7 @@ def _rewrite(file: _File, ctx: Context, options: Options, renames: Mapping[str, 
     ast.parse(text)
     found = diagnostics(file.tree, ctx.findings)
     if not any(d.severity is Severity.ERROR for d in found):
-        found += leftovers(file.source.text, text, ctx.dialect.roots)
+        found += leftovers(file.source.text, text, ctx.dialect.roots, frozenset(ctx.interpreter.modules))
     refused = any(d.severity == "error" for d in found)
     if text == file.source.text and not refused:
         return unchanged(file.source)
@@ -172,15 +172,22 @@ def own_names(tree: ast.Module, roots: frozenset[str]) -> frozenset[str]:
     return frozenset(out)
 
 
-def leftovers(before: str, text: str, roots: frozenset[str]) -> tuple[Diagnostic, ...]:
-    """Whatever is still imported from the source framework is said, even where no rule refused it."""
+def leftovers(
+    before: str, text: str, roots: frozenset[str], project: frozenset[str] = frozenset()
+) -> tuple[Diagnostic, ...]:
+    """Whatever is still imported from the source framework is said, even where no rule refused it.
+
+    Args:
+        project: dotted names of the modules that are translated together: whatever they are called, they are no
+            framework.
+    """
     out = []
     for node in ast.walk(ast.parse(text)):
         names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom) and not node.level:
             names = [node.module or ""]
         for name in names:
-            if framework_name(name).split(".")[0] in roots:
+            if framework_name(name).split(".")[0] in roots and name not in project:
                 at = re.search(rf"^[ \t]*(?:import|from)[ \t].*\b{re.escape(name)}\b", before, re.MULTILINE)
                 line = before.count("\n", 0, at.start()) + 1 if at else 1
                 message = f"{name} is still used in the translation"

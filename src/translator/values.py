@@ -228,6 +228,13 @@ class Func(Value):
 
 
 @dataclass(slots=True, eq=False)
+class ClassName(Value):
+    """``x.__class__.__name__`` or ``type(x).__name__``: the name of the class of what stands at a node."""
+
+    of: cst.BaseExpression
+
+
+@dataclass(slots=True, eq=False)
 class MethodOf(Value):
     """A user method bound to its receiver."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from ..values import BOOL, FLOAT, INT, STR, UNKNOWN, Api, Const, Func, Instance, Map, Num, Partial, Seq, Shape, Tensor
-from ..values import UserClass, Value, as_tensor, elem_of, join, python_type, without_none
+from ..values import UserClass, Value, as_tensor, elem_of, join, options_of, python_type, without_none
 from .binding import Args
 
 if TYPE_CHECKING:
@@ -144,7 +144,10 @@ def _deepcopy(it: Interpreter, node: cst.Call, args: Args) -> Value:
     """Another object of the same kind."""
     value = _first(args)
     if isinstance(value, Instance):
+        it.touch()
         return Instance(value.cls, value.args, value.children, value.elem, frozenset({node}))
+    if any(isinstance(o, Instance) for o in options_of(value)):
+        it.touch()
     return args[0][1] if args else UNKNOWN
 
 

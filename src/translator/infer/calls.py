@@ -24,15 +24,24 @@ if TYPE_CHECKING:
 def call(it: Interpreter, node: cst.Call) -> Value:
     """Evaluate a call: its function, its arguments, then what it gives."""
     it.calling = node.func
+    it.keywords = frozenset(a.keyword.value for a in node.args if a.keyword is not None)
     func = it.expr(node.func)
     args: Args = [(arg, it.expr(arg.value)) for arg in node.args]
     out: Value | None = None
-    for option in options_of(without_none(func)):
+    for option in _callable(options_of(without_none(func))):
         value = call_value(it, node, option, args)
         out = value if out is None else join(out, value)
     if _through_variable(it, node, func):
         it.facts.calls.pop(node, None)
     return out if out is not None else UNKNOWN
+
+
+def _callable(options: tuple[Value, ...]) -> tuple[Value, ...]:
+    """The alternatives that can be called: of a tensor or a tuple, only the tensor has ``argmax``."""
+    tensors = tuple(o for o in options if isinstance(o, BoundMethod) and isinstance(o.receiver, Tensor))
+    others = [o for o in options if o not in tensors]
+    plain = all(isinstance(o, BoundMethod) and isinstance(o.receiver, Seq) and not hasattr(list, o.name) for o in others)
+    return tensors if tensors and plain else options
 
 
 def _through_variable(it: Interpreter, node: cst.Call, func: Value) -> bool:
@@ -347,7 +356,15 @@ def call_container(it: Interpreter, node: cst.Call, owner: Instance, args: Args)
                 given = Tensor(value.rank, value.dims, value.dtype, value.layout)
             result = call_value(it, node, option, [(args[0][0], given)])
             out = result if out is None else join(out, result)
+    if isinstance(value, Tensor) and it.dialect.containers.get(owner.api or "") == "sequential":
+        # Of layers that are not all known, a tensor comes out of a tensor: of which rank is open.
+        return out if out is not None and out is not UNKNOWN and _complete(owner.elem) else Tensor(dtype=value.dtype)
     return out if out is not None else UNKNOWN
+
+
+def _complete(elem: Value) -> bool:
+    """Whether every alternative is a known layer."""
+    return all(isinstance(option, Instance) for option in options_of(elem))
 
 
 def _same_layer(a: Instance, b: Value) -> bool:
@@ -462,8 +479,12 @@ def _add_child(owner: Instance, name: str, args: Args) -> None:
         key = args[0][1]
         if name in ("add_module", "register_module") and isinstance(key, Const):
             owner.cls.attrs[str(key.value)] = values
+    empty = target.children == [] and target.elem is UNKNOWN
     old = elem_of(target) if target.children else target.elem
-    target.elem = values if old is UNKNOWN else join(old, values)
+    target.elem = values if empty else join(old, values)
+    if empty:
+        target.first = values
+    target.children = None
     target.children = None
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from ..values import BOOL, FLOAT, INT, NONE, STATIC, STR, UNKNOWN, Api, BoundMethod, Const, Func, Instance, Map
+from ..values import BOOL, FLOAT, INT, NONE, STATIC, STR, UNKNOWN, Api, BoundMethod, ClassName, Const, Func, Instance, Map
 from ..values import Namespace, Num, Partial, Seq, Shape, Tensor, Union, UserClass, Value, elem_of, join, options_of, python_type
 from ..values import without_none
 from . import indexing
@@ -36,6 +36,8 @@ RESULT_FIELDS = {
 def _name(it: Interpreter, node: cst.Name) -> Value:
     name = node.value
     value = it.scope.lookup(name)
+    if isinstance(value, ClassName):
+        it.touch()
     if isinstance(value, Tensor | Union | Seq | Map) and not it.metadata:
         it.read(value, name)
     if value is None:
@@ -64,9 +66,23 @@ def _attribute(it: Interpreter, node: cst.Attribute) -> Value:
     for one in options_of(owner):
         value = attribute_of(it, one, name, node)
         out = value if out is None else join(out, value)
+    if name == "__name__":
+        of = _class_of(node.value)
+        if of is not None:
+            it.touch()
+            return ClassName(of)
     if isinstance(out, Tensor | Union | Seq | Map):
         it.read(out, "." + name)
     return out if out is not None else UNKNOWN
+
+
+def _class_of(node: cst.BaseExpression) -> cst.BaseExpression | None:
+    """The ``x`` of ``x.__class__`` and ``type(x)``."""
+    if isinstance(node, cst.Attribute) and node.attr.value == "__class__":
+        return node.value
+    if isinstance(node, cst.Call) and isinstance(node.func, cst.Name) and node.func.value == "type" and len(node.args) == 1:
+        return node.args[0].value
+    return None
 
 
 def attribute_of(it: Interpreter, owner: Value, name: str, node: cst.Attribute | None = None) -> Value:
@@ -90,7 +106,9 @@ def attribute_of(it: Interpreter, owner: Value, name: str, node: cst.Attribute |
         inner = it.load_module(f"{owner.name}.{name}")
         return owner.scope.vars.get(name) or inner or UNKNOWN
     called = node is not None and node is it.calling
-    if owner is UNKNOWN and called and name in it.tables.source.tensor_methods_only and it.is_evidence(name):
+    if isinstance(owner, BoundMethod) and owner.receiver is UNKNOWN:
+        owner = UNKNOWN
+    if owner is UNKNOWN and called and _only_a_tensor(it, name) and it.is_evidence(name):
         assert node is not None
         tensor = proven_tensor(it, node.value)
         if tensor is not None:
@@ -100,6 +118,17 @@ def attribute_of(it: Interpreter, owner: Value, name: str, node: cst.Attribute |
         assert node is not None
         it.facts.unknown_calls.add(node)
     return BoundMethod(owner, name)
+
+
+TENSOR_KEYWORDS = frozenset({"dim", "keepdim", "unbiased", "non_blocking", "memory_format"})
+"""Keywords of tensor methods that NumPy's arrays of the same name do not take."""
+
+
+def _only_a_tensor(it: Interpreter, name: str) -> bool:
+    """Whether only a tensor has a method of this name that takes these keywords."""
+    if name in it.tables.source.tensor_methods_only:
+        return True
+    return bool(it.keywords & TENSOR_KEYWORDS) and f"{it.dialect.tensor}.{name}" in it.tables.source
 
 
 def _api_attribute(it: Interpreter, owner: Api, name: str) -> Value:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from ..values import UNKNOWN, Const, Func, Instance, Map, MethodOf, Seq, Tensor, UserClass, Value, escape, join
+from .scope import Scope
 
 if TYPE_CHECKING:
     from .interp import Interpreter
-    from .scope import Scope
 
 Args = list[tuple[cst.Arg, Value]]
 
@@ -117,10 +118,58 @@ def call_user(it: Interpreter, func: Func, args: Args, *, bound: bool) -> Value:
             changed = True
         func.passed[name] = new
     if not func.runs or (changed and func.runs < 3 and not func.running):
-        return it.run_function(func)
-    if changed:
-        it.invalidate(func)
-    return func.returns if func.returns is not None else UNKNOWN
+        result = it.run_function(func)
+    else:
+        if changed:
+            it.invalidate(func)
+        result = func.returns if func.returns is not None else UNKNOWN
+    return _for_this_call(it, func, passed) or result
+
+
+def _for_this_call(it: Interpreter, func: Func, passed: dict[str, Value] | None) -> Value | None:
+    """What a function of one ``return`` that is given a layer returns to this call: ``clones(layer, n)`` is called
+    with layers of many classes, and what it gives is of the class that it was given."""
+    expression = _only_return(func)
+    if expression is None or func.running or not any(_is_module(v) for v in (passed or {}).values()):
+        return None
+    scope = Scope("function", func.scope.module, func.scope, func=func)
+    facts = it.facts
+    inner = list(_below(expression))
+    saved = [(d, {n: d[n] for n in inner if n in d}) for d in (facts.values, facts.calls)]
+    func.running = True
+    with it._in(scope, func):
+        initial_parameters(it, func, scope)
+        scope.vars.update(passed or {})
+        result = it.expr(expression)
+    func.running = False
+    for known, old in saved:
+        for node in inner:
+            known.pop(node, None)
+        known.update(old)  # type: ignore[arg-type]
+    return result
+
+
+def _only_return(func: Func) -> cst.BaseExpression | None:
+    """The expression that a plain function consists of, but for its docstring."""
+    if func.owner is not None or not isinstance(func.node, cst.FunctionDef):
+        return None
+    lines = list(func.node.body.body)
+    last = lines[-1].body[-1] if isinstance(lines[-1], cst.SimpleStatementLine) else lines[-1]
+    first = lines[0].body[0] if isinstance(lines[0], cst.SimpleStatementLine) else None
+    doc = isinstance(first, cst.Expr) and isinstance(first.value, cst.SimpleString | cst.ConcatenatedString)
+    return last.value if isinstance(last, cst.Return) and len(lines) == 1 + doc else None
+
+
+def _is_module(value: Value) -> bool:
+    if not isinstance(value, Instance):
+        return False
+    return value.cls.module if isinstance(value.cls, UserClass) else value.cls.name.startswith("torch.nn.")
+
+
+def _below(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    yield node
+    for child in node.children:
+        yield from _below(child)
 
 
 def _alike(a: Value, b: Value) -> bool:

@@ -52,6 +52,8 @@ class Interpreter:
         """Whether what is evaluated is only asked for its sizes or type."""
         self.rebinding: frozenset[str] = frozenset()
         self.calling: cst.CSTNode | None = None
+        self.keywords: frozenset[str] = frozenset()
+        """The keywords of the call whose function is being evaluated."""
         self.frameworks: set[str] = set()
         """The modules that import the source framework."""
 

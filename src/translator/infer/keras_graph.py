@@ -12,9 +12,24 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from ..tables.schema import Row
-from ..values import UNKNOWN, Api, Const, Dim, Func, Instance, LayoutVar, Seq, Shape, Tensor, UserClass, Value, as_tensor
-from ..values import elem_of, join
-from .facts import Bound, BoundCall, Facts
+from ..values import (
+    UNKNOWN,
+    Api,
+    Const,
+    Dim,
+    Func,
+    Instance,
+    LayoutVar,
+    Seq,
+    Shape,
+    Tensor,
+    UserClass,
+    Value,
+    as_tensor,
+    elem_of,
+    join,
+)
+from .facts import BoundCall, Facts
 
 if TYPE_CHECKING:
     from .interp import Interpreter
@@ -119,7 +134,13 @@ def made(it: Interpreter, bound: BoundCall, instance: Value) -> Value:
             instance.args[name] = bound.extra[name].value
     if instance.api == "keras.Sequential":
         layers = bound.args.get("layers")
-        items = layers.value.items if layers is not None and isinstance(layers.value, Seq) else [] if layers is None else None
+        items = (
+            layers.value.items
+            if layers is not None and isinstance(layers.value, Seq)
+            else []
+            if layers is None
+            else None
+        )
         instance.children = None
         instance.elem = elem_of(layers.value) if layers is not None else UNKNOWN
         if items is not None:
@@ -286,13 +307,9 @@ def input_tensor(call: BoundCall) -> Tensor:
     dtype = call.value("dtype")
     name = dtype.value if isinstance(dtype, Const) and isinstance(dtype.value, str) else "float"
     name = name if not name.startswith("float") else "float"
-    return shaped(call.value("shape"), call.args["batch_shape"].value if "batch_shape" in call.args else None, name) or (
-        Tensor(dtype=name)
-    )
-
-
-def bound_value(bound: Bound | None) -> Value:
-    return bound.value if bound is not None else UNKNOWN
+    return shaped(
+        call.value("shape"), call.args["batch_shape"].value if "batch_shape" in call.args else None, name
+    ) or (Tensor(dtype=name))
 
 
 def is_framework_layer(value: Value) -> bool:

@@ -197,7 +197,11 @@ def dense(call: BoundCall) -> Value:
 def embedding(call: BoundCall) -> Value:
     x = tensor_arg(call)
     size = dim_of(call.value("output_dim")) or STATIC
-    return Tensor(dims=(*x.dims, size), dtype="float") if x is not None and x.dims is not None else Tensor(dtype="float", tail=size)
+    return (
+        Tensor(dims=(*x.dims, size), dtype="float")
+        if x is not None and x.dims is not None
+        else Tensor(dtype="float", tail=size)
+    )
 
 
 def flatten(call: BoundCall) -> Value:
@@ -206,7 +210,9 @@ def flatten(call: BoundCall) -> Value:
         return Tensor(2)
     size: Dim = 1
     for n in x.dims[1:]:
-        size = size * n if isinstance(size, int) and isinstance(n, int) else None if n is None or size is None else STATIC
+        size = (
+            size * n if isinstance(size, int) and isinstance(n, int) else None if n is None or size is None else STATIC
+        )
     return Tensor(dims=(x.dims[0], size), dtype=x.dtype)
 
 
@@ -269,8 +275,10 @@ def concatenate(call: BoundCall) -> Value:
     rank = len(parts[0].dims or ())
     axis %= rank
     sizes = [p.dims[axis] for p in parts if p.dims]
-    total: Dim = sum(s for s in sizes if isinstance(s, int)) if all(isinstance(s, int) for s in sizes) else (
-        STATIC if all(s is not None for s in sizes) else None
+    total: Dim = (
+        sum(s for s in sizes if isinstance(s, int))
+        if all(isinstance(s, int) for s in sizes)
+        else (STATIC if all(s is not None for s in sizes) else None)
     )
     for other in parts[1:]:
         together(parts[0], other)

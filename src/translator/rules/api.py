@@ -68,6 +68,9 @@ def translate_call(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new:
     """Apply one row to one call."""
     if row.refuse:
         return Refusal("XL203", f"{call.api}: {row.refuse}", row.hint)
+    if row.adapter and any(a.star for a in node.args):
+        # Which arguments these are is only known at run time; the helper takes PyTorch's own.
+        return Edit(new.with_changes(func=nodes.dotted(row.adapter)), (f"helper:{row.adapter}",))
     if row.rule:
         return named.RULES[row.rule](ctx, row, call, node, new)
     if call.problem:
@@ -350,11 +353,26 @@ def reference(ctx: Context, row: Row, name: str) -> Outcome:
         return Edit(nodes.dotted(target[0]), needs_of(target[0]))
     if row.adapter:
         return Edit(nodes.dotted(row.adapter), (f"helper:{row.adapter}",))
-    if row.helper and row.same_args:
+    if row.helper and (row.same_args or _same_order(ctx, row)):
         return Edit(nodes.dotted(row.helper), (f"helper:{row.helper}",))
     if row.tf and _same_call(ctx, row):
         return Edit(nodes.dotted(row.tf[0]), needs_of(row.tf[0]))
     return Refusal("XL204", f"{name} is passed on as a value, and its counterpart takes other arguments")
+
+
+def _same_order(ctx: Context, row: Row) -> bool:
+    """Whether a helper takes the function's arguments in the same order, under the same names but for the first."""
+    source = ctx.tables.source.get(row.torch[0])
+    params = target_params(ctx, row)
+    if source is None or not params or row.rule or row.tf_args or not source.overloads:
+        return False
+    theirs = [p for p in source.overloads[0] if p.name not in ALWAYS_DROPPED]
+    if any(p.default is None for p in params[len(theirs) :]):
+        return False
+    if len(theirs) > len(params) or any(row.args.get(p.name, ArgMap((p.name,))).via for p in theirs):
+        return False
+    pairs = list(zip(theirs, params, strict=False))
+    return all(a.name == b.name for a, b in pairs[1:]) and all(a.default == b.default for a, b in pairs)
 
 
 def _same_call(ctx: Context, row: Row) -> bool:

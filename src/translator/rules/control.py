@@ -87,7 +87,8 @@ def stopped(ctx: Context, node: cst.With) -> list[Any]:
 
 def if_statement(rewriter: Rewriter, node: cst.If) -> Any:
     """``if torch.jit.is_scripting(): ... else: ...`` is decided here: only the branch that runs is left."""
-    test = folded(rewriter.ctx, node.test)
+    ctx = rewriter.ctx
+    test = folded(ctx, node.test, gradients=recomputes(ctx, node.body))
     if test is node.test:
         return None
     rewriter.ctx.seen += 1
@@ -119,15 +120,35 @@ FALSE = frozenset({
 })  # fmt: skip
 
 
-def folded(ctx: Context, node: cst.BaseExpression) -> Any:
-    """A test with calls that are always false in TensorFlow folded away: a bool where nothing is left."""
+def recomputes(ctx: Context, node: cst.CSTNode) -> bool:
+    """Whether statements checkpoint what they compute: of use only for gradients, and without effect on values."""
+    if isinstance(node, cst.Call) and called(ctx, node) == "torch.utils.checkpoint.checkpoint":
+        return True
+    return any(recomputes(ctx, child) for child in node.children)
+
+
+def asks_gradient(ctx: Context, node: cst.BaseExpression) -> bool:
+    """``x.requires_grad`` of a tensor, or ``any(x.requires_grad for x in xs)``."""
+    if isinstance(node, cst.Call) and called(ctx, node) in ("builtins.any", "builtins.all") and len(node.args) == 1:
+        items = node.args[0].value
+        return isinstance(items, cst.GeneratorExp | cst.ListComp) and asks_gradient(ctx, items.elt)
+    return isinstance(node, cst.Attribute) and node.attr.value == "requires_grad" and ctx.tensor(node.value) is not None
+
+
+def folded(ctx: Context, node: cst.BaseExpression, *, gradients: bool = False) -> Any:
+    """A test with calls that are always false in TensorFlow folded away: a bool where nothing is left.
+
+    With ``gradients`` every tensor counts as one that needs its gradient.
+    """
     if isinstance(node, cst.Call) and called(ctx, node) in FALSE:
         return False
+    if gradients and asks_gradient(ctx, node):
+        return True
     if isinstance(node, cst.UnaryOperation) and isinstance(node.operator, cst.Not):
-        inner = folded(ctx, node.expression)
+        inner = folded(ctx, node.expression, gradients=gradients)
         return not inner if isinstance(inner, bool) else node if inner is node.expression else node.with_changes(expression=inner)
     if isinstance(node, cst.BooleanOperation):
-        left, right = folded(ctx, node.left), folded(ctx, node.right)
+        left, right = (folded(ctx, side, gradients=gradients) for side in (node.left, node.right))
         is_and = isinstance(node.operator, cst.And)
         for one, other in ((left, right), (right, left)):
             if isinstance(one, bool):

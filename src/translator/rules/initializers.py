@@ -21,6 +21,8 @@ GAINS = {
     "linear": 1.0, "conv1d": 1.0, "conv2d": 1.0, "conv3d": 1.0, "sigmoid": 1.0, "tanh": 5.0 / 3, "relu": math.sqrt(2),
     "selu": 0.75,
 }  # fmt: skip
+FAR = 6.0
+"""Bounds so many deviations away are never reached: the chance is 2e-9 for each value."""
 
 
 def initialize(ctx: Context, call: BoundCall, node: cst.Call, new: Any) -> Outcome:
@@ -130,14 +132,25 @@ def initializer(ctx: Context, call: BoundCall) -> Outcome:
 
 def truncated(ctx: Context, call: BoundCall) -> Outcome:
     """Cut at absolute bounds that are far away, a truncated normal is a plain one."""
-    std = call.args.get("std")
-    value = std.value.value if std is not None and isinstance(std.value, Const) else None
-    if "a" in call.args or "b" in call.args or value is None or value > 0.3:
-        if value is None and std is not None and "a" not in call.args and "b" not in call.args:
-            ctx.note(call.node, "XL401", f"{call.api}: cut at +-2, which only matters for a large std")
-            return _keras("RandomNormal", stddev=number(ctx, call, "std", 1.0))
+    bounds = [_literal(call, name, default) for name, default in (("a", -2.0), ("b", 2.0))]
+    mean, std = _literal(call, "mean", 0.0), _literal(call, "std", 1.0)
+    default = bounds == [-2.0, 2.0] and mean == 0.0
+    if None in (*bounds, mean) or (std is None and not default):
+        return Refusal("XL201", f"{call.api}: its bounds are not known here, and Keras cuts at two deviations")
+    if std is None:
+        ctx.note(call.node, "XL401", f"{call.api}: cut at +-2, which only matters for a large std")
+    elif min(abs(bound - mean) for bound in bounds) < FAR * std:
         return Refusal("XL201", f"{call.api}: bounds this close to the spread have no Keras initializer")
-    return _keras("RandomNormal", stddev=number(ctx, call, "std", 1.0))
+    given = {"mean": ctx.updated(call.args["mean"].node)} if mean else {}
+    return _keras("RandomNormal", **given, stddev=number(ctx, call, "std", 1.0))
+
+
+def _literal(call: BoundCall, name: str, default: float) -> float | None:
+    """The number that an argument certainly is, or its default; ``None`` for one that is computed."""
+    if name not in call.args:
+        return default
+    value = call.args[name].value
+    return float(value.value) if isinstance(value, Const) and isinstance(value.value, int | float) else None
 
 
 def squared(ctx: Context, call: BoundCall, name: str) -> Any:
@@ -232,6 +245,10 @@ def variable_update(ctx: Context, call: BoundCall, node: cst.Call, target: Any) 
                 factor = factor if method == "mul_" else nodes.template("1 / {x}", {"x": factor})
                 layer, part = ctx.updated(place.value), nodes.literal(place.attr.value)
                 return Edit(cst.Expr(nodes.call("scale_initializer", layer, part, factor)), ("helper:scale_initializer",))
+            if method == "copy_" and len(node.args) == 1:
+                from .layer_params import copied
+
+                return copied(ctx, place, node.args[0].value)
             return Refusal("XL207", f"{call.api}: Keras has not built this layer's weights yet", "set its initializer")
     simple = {"add_": "assign_add", "sub_": "assign_sub", "copy_": "assign"}.get(method)
     if simple and len(node.args) == 1:

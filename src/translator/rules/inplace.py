@@ -13,7 +13,7 @@ import libcst as cst
 from .. import nodes
 from ..infer.facts import BoundCall
 from ..rewrite.context import Context, Edit, Outcome, Refusal
-from ..values import Const, Instance, Tensor, UserClass, as_tensor, without_none
+from ..values import NONE, Const, Instance, Tensor, UserClass, as_tensor, options_of, without_none
 from .api import api_call, applies, translate_call
 from .tensors import index_keys, index_tuple, key_kind, renamed
 
@@ -251,12 +251,12 @@ def _register(ctx: Context, node: cst.Call, new: cst.Call, owner: Instance) -> O
         return Refusal("XL202", "what is registered is not given")
     original = [a.value for a in node.args if a.keyword is None]
     buffer = node.func.attr.value == "register_buffer"  # type: ignore[union-attr]
-    tensor = ctx.tensor(original[1]) if len(original) > 1 else ctx.tensor(node.args[-1].value)
-    if nodes.is_name(value, "None"):
-        tensor = None
-    elif buffer:
-        value = nodes.call("keras.Variable", nodes.bare(value, node), trainable=nodes.literal(False))
-    del tensor
+    given = next((a.value for a in node.args if a.keyword is not None and a.keyword.value in ("tensor", "param")), None)
+    if buffer:
+        variable = buffer_value(ctx, original[1] if len(original) > 1 else given, value)
+        if isinstance(variable, Refusal):
+            return variable
+        value = variable
     key = ctx.value(original[0]) if original else None
     if isinstance(key, Const) and isinstance(key.value, str) and isinstance(owner.cls, UserClass):
         target: Any = cst.Attribute(new.func.value, cst.Name(key.value))
@@ -264,6 +264,21 @@ def _register(ctx: Context, node: cst.Call, new: cst.Call, owner: Instance) -> O
         target = moved.node if isinstance(moved, Edit) else target
         return Edit(cst.Assign([cst.AssignTarget(target)], value), ("keras",))
     return Edit(cst.Expr(nodes.call("setattr", new.func.value, name, value)), ("keras",))
+
+
+def buffer_value(ctx: Context, node: Any, new: Any) -> Any:
+    """The variable of a buffer; a tensor that may be ``None`` gives one only where it is not."""
+    if nodes.is_name(new, "None"):
+        return new
+    variable = nodes.call("keras.Variable", nodes.bare(new, node), trainable=nodes.literal(False))
+    if NONE not in options_of(ctx.value(node)):
+        return variable
+    if isinstance(new, cst.IfExp) and NONE in (ctx.value(node.body), ctx.value(node.orelse)):
+        parts = {n: buffer_value(ctx, getattr(node, n), getattr(new, n)) for n in ("body", "orelse")}
+        return next((p for p in parts.values() if isinstance(p, Refusal)), new.with_changes(**parts))
+    if not isinstance(new, cst.Name | cst.Attribute):
+        return Refusal("XL202", "a buffer is registered that may be None", "assign it to a name first")
+    return nodes.template("{variable} if {x} is not None else None", {"variable": variable, "x": new})
 
 
 def _add_module(ctx: Context, node: cst.Call, new: cst.Call, owner: Instance) -> Outcome:

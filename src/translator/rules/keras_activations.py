@@ -54,7 +54,9 @@ def activation_of(value: Value, api: str) -> str | None:
     name: str | None = None
     if isinstance(value, Const) and isinstance(value.value, str):
         name = value.value
-    elif isinstance(value, Api) and value.name.startswith(("tf.nn.", "keras.activations.", "keras.ops.", "tf.", "keras.")):
+    elif isinstance(value, Api) and value.name.startswith(
+        ("tf.nn.", "keras.activations.", "keras.ops.", "tf.", "keras.")
+    ):
         name = value.name.rsplit(".", 1)[-1]
         if name == "leaky_relu" and value.name.startswith("tf."):
             name = "leaky_relu"

@@ -11,7 +11,7 @@ from ..infer.facts import Bound, BoundCall
 from ..infer.keras_graph import features, input_of
 from ..infer.results import int_of, ints_of
 from ..rewrite.context import Context
-from ..values import UNKNOWN, Api, Const, Seq, Tensor, Value, as_tensor, python_type
+from ..values import UNKNOWN, Const, Seq, Tensor, Value, as_tensor
 from .api import at_default, ctx_default
 from .keras_layout import Refused
 
@@ -149,11 +149,3 @@ class LayerArgs:
 
 def text(value: Value) -> str | None:
     return value.value if isinstance(value, Const) and isinstance(value.value, str) else None
-
-
-def is_api(value: Value) -> bool:
-    return isinstance(value, Api)
-
-
-def is_string(value: Value) -> bool:
-    return python_type(value) == "str"

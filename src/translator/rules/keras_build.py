@@ -12,7 +12,7 @@ import libcst as cst
 
 from .. import nodes
 from ..infer.keras_graph import input_of
-from ..rewrite.context import Context, Refusal
+from ..rewrite.context import Refusal
 from ..rewrite.rewriter import Rewriter
 from ..values import Func, UserClass, as_tensor
 from .keras_claim import assignment, expression, names_in

@@ -11,14 +11,36 @@ from ..infer.facts import BoundCall
 from ..infer.keras_graph import CHANNELS_FIRST, made_by
 from ..infer.keras_results import parts_of
 from ..rewrite.context import Context, Edit, Outcome
-from ..tables.schema import Row
-from ..values import UNKNOWN, Api, Const, Func, Instance, MethodOf, Seq, Tensor, UserClass, Value, as_tensor
-from ..values import options_of, without_none
-from . import keras_activations as activations
+from ..values import (
+    UNKNOWN,
+    Api,
+    BoundMethod,
+    Const,
+    Func,
+    Instance,
+    Map,
+    MethodOf,
+    Seq,
+    Tensor,
+    UserClass,
+    Value,
+    as_tensor,
+    options_of,
+    without_none,
+)
 from . import keras_layers as layers
 from .api import applies, translate_call, unknown
-from .keras_layout import Perm, Refused, axes_of, axis_node, in_source_order, mapped_axes, method, moved, order
-from .keras_layout import rank_of, settled
+from .keras_arrange import arranged
+from .keras_layout import (
+    Perm,
+    Refused,
+    in_source_order,
+    mapped_axes,
+    moved,
+    order,
+    rank_of,
+    settled,
+)
 
 MERGES = {
     "keras.layers.Add": "{a} + {b}", "keras.layers.Subtract": "{a} - {b}", "keras.layers.Multiply": "{a} * {b}",
@@ -30,8 +52,6 @@ MERGE_FUNCTIONS = {
     for n, c in (("add", "Add"), ("subtract", "Subtract"), ("multiply", "Multiply"), ("maximum", "Maximum"),
                  ("minimum", "Minimum"), ("average", "Average"), ("concatenate", "Concatenate"))
 }  # fmt: skip
-TRANSPARENT = frozenset({"same", "same_float", "same_bool", "alias", "create_like"})
-PAIRWISE = frozenset({"broadcast", "compare"})
 
 
 def keras_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
@@ -52,10 +72,34 @@ def _call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
         return user_call(ctx, node, new, func)
     call = ctx.call(node)
     if call is None or call.api.endswith("__call__"):
-        return None
+        return handed_over(ctx, node, new, func)
     if ctx.claim is not None and node in ctx.claim.names:
         return ctx.claim.made(node, call)
     return api_call(ctx, call, node, new)
+
+
+SAFE = frozenset(f"builtins.{n}" for n in (
+    "isinstance", "len", "print", "zip", "enumerate", "list", "tuple", "dict", "reversed", "getattr", "hasattr", "super",
+    "id", "type", "sum", "max", "min", "abs", "callable",
+))  # fmt: skip
+"""Functions through which tensors are followed, or that do not look at axes."""
+
+
+def handed_over(ctx: Context, node: cst.Call, new: cst.Call, func: Value) -> Outcome:
+    """What is not followed gets tensors in Keras's own order."""
+    if isinstance(func, Api) and func.name in SAFE:
+        return None
+    if isinstance(func, BoundMethod) and isinstance(func.receiver, Seq | Map):
+        return None
+    args = list(new.args)
+    for i, arg in enumerate(node.args):
+        value = without_none(ctx.value(arg.value))
+        if as_tensor(value) is not None or isinstance(value, Seq):
+            in_source_order(ctx, arg.value)
+            args[i] = args[i].with_changes(value=ctx.updated(arg.value))
+    if all(a.value is b.value for a, b in zip(args, new.args, strict=True)):
+        return None
+    return Edit(new.with_changes(args=args))
 
 
 def user_call(ctx: Context, node: cst.Call, new: cst.Call, func: Value) -> Outcome:
@@ -71,7 +115,11 @@ def user_call(ctx: Context, node: cst.Call, new: cst.Call, func: Value) -> Outco
     if isinstance(target, UserClass) and target.module:
         gone = {"name", "dtype", "trainable"}
         init = target.find("__init__")
-        own = {p.name.value for p in (*init.node.params.params, *init.node.params.kwonly_params)} if isinstance(init, Func) else set()
+        own = (
+            {p.name.value for p in (*init.node.params.params, *init.node.params.kwonly_params)}
+            if isinstance(init, Func)
+            else set()
+        )
         args = [a for a in new.args if a.keyword is None or a.keyword.value not in gone - (own - {"name"})]
         return Edit(new.with_changes(args=last_comma(args))) if len(args) != len(new.args) else None
     return None
@@ -79,8 +127,10 @@ def user_call(ctx: Context, node: cst.Call, new: cst.Call, func: Value) -> Outco
 
 def last_comma(args: list[cst.Arg]) -> list[cst.Arg]:
     """Arguments whose last one lost its comma's reason."""
-    if args and isinstance(args[-1].comma, cst.Comma) and not isinstance(
-        args[-1].comma.whitespace_after, cst.ParenthesizedWhitespace
+    if (
+        args
+        and isinstance(args[-1].comma, cst.Comma)
+        and not isinstance(args[-1].comma.whitespace_after, cst.ParenthesizedWhitespace)
     ):
         return [*args[:-1], args[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)]
     return args
@@ -111,6 +161,11 @@ def applied(ctx: Context, node: cst.Call, new: cst.Call, func: Value) -> Outcome
     options = [o for o in options_of(func) if isinstance(o, Instance)]
     if not new.args:
         return None
+    if ctx.claim is None and isinstance(node.func, cst.Call) and made_by(options[0]) is node.func:
+        raise Refused("XL212", "a layer is made where it is called", "make it in `__init__`")
+    if ctx.cls is None and ctx.claim is None:
+        ctx.note(node, "XL404", "Keras calls a model for inference unless told; PyTorch modules start in training mode",
+                 "call `.eval()` on the model first")  # fmt: skip
     if any(isinstance(o.cls, UserClass) for o in options) and not all(isinstance(o.cls, UserClass) for o in options):
         raise Refused("XL301", "layers of several kinds are called here")
     if isinstance(options[0].cls, UserClass):
@@ -137,7 +192,9 @@ def applied(ctx: Context, node: cst.Call, new: cst.Call, func: Value) -> Outcome
     args = [a.with_changes(value=ctx.updated(o.value)) if o is not node.args[0] else a
             for a, o in zip(args, [n for n in node.args if n.keyword is None or n.keyword.value not in ("training", "mask")],
                             strict=True)]  # fmt: skip
-    args[0] = args[0].with_changes(value=moved(args[0].value, have, want), keyword=None, equal=cst.MaybeSentinel.DEFAULT)
+    args[0] = args[0].with_changes(
+        value=moved(args[0].value, have, want), keyword=None, equal=cst.MaybeSentinel.DEFAULT
+    )
     direct = ctx.claim.direct(node) if ctx.claim is not None else None
     result: Any = new.with_changes(args=args)
     if direct is not None:
@@ -290,7 +347,9 @@ def api_call(ctx: Context, call: BoundCall, node: cst.Call, new: cst.Call) -> Ou
     if api in layers.LAYERS:
         made = layers.build(ctx, call)
         parts = made.in_sequence()
-        result = parts[0] if len(parts) == 1 else nodes.call("nn.Sequential", *parts) if parts else layers.module("Identity")
+        result = (
+            parts[0] if len(parts) == 1 else nodes.call("nn.Sequential", *parts) if parts else layers.module("Identity")
+        )
         return Edit(result, made.needs)
     if api in ("keras.Input", "keras.Model", "keras.layers.InputLayer"):
         raise Refused("XL213", f"{api}: this functional model is not built in a way that can be taken apart")
@@ -314,91 +373,6 @@ def api_call(ctx: Context, call: BoundCall, node: cst.Call, new: cst.Call) -> Ou
     return Edit(settled(ctx, node, shortened(outcome.node), natural), outcome.needs)
 
 
-def arranged(ctx: Context, row: Row, call: BoundCall, node: cst.Call) -> Perm:
-    """Bring a call's tensors into the order that the operation can take, and say what order comes out."""
-    kind = row.returns
-    by_torch = {(spec.to[0] if spec.to else name): name for name, spec in row.args.items()}
-    named = {torch: call.args[name] for torch, name in by_torch.items() if name in call.args}
-    first = named.get("input") or next(iter(call.args.values()), None)
-    x = as_tensor(first.value) if first is not None else None
-    have = order(x) if x is not None else None
-    if kind in TRANSPARENT or kind.startswith("cast"):
-        return have
-    if kind in PAIRWISE:
-        return paired(ctx, [b.node for b in call.args.values()])
-    if kind.startswith(("reduce", "arg_reduce")) and have is not None and first is not None:
-        return reduced(ctx, named, first, have, x)
-    if kind == "cat" and "tensors" in named:
-        return joined(ctx, named)
-    for bound in (*call.args.values(), *call.varargs, *call.extra.values()):
-        in_source_order(ctx, bound.node)
-    return None
-
-
-def paired(ctx: Context, operands: list[Any]) -> Perm:
-    """Operands that broadcast must agree in order; one of lower rank is given the axes of the other.
-
-    Raises:
-        Refused: where a rank is not known.
-    """
-    found = [(n, t) for n in operands if (t := as_tensor(ctx.value(n))) is not None]
-    perms = [order(t) for _, t in found]
-    if not any(perms):
-        return None
-    ranks = [rank_of(t) for _, t in found]
-    if None in ranks:
-        raise Refused("XL302", "a tensor of unknown rank meets one that stands channels-first")
-    top = max(r for r in ranks if r is not None)
-    want = next((p for p, r in zip(perms, ranks, strict=True) if p is not None and r == top), None)
-    for (node, _), have, rank in zip(found, perms, ranks, strict=True):
-        if rank == top:
-            ctx.new[node] = moved(ctx.updated(node), have, want)
-        elif rank == 0:
-            continue
-        elif rank == 1 and want is not None and want[1] == top - 1:
-            new = ctx.updated(node)
-            ctx.new[node] = method(nodes.parenthesized(new), "reshape", nodes.literal(-1), *[nodes.literal(1)] * (top - 2))
-        elif want is not None:
-            raise Refused("XL302", f"a tensor of rank {rank} meets one of rank {top} that stands channels-first")
-    return want
-
-
-def reduced(ctx: Context, named: dict[str, Any], first: Any, have: Perm, x: Tensor | None) -> Perm:
-    """A reduction takes the axes where they are now, if the rest keeps its order."""
-    assert have is not None
-    dim, keep = named.get("dim"), named.get("keepdim")
-    kept = keep is not None and keep.value == Const(True)
-    if keep is not None and not isinstance(keep.value, Const):
-        raise Refused("XL302", "whether the reduced axes stay is not known here")
-    if dim is None or dim.value == Const(None):
-        if kept:
-            return have
-        return None
-    axes = axes_of(dim.value)
-    rest = [a for a in have if axes is not None and a not in {i % len(have) for i in axes}]
-    if axes is None or (not kept and rest != sorted(rest)):
-        in_source_order(ctx, first.node)
-        return None
-    ctx.new[dim.node] = axis_node(mapped_axes(axes, have), single=isinstance(dim.value, Const))
-    return have if kept else None
-
-
-def joined(ctx: Context, named: dict[str, Any]) -> Perm:
-    """``tf.concat`` and ``tf.stack``."""
-    tensors, dim = named["tensors"], named.get("dim")
-    value = tensors.value
-    parts = [as_tensor(v) for v in value.items] if isinstance(value, Seq) and value.items is not None else []
-    perms = {order(p) for p in parts if p is not None}
-    axes = axes_of(dim.value) if dim is not None else [0]
-    if len(perms) == 1 and None not in perms and axes is not None and all(p is not None for p in parts):
-        have = perms.pop()
-        if dim is not None:
-            ctx.new[dim.node] = axis_node(mapped_axes(axes, have), single=True)
-        return have
-    in_source_order(ctx, tensors.node)
-    return None
-
-
 def shortened(node: Any) -> Any:
     """``torch.nn.functional.relu(x)`` as ``F.relu(x)``, ``torch.Tensor.exp(x)`` as ``x.exp()``."""
     if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute):
@@ -417,10 +391,3 @@ def short_name(name: str) -> str:
         if name.startswith(long):
             return short + name[len(long) :]
     return name
-
-
-def is_api(value: Value, name: str) -> bool:
-    return isinstance(value, Api) and value.name == name
-
-
-__all__ = ["activations", "keras_call"]

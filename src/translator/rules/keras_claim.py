@@ -17,7 +17,7 @@ from .. import nodes
 from ..infer.facts import BoundCall
 from ..infer.keras_graph import made_by
 from ..rewrite.context import Context
-from ..values import Const, Func, Instance, Map, Seq, Tensor, UserClass, Value, as_tensor, elem_of, without_none
+from ..values import Const, Func, Instance, Map, Seq, UserClass, Value, as_tensor, elem_of, without_none
 from . import keras_activations as activations
 from . import keras_layers as layers
 from .keras_args import LayerArgs
@@ -150,9 +150,9 @@ class Claim:
 
     # -- before the walk --------------------------------------------------------------------------
 
-    def scan(self, body: list[Any], variables: dict[cst.CSTNode, str], loops: set[cst.CSTNode]) -> None:
+    def scan(self, body: list[Any], variables: dict[cst.CSTNode, str]) -> None:
         """Find everything that is made, and name it."""
-        wanted: list[tuple[cst.Call, str, bool]] = []
+        wanted: list[tuple[cst.Call, str]] = []
         self.tensor_names = {n.value for s in body for n in names_in(s) if tensorish(self.ctx.value(n))}
         wrapped = {a.value for s in body for c in calls_in(s) if is_wrapper(self.ctx, c) for a in c.args}
         for statement in body:
@@ -163,12 +163,12 @@ class Claim:
             for call in calls_in(statement):
                 name = self.base_name(call, variables)
                 if name and call not in wrapped:
-                    wanted.append((call, name, call in loops))
+                    wanted.append((call, name))
         counts: dict[str, int] = {}
-        for _, name, looped in wanted:
+        for _, name in wanted:
             counts[name] = counts.get(name, 0) + 1
         numbers: dict[str, int] = {}
-        for call, name, looped in wanted:
+        for call, name in wanted:
             if counts[name] == 1:
                 final = name
             else:
@@ -268,8 +268,10 @@ class Claim:
         new = node.with_changes(args=[a.with_changes(value=self.ctx.updated(a.value)) for a in node.args])
         names, self.names = self.names, {k: v for k, v in self.names.items() if k is not node}
         try:
-            outcome = api_call(self.ctx, call, node, new) if call is not None else user_call(
-                self.ctx, node, new, self.ctx.value(node.func)
+            outcome = (
+                api_call(self.ctx, call, node, new)
+                if call is not None
+                else user_call(self.ctx, node, new, self.ctx.value(node.func))
             )
         finally:
             self.names = names
@@ -411,7 +413,3 @@ def assignment(target: Any, value: Any) -> cst.SimpleStatementLine:
 
 def expression(value: Any) -> cst.SimpleStatementLine:
     return cst.SimpleStatementLine([cst.Expr(value)])
-
-
-def is_tensor(value: Value) -> bool:
-    return isinstance(value, Tensor)

@@ -54,7 +54,12 @@ def global_pool(name: str, axes: int) -> Direct:
 
 def reshape(args: LayerArgs, x: Any, perm: Perm) -> Any:
     bound = args.bound("target_shape")
-    if bound is None or not isinstance(bound.value, Seq) or not bound.value.items or not hasattr(bound.node, "elements"):
+    if (
+        bound is None
+        or not isinstance(bound.value, Seq)
+        or not bound.value.items
+        or not hasattr(bound.node, "elements")
+    ):
         raise Refused("XL201", f"{args.api}: its shape is not written out")
     sizes = [args.ctx.updated(e.value) for e in bound.node.elements]  # type: ignore[attr-defined]
     if Const(-1) in bound.value.items:

@@ -6,7 +6,6 @@ on any refusal, left whole.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +13,20 @@ import libcst as cst
 
 from .. import nodes
 from ..rewrite.context import Context, Refusal
-from ..values import Func, UserClass
-from .keras_claim import Claim, Helper, assignment, calls_in, is_layer, names_in, plural, tensorish
+from ..values import Func
+from .keras_claim import Claim, Helper, assignment, calls_in, is_layer, names_in, tensorish
 from .keras_layout import Refused
-from .keras_modules import edge
+from .keras_regions import (
+    assigned,
+    class_name,
+    find_region,
+    input_names,
+    is_input,
+    is_model,
+    leaks,
+    model_name,
+    report_edges,
+)
 from .keras_sizes import parameter
 from .keras_walk import walk
 
@@ -89,25 +98,6 @@ def _reads(node: cst.FunctionDef, name: str) -> bool:
     return visitor.found
 
 
-def is_input(ctx: Context, node: cst.CSTNode) -> bool:
-    call = ctx.call(node)
-    return call is not None and call.api == "keras.Input"
-
-
-def is_model(ctx: Context, node: cst.CSTNode) -> bool:
-    """``Model(inputs, outputs)``."""
-    call = ctx.call(node)
-    return call is not None and call.api == "keras.Model" and "outputs" in {**call.args, **call.extra}
-
-
-def class_name(name: str) -> str:
-    """``build_resnet`` is ``ResNet``-like: ``Resnet``; ``conv_block`` is ``ConvBlock``."""
-    text = re.sub(r"^(build|make|create|get|define|construct)_+", "", name.strip("_"))
-    parts = [p for p in re.split(r"[_\W]+", text) if p]
-    out = "".join(p[0].upper() + p[1:] for p in parts)
-    return out if out not in ("", "Model") else "Net"
-
-
 # -- functions --------------------------------------------------------------------------------------------------
 
 
@@ -123,7 +113,7 @@ def functional(rewriter: Rewriter, node: cst.FunctionDef) -> Any:
     region = find_region(ctx, node.body.body)
     if region is None:
         return None
-    params = [p for p in (*node.params.params, *node.params.kwonly_params)]
+    params = [*node.params.params, *node.params.kwonly_params]
     outer, ctx.func = ctx.func, func
     try:
         result = model_class(rewriter, node.body.body, region, params, func.name, node)
@@ -162,7 +152,7 @@ def helper_class(rewriter: Rewriter, node: cst.FunctionDef, helper: Helper) -> A
     docstring = body[:1] if docs(body) else []
     outer, ctx.func = ctx.func, helper.func
     try:
-        forward = run(rewriter, claim, body[len(docstring) :], last=True)
+        forward = run(rewriter, claim, body[len(docstring) :])
     except Refused as refused:
         return refuse_whole(rewriter, node, refused.refusal)
     finally:
@@ -205,7 +195,7 @@ def returned_value(body: Sequence[Any]) -> cst.BaseExpression | None:
     return None
 
 
-def run(rewriter: Rewriter, claim: Claim, body: list[Any], *, last: bool) -> Any:
+def run(rewriter: Rewriter, claim: Claim, body: list[Any]) -> Any:
     """Walk a region: the statements of ``forward``, or the first refusal. ``__init__`` is in the claim."""
     ctx = rewriter.ctx
     refusals, ctx.refusals = ctx.refusals, []
@@ -229,7 +219,12 @@ def run(rewriter: Rewriter, claim: Claim, body: list[Any], *, last: bool) -> Any
 
 
 def module_class(
-    name: str, docstring: list[Any], options: list[cst.Param], tensors: list[cst.Param], claim: Claim, forward: list[Any]
+    name: str,
+    docstring: list[Any],
+    options: list[cst.Param],
+    tensors: list[cst.Param],
+    claim: Claim,
+    forward: list[Any],
 ) -> cst.ClassDef:
     """``class Name(nn.Module)`` with ``__init__`` and ``forward``."""
     me = cst.Param(cst.Name("self"))
@@ -264,20 +259,6 @@ def tidy(body: list[Any]) -> list[Any]:
 # -- regions ------------------------------------------------------------------------------------------------------
 
 
-def find_region(ctx: Context, body: Sequence[Any]) -> tuple[int, int] | None:
-    """The statements from the first ``Input`` to ``Model(...)`` in a block: first and last index."""
-    first = last = None
-    for i, statement in enumerate(body):
-        if not isinstance(statement, cst.SimpleStatementLine):
-            continue
-        for call in calls_in(statement):
-            if is_input(ctx, call) and first is None:
-                first = i
-            if is_model(ctx, call) and first is not None and last is None:
-                last = i
-    return (first, last) if first is not None and last is not None else None
-
-
 def model_class(
     rewriter: Rewriter, body: Sequence[Any], region: tuple[int, int], params: list[cst.Param], base: str, owner: Any
 ) -> Any:
@@ -302,107 +283,27 @@ def model_class(
     outputs = {**bound.args, **bound.extra}["outputs"]
     returning = cst.SimpleStatementLine([cst.Return(outputs.node)])
     try:
-        forward = run(rewriter, claim, [*inner, returning], last=True)
+        forward = run(rewriter, claim, [*inner, returning])
     except Refused as refused:
         return refused.refusal
     if isinstance(forward, Refusal):
         return forward
-    name = model_name(ctx, end, bound, base)
+    name = model_name(ctx, end, bound, base, helpers(ctx))
     by_name = {p.name.value: p for p in params}
     required = [n for n in options if by_name.get(n) is None or by_name[n].default is None]
     optional = [n for n in options if n not in required]
-    made = [plain_param(rewriter, by_name[n]) if n in by_name else cst.Param(cst.Name(n)) for n in [*required, *optional]]
+    made = [
+        plain_param(rewriter, by_name[n]) if n in by_name else cst.Param(cst.Name(n)) for n in [*required, *optional]
+    ]
     definition = module_class(name, [], made, [cst.Param(cst.Name(n)) for n in inputs], claim, forward)
     report_edges(ctx, name, inner, inputs, outputs)
-    args = [cst.Arg(cst.Name(n)) for n in required] + [
-        nodes.keyword(n, cst.Name(n)) if required and False else cst.Arg(cst.Name(n)) for n in optional
-    ]
+    args = [cst.Arg(cst.Name(n)) for n in (*required, *optional)]
     replaced = end.deep_replace(model, cst.Call(cst.Name(name), args))
     if isinstance(replaced, cst.SimpleStatementLine):
         lines = [x for x in replaced.leading_lines if x.comment is not None]
         start = body[first].leading_lines if hasattr(body[first], "leading_lines") else []
         replaced = replaced.with_changes(leading_lines=lines or [x for x in start if x.comment is None][:1])
     return definition, [*body[:first], replaced, *body[last + 1 :]]
-
-
-def leaks(ctx: Context, body: Sequence[Any], first: int, last: int) -> Refusal | None:
-    """Tensors and layers of a region that are used after it keep it from becoming a class."""
-    made = set(assigned(body[first:last]))
-    for statement in body[last + 1 :]:
-        for name in names_in(statement):
-            value = ctx.value(name)
-            if name.value in made and (tensorish(value) or is_layer(value)):
-                return Refusal("XL213", f"`{name.value}` of a functional model is used after the model is made",
-                               "make the second model from the layers of the first")  # fmt: skip
-    return None
-
-
-def assigned(body: Sequence[Any]) -> list[str]:
-    """The names that statements assign."""
-    out: list[str] = []
-
-    class Targets(cst.CSTVisitor):
-        def visit_AssignTarget(self, node: cst.AssignTarget) -> None:
-            for name in names_in(node.target):
-                out.append(name.value)
-
-        def visit_For(self, node: cst.For) -> None:
-            for name in names_in(node.target):
-                out.append(name.value)
-
-        def visit_FunctionDef(self, node: cst.FunctionDef) -> bool:
-            return False
-
-    for statement in body:
-        statement.visit(Targets())
-    return list(dict.fromkeys(out))
-
-
-def input_names(ctx: Context, body: list[Any], bound: Any) -> Any:
-    """The variables of the model's inputs, in the order in which the model takes them."""
-    node = {**bound.args, **bound.extra}["inputs"].node
-    parts = [e.value for e in node.elements] if isinstance(node, cst.List | cst.Tuple) else [node]
-    names = []
-    for part in parts:
-        if not isinstance(part, cst.Name):
-            return Refusal("XL213", "the inputs of this model are not written as variables")
-        names.append(part.value)
-    made = {}
-    for statement in body:
-        if isinstance(statement, cst.SimpleStatementLine) and isinstance(statement.body[0], cst.Assign):
-            assign = statement.body[0]
-            if is_input(ctx, assign.value) and isinstance(assign.targets[0].target, cst.Name):
-                made[assign.targets[0].target.value] = True
-    if set(names) - set(made) or set(made) - set(names):
-        return Refusal("XL213", "the inputs of this model are not the `Input` variables before it")
-    return names
-
-
-def model_name(ctx: Context, end: Any, bound: Any, base: str) -> str:
-    """A class name from ``name=``, from the function, or from the variable."""
-    given = {**bound.args, **bound.extra}.get("name")
-    value = getattr(ctx.value(given.node), "value", None) if given is not None else None
-    taken = {c.name for c in ctx.facts.classes.values()} | {h.name for h in helpers(ctx).values()}
-    target = ""
-    if isinstance(end.body[0], cst.Assign) and isinstance(end.body[0].targets[0].target, cst.Name):
-        target = end.body[0].targets[0].target.value
-    for text in (value if isinstance(value, str) else "", base, target):
-        name = class_name(text) if text else ""
-        if name and name.isidentifier() and name not in taken:
-            return name
-    return "Net"
-
-
-def report_edges(ctx: Context, name: str, body: list[Any], inputs: list[str], outputs: Any) -> None:
-    for statement in body:
-        if isinstance(statement, cst.SimpleStatementLine) and isinstance(statement.body[0], cst.Assign):
-            assign = statement.body[0]
-            target = assign.targets[0].target
-            if isinstance(target, cst.Name) and target.value in inputs and is_input(ctx, assign.value):
-                edge(ctx, name, target.value, ctx.value(assign.value))
-    from .keras_modules import outputs as report
-
-    report(ctx, name, ctx.value(outputs.node))
 
 
 def claimed(rewriter: Rewriter, statements: Sequence[Any]) -> list[Any] | None:
@@ -436,6 +337,3 @@ def claimed(rewriter: Rewriter, statements: Sequence[Any]) -> list[Any] | None:
             out.append(definition.with_changes(leading_lines=blank(2)))
             out.append(statement.with_changes(leading_lines=blank(2)))
     return out
-
-
-__all__ = ["UserClass", "claimed", "functional", "plural"]

@@ -11,9 +11,7 @@ import libcst as cst
 from .. import nodes
 from ..infer.facts import BoundCall
 from ..infer.keras_graph import CHANNELS_FIRST
-from ..infer.keras_results import pairs
 from ..rewrite.context import Context
-from ..values import Const, Instance, Seq
 from . import keras_activations as activations
 from .keras_args import LayerArgs, text
 from .keras_layout import Perm, Refused
@@ -94,7 +92,11 @@ def helper(name: str, *args: Any, **keywords: Any) -> cst.Call:
 def dense(args: LayerArgs) -> Layer:
     size = args.channels()
     units = args.node("units")
-    made = module("Linear", size, units, bias=bias(args)) if size is not None else module("LazyLinear", units, bias=bias(args))
+    made = (
+        module("Linear", size, units, bias=bias(args))
+        if size is not None
+        else module("LazyLinear", units, bias=bias(args))
+    )
     return Layer([made], activations.activation_of(args.value("activation"), args.api))
 
 
@@ -136,7 +138,7 @@ def padded(args: LayerArgs, axes: int) -> tuple[Any, str]:
 def channels_last_only(args: LayerArgs) -> None:
     """Programs that are channels-first already are another layout altogether."""
     if not args.same("data_format", None) and not args.same("data_format", "channels_last"):
-        raise Refused("XL303", f"{args.api}: `data_format=\"channels_first\"` is not translated yet")
+        raise Refused("XL303", f'{args.api}: `data_format="channels_first"` is not translated yet')
 
 
 def convolution(axes: int) -> Builder:
@@ -159,7 +161,7 @@ def convolution(axes: int) -> Builder:
         if special:
             if not first:
                 raise Refused(
-                    "XL402", f"{args.api}: `padding=\"same\"` with strides needs the input's channels, not known here"
+                    "XL402", f'{args.api}: `padding="same"` with strides needs the input\'s channels, not known here'
                 )
             made = helper(f"SameConv{axes}d", *first, filters, kernel, **keywords)
             return Layer([made], activation, (f"helper:SameConv{axes}d",), perm)
@@ -257,308 +259,3 @@ def _amounts(values: list[int]) -> Any:
 
 for _axes in (1, 2, 3):
     layer(f"Conv{_axes}DTranspose", image=_axes + 2)(transposed(_axes))
-
-
-# -- pooling ---------------------------------------------------------------------------------------------
-
-
-def pooling(kind: str, axes: int) -> Builder:
-    def builder(args: LayerArgs) -> Layer:
-        channels_last_only(args)
-        size = args.size("pool_size", 2)
-        stride = None if args.value("strides") == Const(None) or args.bound("strides") is None else args.size("strides")
-        sizes = args.ints("pool_size", axes, 2)
-        if stride is not None and sizes is not None and args.ints("strides", axes, 1) == sizes:
-            stride = None
-        padding = args.const("padding", "valid").lower()
-        name = f"{kind}Pool{axes}d"
-        if padding == "same":
-            return Layer([helper(f"Same{name}", size, stride)] if stride is not None else [helper(f"Same{name}", size)],
-                         None, (f"helper:Same{name}",))  # fmt: skip
-        return Layer([module(name, size, stride=stride)])
-
-    return builder
-
-
-for _axes in (1, 2, 3):
-    layer(f"MaxPooling{_axes}D", image=_axes + 2)(pooling("Max", _axes))
-    layer(f"AveragePooling{_axes}D", image=_axes + 2)(pooling("Avg", _axes))
-
-
-def global_pooling(kind: str, axes: int) -> Builder:
-    def builder(args: LayerArgs) -> Layer:
-        channels_last_only(args)
-        pool = module(f"Adaptive{kind}Pool{axes}d", nodes.literal(1))
-        if args.same("keepdims", True) and args.bound("keepdims") is not None:
-            return Layer([pool])
-        return Layer([pool, module("Flatten")])
-
-    return builder
-
-
-for _axes in (2, 3):
-    layer(f"GlobalAveragePooling{_axes}D", image=_axes + 2)(global_pooling("Avg", _axes))
-    layer(f"GlobalMaxPooling{_axes}D", image=_axes + 2)(global_pooling("Max", _axes))
-
-
-@layer("GlobalAveragePooling1D")
-def mean_over_time(args: LayerArgs) -> Layer:
-    if not args.same("data_format", None) and not args.same("data_format", "channels_last"):
-        channels_last_only(args)
-    return Layer([helper("Mean", dim=nodes.literal(1), keepdim=args.flag("keepdims", False))], None, ("helper:Mean",))
-
-
-@layer("GlobalMaxPooling1D")
-def max_over_time(args: LayerArgs) -> Layer:
-    channels_last_only(args)
-    return Layer([helper("Amax", dim=nodes.literal(1), keepdim=args.flag("keepdims", False))], None, ("helper:Amax",))
-
-
-# -- normalisation ----------------------------------------------------------------------------------------
-
-
-@layer("BatchNormalization", image=0)
-def batch_norm(args: LayerArgs) -> Layer:
-    inputs = args.inputs
-    rank = inputs.rank if inputs is not None else None
-    axis = args.const("axis", -1)
-    axis = axis[0] if isinstance(axis, tuple) and len(axis) == 1 else axis
-    if rank is None:
-        raise Refused("XL209", f"{args.api}: the rank of its input is not known here")
-    if axis not in (-1, rank - 1):
-        raise Refused("XL303", f"{args.api}: `axis` is not the last one")
-    if rank not in (2, 3, 4, 5):
-        raise Refused("XL201", f"{args.api}: an input of rank {rank}")
-    if not args.same("center", True) or not args.same("scale", True):
-        if args.same("center", False) and args.same("scale", False):
-            affine: Any = nodes.literal(False)
-        else:
-            raise Refused("XL201", f"{args.api}: only one of `center` and `scale`")
-    else:
-        affine = None
-    size = args.channels()
-    name = f"BatchNorm{max(rank - 2, 1)}d"
-    eps = args.const("epsilon", 1e-3)
-    momentum = float(round(1 - args.const("momentum", 0.99), 12))
-    keywords = {
-        "eps": None if eps == 1e-5 else nodes.literal(eps), "affine": affine,
-        "momentum": None if momentum == 0.1 else nodes.literal(momentum),
-    }  # fmt: skip
-    args.ctx.note(args.call.node, "XL401", f"{args.api}: known deviation `bn_unbiased_running_var`")
-    first = [size] if size is not None else []
-    return Layer([module(name if first else f"Lazy{name}", *first, **keywords)], None, (), CHANNELS_FIRST.get(rank))
-
-
-@layer("LayerNormalization")
-def layer_norm(args: LayerArgs) -> Layer:
-    axis = args.const("axis", -1)
-    inputs = args.inputs
-    rank = inputs.rank if inputs is not None else None
-    if axis not in (-1, (-1,)) and not (rank is not None and axis in (rank - 1, (rank - 1,))):
-        raise Refused("XL201", f"{args.api}: normalises over other axes than the last")
-    if not args.same("scale", True) or not args.same("center", True):
-        raise Refused("XL201", f"{args.api}: without scale or center")
-    size = args.channels()
-    eps = args.const("epsilon", 1e-3)
-    written = None if eps == 1e-5 else nodes.literal(eps)
-    if size is None:
-        return Layer([helper("LazyLayerNorm", eps=written)], None, ("helper:LazyLayerNorm",))
-    return Layer([module("LayerNorm", size, eps=written)])
-
-
-# -- without weights ----------------------------------------------------------------------------------------
-
-
-@layer("Activation", free=True)
-def activation(args: LayerArgs) -> Layer:
-    name = activations.activation_of(args.value("activation"), args.api)
-    return Layer([] if name is None else [], name)
-
-
-@layer("ReLU", free=True)
-def relu(args: LayerArgs) -> Layer:
-    if args.same("max_value", 6) and args.bound("max_value") is not None:
-        return Layer([module("ReLU6")])
-    if not args.same("max_value", None) or not args.same("threshold", 0.0):
-        raise Refused("XL201", f"{args.api}: `max_value` or `threshold` at this value")
-    slope = args.const("negative_slope", 0.0)
-    return Layer([], "relu") if not slope else Layer([module("LeakyReLU", nodes.literal(slope))])
-
-
-@layer("LeakyReLU", free=True)
-def leaky_relu(args: LayerArgs) -> Layer:
-    slope = args.node("negative_slope") or args.node("alpha") or nodes.literal(0.3)
-    return Layer([module("LeakyReLU", slope)])
-
-
-@layer("ELU", free=True)
-def elu(args: LayerArgs) -> Layer:
-    alpha = args.node("alpha")
-    return Layer([module("ELU", alpha)] if alpha is not None else [module("ELU")])
-
-
-@layer("Softmax")
-def softmax(args: LayerArgs) -> Layer:
-    return Layer([module("Softmax", dim=args.node("axis", -1))])
-
-
-@layer("Dropout", free=True)
-def dropout(args: LayerArgs) -> Layer:
-    if not args.same("noise_shape", None):
-        raise Refused("XL201", f"{args.api}: `noise_shape` is not translated")
-    args.used.add("seed")
-    return Layer([module("Dropout", args.node("rate"))])
-
-
-@layer("SpatialDropout2D", image=4)
-def dropout2d(args: LayerArgs) -> Layer:
-    args.used.add("seed")
-    return Layer([module("Dropout2d", args.node("rate"))])
-
-
-@layer("SpatialDropout1D", image=3)
-def dropout1d(args: LayerArgs) -> Layer:
-    args.used.add("seed")
-    return Layer([module("Dropout1d", args.node("rate"))])
-
-
-@layer("Flatten")
-def flatten(args: LayerArgs) -> Layer:
-    channels_last_only(args)
-    return Layer([module("Flatten")])
-
-
-@layer("Reshape")
-def reshape(args: LayerArgs) -> Layer:
-    bound = args.bound("target_shape")
-    shape = args.node("target_shape")
-    if bound is None or not isinstance(bound.value, Seq):
-        raise Refused("XL201", f"{args.api}: its shape is not written out")
-    return Layer([module("Unflatten", nodes.literal(1), shape)]) if _flat(args) else Layer(
-        [helper("Reshape", shape)], None, ("helper:Reshape",)
-    )
-
-
-def _flat(args: LayerArgs) -> bool:
-    """`nn.Unflatten` is enough for a vector."""
-    inputs = args.inputs
-    return inputs is not None and inputs.rank == 2
-
-
-@layer("Permute")
-def permute(args: LayerArgs) -> Layer:
-    dims = args.const("dims", None)
-    return Layer([helper("Permute", nodes.literal(0), *(nodes.literal(d) for d in dims))], None, ("helper:Permute",))
-
-
-@layer("RepeatVector")
-def repeat_vector(args: LayerArgs) -> Layer:
-    return Layer([helper("RepeatVector", args.node("n"))], None, ("helper:RepeatVector",))
-
-
-@layer("Rescaling", free=True)
-def rescaling(args: LayerArgs) -> Layer:
-    return Layer([helper("Rescaling", args.node("scale"), offset=args.node("offset"))], None, ("helper:Rescaling",))
-
-
-def padding(axes: int) -> Builder:
-    def builder(args: LayerArgs) -> Layer:
-        channels_last_only(args)
-        given = args.bound("padding")
-        amounts = pairs(given.value, axes) if given is not None else [(1, 1)] * axes
-        if amounts is None:
-            raise Refused("XL201", f"{args.api}: its amounts must be literals to be translated")
-        flat = [n for pair in reversed(amounts) for n in pair]
-        return Layer([module(f"ZeroPad{axes}d", nodes.literal(flat[0] if len(set(flat)) == 1 else tuple(flat)))])
-
-    return builder
-
-
-def cropping(axes: int) -> Builder:
-    def builder(args: LayerArgs) -> Layer:
-        channels_last_only(args)
-        given = args.bound("cropping")
-        amounts = pairs(given.value, axes) if given is not None else [(1, 1)] * axes
-        if amounts is None:
-            raise Refused("XL201", f"{args.api}: its amounts must be literals to be translated")
-        flat = [-n for pair in reversed(amounts) for n in pair]
-        return Layer([module(f"ZeroPad{axes}d", nodes.literal(flat[0] if len(set(flat)) == 1 else tuple(flat)))])
-
-    return builder
-
-
-for _axes in (1, 2, 3):
-    layer(f"ZeroPadding{_axes}D", image=_axes + 2)(padding(_axes))
-    layer(f"Cropping{_axes}D", image=_axes + 2)(cropping(_axes))
-
-
-@layer("UpSampling2D", image=4)
-def upsampling(args: LayerArgs) -> Layer:
-    channels_last_only(args)
-    mode = args.const("interpolation", "nearest")
-    size = args.size("size", 2)
-    if mode == "nearest":
-        return Layer([module("Upsample", scale_factor=size)])
-    if mode == "bilinear":
-        return Layer([module("Upsample", scale_factor=size, mode=nodes.literal(mode))])
-    raise Refused("XL201", f"{args.api}: interpolation {mode!r} is not translated")
-
-
-# -- recurrent -------------------------------------------------------------------------------------------------
-
-
-def recurrent(name: str) -> Builder:
-    def builder(args: LayerArgs) -> Layer:
-        for option, default in (("activation", "tanh"), ("recurrent_activation", "sigmoid"), ("go_backwards", False),
-                                ("stateful", False), ("dropout", 0.0), ("recurrent_dropout", 0.0), ("use_bias", True),
-                                ("reset_after", True), ("zero_output_for_mask", False), ("unroll", False)):  # fmt: skip
-            if not args.same(option, default) and option != "unroll":
-                raise Refused("XL201", f"{args.api}: `{option}` at this value has no counterpart")
-        size = args.channels()
-        if size is None:
-            raise Refused("XL402", f"{args.api}: the size of its input is not known here, and no lazy module finds it")
-        keywords = {
-            "return_sequences": args.flag("return_sequences", False), "return_state": args.flag("return_state", False),
-        }
-        args.ctx.note(args.call.node, "XL401", f"{args.api}: known deviation `rnn_two_biases`")
-        helper_name = f"Keras{name}"
-        return Layer([helper(helper_name, size, args.node("units"), **keywords)], None, (f"helper:{helper_name}",))
-
-    return builder
-
-
-layer("LSTM")(recurrent("LSTM"))
-layer("GRU")(recurrent("GRU"))
-
-
-@layer("Bidirectional")
-def bidirectional(args: LayerArgs) -> Layer:
-    inner = args.value("layer")
-    bound = args.bound("layer")
-    if not args.same("merge_mode", "concat") or not isinstance(inner, Instance) or bound is None:
-        raise Refused("XL201", f"{args.api}: only `merge_mode=\"concat\"` around a written layer is translated")
-    call = args.ctx.call(bound.node)
-    if call is None or inner.api not in ("keras.layers.LSTM", "keras.layers.GRU"):
-        raise Refused("XL201", f"{args.api}: around another layer than LSTM or GRU")
-    one = LayerArgs(args.ctx, call)
-    args.ctx.facts.layer_inputs[call.node] = args.ctx.facts.layer_inputs.get(args.call.node, {})
-    made = recurrent(inner.api.rsplit(".", 1)[-1])(one)
-    one.finish()
-    if one.value("return_state") == Const(True):
-        raise Refused("XL201", f"{args.api}: with `return_state`")
-    node = made.modules[0]
-    made.modules[0] = node.with_changes(args=[*node.args, nodes.keyword("bidirectional", nodes.literal(True))])
-    return made
-
-
-@layer("MultiHeadAttention")
-def attention(args: LayerArgs) -> Layer:
-    for option in ("output_shape", "attention_axes", "value_dim"):
-        if not args.same(option, None):
-            raise Refused("XL201", f"{args.api}: `{option}` has no counterpart")
-    size = args.channels()
-    if size is None:
-        raise Refused("XL402", f"{args.api}: the size of its input is not known here")
-    keywords = {"dropout": args.flag("dropout", 0.0), "use_bias": bias(args)}
-    made = helper("MultiHeadAttention", size, args.node("num_heads"), args.node("key_dim"), **keywords)
-    return Layer([made], None, ("helper:MultiHeadAttention",))

@@ -123,7 +123,9 @@ def in_source_order(ctx: Context, node: Any) -> None:
     from ..values import elem_of
 
     if order(elem_of(value)) is not None:
-        raise Refused("XL302", "these tensors stand channels-first, and an operation on all of them needs Keras's order")
+        raise Refused(
+            "XL302", "these tensors stand channels-first, and an operation on all of them needs Keras's order"
+        )
 
 
 def settled(ctx: Context, node: Any, new: Any, natural: Perm) -> Any:

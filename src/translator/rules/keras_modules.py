@@ -11,8 +11,22 @@ from ..infer.keras_graph import is_declaration
 from ..model import Edge
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..rewrite.rewriter import Rewriter
-from ..values import Api, Func, Instance, Seq, UserClass, Value, as_tensor, without_none
-from .keras_layout import Refused, letters, order, rank_of
+from ..values import (
+    UNKNOWN,
+    Api,
+    Func,
+    Instance,
+    Map,
+    Seq,
+    Tensor,
+    UserClass,
+    Value,
+    as_tensor,
+    elem_of,
+    options_of,
+    without_none,
+)
+from .keras_layout import Refused, letters, moved, order, rank_of
 
 BASES = frozenset({"keras.Model", "keras.layers.Layer", "tf.Module"})
 DROPPED_METHODS = {
@@ -194,8 +208,10 @@ def trimmed(params: cst.Parameters) -> cst.Parameters:
         return params
     field = "kwonly_params" if params.kwonly_params else "params"
     items = list(getattr(params, field))
-    if items and isinstance(items[-1].comma, cst.Comma) and not isinstance(
-        items[-1].comma.whitespace_after, cst.ParenthesizedWhitespace
+    if (
+        items
+        and isinstance(items[-1].comma, cst.Comma)
+        and not isinstance(items[-1].comma.whitespace_after, cst.ParenthesizedWhitespace)
     ):
         items[-1] = items[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
         return params.with_changes(**{field: items})
@@ -255,8 +271,7 @@ def expression_statement(ctx: Context, node: cst.Expr, new: cst.Expr) -> Outcome
         if isinstance(owner, Instance) and is_model(owner):
             return model_method(ctx, call, new, owner)
         if isinstance(call.func.value, cst.Call) and nodes.is_name(call.func.value.func, "super"):
-            if call.func.attr.value == "build":
-                return Edit([])
+            return Edit([]) if call.func.attr.value == "build" else None
     return None
 
 
@@ -273,7 +288,11 @@ def super_init(ctx: Context, call: cst.Call, new: Any) -> Any:
 
 
 def is_model(owner: Instance) -> bool:
-    return owner.cls.module if isinstance(owner.cls, UserClass) else owner.cls.name.startswith(("keras.Model", "keras.Seq"))
+    return (
+        owner.cls.module
+        if isinstance(owner.cls, UserClass)
+        else owner.cls.name.startswith(("keras.Model", "keras.Seq"))
+    )
 
 
 def model_method(ctx: Context, call: cst.Call, new: cst.Expr, owner: Instance) -> Outcome:
@@ -334,9 +353,47 @@ def assign(ctx: Context, node: cst.Assign, new: cst.Assign) -> Outcome:
 
     value = ctx.value(node.value)
     call = ctx.call(node.value)
+    target = node.targets[0].target
+    tensor = as_tensor(value)
+    if tensor is not None and (isinstance(target, cst.Tuple | cst.List) or lost(ctx, target)):
+        try:
+            moved_value = moved(new.value, order(tensor), None)
+        except Refused as refused:
+            return refused.refusal
+        return Edit(new.with_changes(value=moved_value)) if moved_value is not new.value else None
+    if isinstance(target, cst.Attribute) and len(node.targets) == 1:
+        container = registered_container(ctx, target, value)
+        if container:
+            plain = isinstance(new.value, cst.List | cst.Dict) and not new.value.elements
+            return Edit(new.with_changes(value=nodes.call(container, *([] if plain else [new.value]))))
     if isinstance(value, Instance) and value.api in MERGES and call is not None and call.api == value.api:
         return Edit([])
     return None
+
+
+def lost(ctx: Context, target: Any) -> bool:
+    """Whether a value is put where it is not followed."""
+    return isinstance(target, cst.Subscript | cst.Attribute) and ctx.value(target.value) is UNKNOWN
+
+
+def registered_container(ctx: Context, target: cst.Attribute, value: Value) -> str:
+    """PyTorch finds layers and weights in its own containers only: which one an attribute needs."""
+    owner = without_none(ctx.value(target.value))
+    if not isinstance(owner, Instance) or not isinstance(owner.cls, UserClass) or not owner.cls.module:
+        return ""
+    held = owner.cls.find(target.attr.value)
+    held = held if isinstance(held, Seq | Map) else value
+    if not isinstance(value, Seq | Map) or not isinstance(held, Seq | Map):
+        return ""
+    items = [o for v in (elem_of(held), elem_of(value)) for o in options_of(v)]
+    names = ("nn.ModuleDict", "nn.ParameterDict") if isinstance(held, Map) else ("nn.ModuleList", "nn.ParameterList")
+    if any(isinstance(i, Instance) and is_layer_class(i) for i in items):
+        return names[0]
+    return names[1] if any(isinstance(i, Tensor) and i.variable for i in items) else ""
+
+
+def is_layer_class(owner: Instance) -> bool:
+    return owner.cls.module if isinstance(owner.cls, UserClass) else owner.cls.name.startswith("keras.")
 
 
 # -- build and weights --------------------------------------------------------------------------------------------

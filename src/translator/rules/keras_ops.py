@@ -274,7 +274,9 @@ def one_hot(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Ca
     wanted = dtype(ctx, kind) if kind is not None and kind.value != Const(None) else None
     if wanted is None:
         wanted = nodes.dotted("torch.float32") if call.api.startswith("tf.") else nodes.call("torch.get_default_dtype")
-    hot = nodes.call("F.one_hot", method(arg(ctx, call, "indices", "x"), "long"), arg(ctx, call, "depth", "num_classes"))
+    hot = nodes.call(
+        "F.one_hot", method(arg(ctx, call, "indices", "x"), "long"), arg(ctx, call, "depth", "num_classes")
+    )
     return Edit(method(hot, "to", wanted))
 
 

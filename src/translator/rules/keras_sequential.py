@@ -25,7 +25,11 @@ def sequential(ctx: Context, call: BoundCall, node: cst.Call, new: cst.Call) -> 
         if isinstance(instance, Instance) and instance.children:
             at_edge(ctx, instance)
         return Edit(layers.module("Sequential"))
-    if not isinstance(bound.node, cst.List | cst.Tuple) or not isinstance(instance, Instance) or instance.children is None:
+    if (
+        not isinstance(bound.node, cst.List | cst.Tuple)
+        or not isinstance(instance, Instance)
+        or instance.children is None
+    ):
         raise Refused("XL202", "the layers of this Sequential are not written out")
     old = ctx.updated(bound.node)
     parts: list[tuple[Any, Any]] = []
@@ -108,7 +112,9 @@ def permutation(ctx: Context, have: Perm, want: Perm) -> Any:
 def written(new: cst.Call, old: Any, parts: list[tuple[Any, list[Any]]]) -> Any:
     """``nn.Sequential(a, b)`` with the line breaks and comments of the list that it was."""
     args: list[cst.Arg] = []
-    broken = isinstance(old.lbracket.whitespace_after, cst.ParenthesizedWhitespace) if hasattr(old, "lbracket") else False
+    broken = (
+        isinstance(old.lbracket.whitespace_after, cst.ParenthesizedWhitespace) if hasattr(old, "lbracket") else False
+    )
     inner = old.lbracket.whitespace_after if broken else cst.SimpleWhitespace("")
     outer = new.whitespace_before_args
     nested = outer if broken and isinstance(outer, cst.ParenthesizedWhitespace) else None
@@ -128,11 +134,15 @@ def written(new: cst.Call, old: Any, parts: list[tuple[Any, list[Any]]]) -> Any:
             end = space if isinstance(space, cst.ParenthesizedWhitespace) else old.rbracket.whitespace_before
             end = _closing(new, end) if nested is not None else end
             closed = isinstance(end, cst.ParenthesizedWhitespace)
-            args[-1] = args[-1].with_changes(comma=cst.Comma(whitespace_after=end) if closed else cst.MaybeSentinel.DEFAULT)
+            args[-1] = args[-1].with_changes(
+                comma=cst.Comma(whitespace_after=end) if closed else cst.MaybeSentinel.DEFAULT
+            )
         elif isinstance(last, cst.Comma):
             args[-1] = args[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
     return new.with_changes(
-        func=nodes.dotted("nn.Sequential"), args=args, whitespace_before_args=inner if broken else cst.SimpleWhitespace("")
+        func=nodes.dotted("nn.Sequential"),
+        args=args,
+        whitespace_before_args=inner if broken else cst.SimpleWhitespace(""),
     )
 
 

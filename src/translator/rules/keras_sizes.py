@@ -138,7 +138,9 @@ class Sizes:
 
         def replace(part: Any) -> Any:
             if isinstance(part, cst.Name):
-                value = given.get(part.value, defaults.get(part.value, part if part.value not in helper.options else None))
+                value = given.get(
+                    part.value, defaults.get(part.value, part if part.value not in helper.options else None)
+                )
                 if value is None:
                     out.append(False)
                     return part

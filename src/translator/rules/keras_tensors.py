@@ -8,12 +8,24 @@ import libcst as cst
 
 from .. import nodes
 from ..infer.results import FLOATS
-from ..rewrite.context import Context, Edit, Outcome, Refusal
-from ..values import UNKNOWN, Api, BoundMethod, Const, Func, Instance, Shape, Tensor, UserClass, Value, as_tensor
-from ..values import python_type, without_none
+from ..rewrite.context import Context, Edit, Outcome
+from ..values import (
+    UNKNOWN,
+    Api,
+    BoundMethod,
+    Const,
+    Func,
+    Instance,
+    Shape,
+    Tensor,
+    UserClass,
+    as_tensor,
+    without_none,
+)
 from .api import api_name
-from .keras_calls import paired, short_name
-from .keras_layout import Perm, Refused, method, moved, order, rank_of, settled
+from .keras_arrange import paired
+from .keras_calls import short_name
+from .keras_layout import Perm, Refused, moved, order, settled
 
 
 def guarded(rule: Any) -> Any:
@@ -38,6 +50,9 @@ def name(ctx: Context, node: cst.Name, new: cst.Name) -> Outcome:
         found = ctx.claim.name(node)
         if found is not None:
             return Edit(found)
+    tensor = as_tensor(ctx.value(node))
+    if tensor is not None and tensor.layout.find().clash:
+        order(tensor)
     if node.value == "training" and has_training(ctx):
         return Edit(nodes.dotted("self.training"))
     return reference(ctx, node, new)
@@ -60,6 +75,32 @@ def reference(ctx: Context, node: Any, new: Any) -> Outcome:
         short = short_name(text)
         return Edit(nodes.dotted(short), outcome.needs) if short != text else outcome
     return outcome
+
+
+@guarded
+def conditional(ctx: Context, node: cst.IfExp, new: cst.IfExp) -> Outcome:
+    """Both alternatives must have one axis order."""
+    order(ctx.value(node))
+    return None
+
+
+@guarded
+def comprehension(ctx: Context, node: cst.CompFor, new: cst.CompFor) -> Outcome:
+    """A loop over a tensor takes its first axis away: what is left stands in Keras's order."""
+    iterated = walked(ctx, node.iter, new.iter)
+    return Edit(new.with_changes(iter=iterated)) if iterated is not new.iter else None
+
+
+@guarded
+def loop(ctx: Context, node: cst.For, new: cst.For) -> Outcome:
+    iterated = walked(ctx, node.iter, new.iter)
+    return Edit(new.with_changes(iter=iterated)) if iterated is not new.iter else None
+
+
+def walked(ctx: Context, node: Any, new: Any) -> Any:
+    """What is iterated over, in Keras's order."""
+    tensor = as_tensor(ctx.value(node))
+    return moved(new, order(tensor), None) if tensor is not None else new
 
 
 # -- attributes ----------------------------------------------------------------------------------------------
@@ -197,7 +238,9 @@ def binary(ctx: Context, node: cst.BinaryOperation, new: cst.BinaryOperation) ->
     if left is None and right is None:
         return None
     if isinstance(node.operator, cst.Divide) and not _floats(left, right):
-        raise Refused("XL208", "a division of integers gives float64 in TensorFlow and float32 in PyTorch", "cast first")
+        raise Refused(
+            "XL208", "a division of integers gives float64 in TensorFlow and float32 in PyTorch", "cast first"
+        )
     if isinstance(node.operator, cst.MatrixMultiply):
         sides = [moved(ctx.updated(n), order(ctx.value(n)), None) for n in (node.left, node.right)]
         return _changed(node, new, sides, settled, ctx, None)
@@ -234,10 +277,3 @@ def comparison(ctx: Context, node: cst.Comparison, new: cst.Comparison) -> Outco
         return None
     out = new.with_changes(left=left, comparisons=[new.comparisons[0].with_changes(comparator=right)])
     return Edit(settled(ctx, node, out, natural))
-
-
-def unsupported(code: str, message: str) -> Refusal:
-    return Refusal(code, message)
-
-
-__all__ = ["attribute", "binary", "comparison", "method", "name", "rank_of", "subscript"]

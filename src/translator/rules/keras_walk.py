@@ -8,7 +8,7 @@ import libcst as cst
 
 from .. import nodes
 from ..infer.keras_graph import made_by
-from .keras_claim import Claim, assignment, calls_in, is_layer, names_in, plural, tensorish
+from .keras_claim import Claim, assignment, is_layer, names_in, plural, tensorish
 from .keras_layout import Refused
 
 if TYPE_CHECKING:
@@ -24,10 +24,7 @@ def walk(rewriter: Rewriter, claim: Claim, body: list[Any]) -> list[Any]:
     variables = {}
     for statement in body:
         variables.update(layer_variables(claim, statement))
-    loops = set()
-    for statement in body:
-        loops.update(looped(statement))
-    claim.scan(body, variables, loops)
+    claim.scan(body, variables)
     return fold(block(rewriter, claim, body))
 
 
@@ -42,18 +39,6 @@ def layer_variables(claim: Claim, statement: Any) -> dict[cst.CSTNode, str]:
                 out[node.value] = target.value
 
     statement.visit(Assigns())
-    return out
-
-
-def looped(statement: Any) -> set[cst.CSTNode]:
-    """The calls inside of loops."""
-    out: set[cst.CSTNode] = set()
-
-    class Loops(cst.CSTVisitor):
-        def visit_For(self, node: cst.For) -> None:
-            out.update(calls_in(node.body))
-
-    statement.visit(Loops())
     return out
 
 
@@ -112,7 +97,11 @@ def simple(rewriter: Rewriter, claim: Claim, node: Any) -> list[tuple[Any, bool]
         return []
     if isinstance(node, cst.Assign) and is_layer(value):
         return made(rewriter, claim, node)
-    if tensorish(value) or (isinstance(node, cst.AugAssign) and tensorish(ctx.value(node.target))) or on_tensors(claim, node):
+    if (
+        tensorish(value)
+        or (isinstance(node, cst.AugAssign) and tensorish(ctx.value(node.target)))
+        or on_tensors(claim, node)
+    ):
         new = nodes.rebuild(node, lambda child: child if is_target(child) else rewriter.visit(child))
         note_sizes(claim, node)
         return [(rewriter._bare(node, new), True)]

@@ -13,6 +13,10 @@ from ..values import Api, Func, Instance, MethodOf, UserClass, as_tensor, withou
 from .tensors import reserved
 
 
+STATE_DICT_HOOKS = frozenset({"_load_from_state_dict", "_save_to_state_dict", "_register_load_state_dict_pre_hook"})
+"""Methods that only PyTorch's own loading and saving calls: they convert the state of older versions of a class."""
+
+
 def class_def(rewriter: Rewriter, node: cst.ClassDef) -> Any:
     """A class: its bases become Keras's, and its methods know what class they are in."""
     ctx = rewriter.ctx
@@ -70,7 +74,7 @@ def dropped_decorator(ctx: Context, decorator: cst.Decorator) -> bool:
     value = ctx.value(func)
     name = ctx.tables.canonical(value.name) if isinstance(value, Api) else ""
     dropped = name.startswith(("torch.jit.", "torch.compiler.", "torch._dynamo")) or name in (
-        "torch.no_grad", "torch.inference_mode", "torch.enable_grad", "torch.compile",
+        "torch.no_grad", "torch.inference_mode", "torch.enable_grad", "torch.compile", "torch.fx.wrap",
     )  # fmt: skip
     if dropped:
         ctx.seen += 1
@@ -84,6 +88,9 @@ def function_def(rewriter: Rewriter, node: cst.FunctionDef) -> Any:
     func = ctx.facts.functions.get(node)
     if func is None:
         return None
+    if func.owner is not None and func.owner.module and func.name in STATE_DICT_HOOKS:
+        ctx.note(node, "XL403", f"`{func.name}` is dropped: Keras does not call it when it loads or saves weights")
+        return []
     outer, ctx.func = ctx.func, func
     try:
         decorators = [d for d in node.decorators if not dropped_decorator(ctx, d)]
@@ -143,7 +150,12 @@ def with_training(params: cst.Parameters) -> cst.Parameters:
 
 def training_functions(ctx: Context) -> set[Func]:
     """The functions that need a ``training`` argument: those that read it, and those that call them."""
-    out = {f for f in ctx.facts.functions.values() if f.reads_training and f.name != "__init__"}
+    from .self_modes import modal_methods, outer_calls, self_modes
+
+    out = {
+        f for f in ctx.facts.functions.values()
+        if f.reads_training and f.name != "__init__" and self_modes(ctx.facts, f) is None
+    } | modal_methods(ctx)  # fmt: skip
     todo = list(out)
     while todo:
         func = todo.pop()
@@ -151,6 +163,8 @@ def training_functions(ctx: Context) -> set[Func]:
             continue
         for caller in func.callers:
             if isinstance(caller, Func) and caller not in out and caller.name != "__init__":
+                if self_modes(ctx.facts, caller) is not None and not outer_calls(ctx, caller, func):
+                    continue
                 out.add(caller)
                 todo.append(caller)
     return out

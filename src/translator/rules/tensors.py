@@ -379,7 +379,7 @@ def comparison(ctx: Context, node: cst.Comparison, new: cst.Comparison) -> Outco
     target = node.comparisons[0]
     owner = without_none(ctx.value(node.left.value))
     name = node.left.attr.value
-    layers = [o for o in options_of(owner) if isinstance(o, Instance) and base_api(o)]
+    layers = [o for o in options_of(owner) if isinstance(o, Instance) and base_api(o) not in (None, *ctx.dialect.containers)]
     if not layers or name not in ("bias", "weight") or not nodes.is_name(target.comparator, "None"):
         return None
     if any(isinstance(o.cls, UserClass) and o.cls.find(name) for o in layers):

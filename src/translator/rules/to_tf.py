@@ -6,44 +6,47 @@ import libcst as cst
 
 from . import RuleSet
 from .api import api_call, api_name
+from .class_names import name_test
 from .control import conditional, if_statement, star_import, with_statement
 from .inplace import assign_item, augmented, call_statement, claimed_call, claimed_targets, inplace_call
 from .layer_calls import framework_layer_call
+from .layer_params import copied_layer, flag_claim, flag_statement, named_parameters_loop
 from .modules import class_def, function_def
+from .self_modes import self_mode_claim, self_mode_if, self_mode_statement
 from .training_files import checkpoint_call
-from .training_rates import groups_used, rate_assign, rate_claim, rate_loop, rate_read
+from .training_rates import freeze_claim, freeze_statement, groups_used, rate_assign, rate_claim, rate_loop, rate_read
 from .training import dropped_assign, mode_call, mode_statement, model_call, replaced, training_block
 from .tensors import weight_type_claim, attribute, binary, builtin_call, comparison, subscript
 
 RULES = RuleSet(
     expressions={
-        cst.Call: (mode_call, checkpoint_call, inplace_call, api_call, model_call, framework_layer_call, builtin_call),
+        cst.Call: (mode_call, checkpoint_call, copied_layer, inplace_call, api_call, model_call, framework_layer_call, builtin_call),
         cst.Attribute: (groups_used, api_name, attribute),
         cst.Name: (api_name,),
         cst.Subscript: (rate_read, subscript),
         cst.BinaryOperation: (binary,),
-        cst.Comparison: (comparison,),
+        cst.Comparison: (name_test, comparison),
         cst.IfExp: (conditional,),
     },
     statements={
-        cst.Expr: (mode_statement, call_statement),
-        cst.Assign: (rate_assign, dropped_assign, assign_item),
+        cst.Expr: (self_mode_statement, flag_statement, mode_statement, freeze_statement, call_statement),
+        cst.Assign: (self_mode_statement, flag_statement, rate_assign, dropped_assign, assign_item),
         cst.AugAssign: (augmented,),
         cst.ImportFrom: (star_import,),
     },
     claims={
         cst.Attribute: (weight_type_claim,),
         cst.Subscript: (rate_claim,),
-        cst.Expr: (claimed_call,),
-        cst.Assign: (claimed_targets, rate_claim),
+        cst.Expr: (self_mode_claim, claimed_call, flag_claim, freeze_claim),
+        cst.Assign: (self_mode_claim, claimed_targets, rate_claim, flag_claim),
         cst.AugAssign: (claimed_targets,),
     },
     structures={
         cst.ClassDef: (class_def,),
         cst.FunctionDef: (function_def,),
         cst.With: (with_statement,),
-        cst.If: (if_statement,),
-        cst.For: (rate_loop,),
+        cst.If: (self_mode_if, if_statement),
+        cst.For: (named_parameters_loop, rate_loop),
     },
     blocks=(training_block,),
     parts=(replaced,),

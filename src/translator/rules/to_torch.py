@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import libcst as cst
 
-from . import RuleSet, keras_ops, keras_weights  # noqa: F401  (they register rules that rows name)
+from . import RuleSet, keras_layers_more, keras_ops, keras_weights  # noqa: F401  (they register rules that rows name)
 from .keras_calls import keras_call
 from .keras_functional import claimed, functional
 from .keras_modules import assign, class_def, expression_statement, function_def
 from .keras_sequential import declarations
-from .keras_tensors import attribute, binary, comparison, name, subscript
+from .keras_tensors import attribute, binary, comparison, comprehension, conditional, loop, name, subscript
 
 RULES = RuleSet(
     expressions={
@@ -19,10 +19,13 @@ RULES = RuleSet(
         cst.Subscript: (subscript,),
         cst.BinaryOperation: (binary,),
         cst.Comparison: (comparison,),
+        cst.IfExp: (conditional,),
+        cst.CompFor: (comprehension,),
     },
     statements={
         cst.Expr: (expression_statement,),
         cst.Assign: (assign,),
+        cst.For: (loop,),
     },
     claims={cst.Call: (declarations,)},
     structures={

@@ -14,7 +14,8 @@ from ..tables.schema import Row
 from ..values import Const, Func, Instance, MethodOf, UserClass, options_of, without_none
 from .layer_calls import framework_layer_call
 from .modules import layer_call
-from .training_modes import FRESH, MIXED, mode_change, modes_of
+from .self_modes import acts_otherwise, inner_mode, modal_methods
+from .training_modes import decided, mode_change, modes_of
 from .training_params import is_module, walk
 from .training_plan import Block, Plan, Planner, Region, Unit
 
@@ -201,62 +202,42 @@ def remembered(ctx: Context, key: Any) -> bool:
     return any(modes.keys.get(n) == key and decided(found) is None for n, found in modes.calls.items())
 
 
-def decided(found: set[Any]) -> bool | None:
-    """The one mode of a call; ``None`` if it depends on the run."""
-    plain = {True if m == FRESH else m for m in found}
-    return next(iter(plain)) if len(plain) == 1 and MIXED not in plain else None
-
-
 def model_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
     """Calls of layers, with ``training=`` where a model is called from outside."""
     outcome = layer_call(ctx, node, new) or framework_layer_call(ctx, node, new)
     if isinstance(outcome, Refusal):
         return outcome
     if ctx.cls is not None and ctx.cls.module:
-        return outcome
+        flag = inner_mode(ctx, node)
+        return with_mode(outcome, new, flag) if flag is not None else outcome
     found = modes_of(ctx.facts).calls.get(node)
     value = without_none(ctx.value(node.func))
     if found is not None and isinstance(value, MethodOf) and decided(found) is not False and acts_otherwise(ctx, value.func):
+        if value.func in modal_methods(ctx) and isinstance(new.func, cst.Attribute):
+            return with_mode(outcome, new, mode_flag(found, new.func.value))
         message = f"`{value.func.name}` runs layers of a model that trains, outside of its call"
         return Refusal("XL221", message, "call the model itself, or give the method a training argument")
     if found is None or not is_module(value) or not has_modes(value):
         return outcome
-    call = outcome.node if isinstance(outcome, Edit) else new
-    if any(a.keyword is not None and a.keyword.value == "training" for a in call.args):
+    if any(a.keyword is not None and a.keyword.value == "training" for a in node.args):
         return outcome
+    return with_mode(outcome, new, mode_flag(found, new.func))
+
+
+def mode_flag(found: set[Any], model: Any) -> Any:
+    """The mode of a call as an expression: where it depends on the run, what the model remembers."""
     mode = decided(found)
-    flag: Any = nodes.literal(mode)
     if mode is None:
-        model = call.func
-        flag = nodes.call("getattr", model, nodes.literal("training"), nodes.literal(True))
+        return nodes.call("getattr", model, nodes.literal("training"), nodes.literal(True))
+    return nodes.literal(mode)
+
+
+def with_mode(outcome: Outcome, new: cst.Call, flag: Any) -> Edit:
+    """The call with ``training=flag``."""
+    call = outcome.node if isinstance(outcome, Edit) else new
+    args = [a for a in call.args if a.keyword is None or a.keyword.value != "training"]
     needs = outcome.needs if isinstance(outcome, Edit) else ()
-    return Edit(call.with_changes(args=[*call.args, nodes.keyword("training", flag)]), needs)
-
-
-SENSITIVE = ("Dropout", "dropout", "BatchNorm", "batch_norm", "RReLU", "rrelu", "Transformer", "MultiheadAttention")
-
-
-def acts_otherwise(ctx: Context, func: Func) -> bool:
-    """Whether a method of a model may run layers that act otherwise in training."""
-    if not any(part in c.api for c in ctx.facts.calls.values() for part in SENSITIVE):
-        return False
-    return runs_layers(ctx, func, set())
-
-
-def runs_layers(ctx: Context, func: Func, seen: set[Any]) -> bool:
-    """Whether a method calls layers, itself or through others."""
-    if func.node in seen:
-        return False
-    seen.add(func.node)
-    for node in walk(func.node.body):
-        if isinstance(node, cst.Call):
-            for one in options_of(without_none(ctx.value(node.func))):
-                inner = one.func if isinstance(one, MethodOf) else one
-                if isinstance(one, Instance) and is_module(one):
-                    return True
-                if isinstance(inner, Func) and runs_layers(ctx, inner, seen):
-                    return True
-    return False
+    return Edit(call.with_changes(args=[*args, nodes.keyword("training", flag)]), needs)
 
 
 def has_modes(value: Any) -> bool:

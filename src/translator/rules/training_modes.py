@@ -165,6 +165,12 @@ def mode_change(facts: Facts, node: Any) -> tuple[Any, Any] | None:
     return node.func.value, flag.value if isinstance(flag, Const) and isinstance(flag.value, bool) else MIXED
 
 
+def decided(found: set[Any]) -> bool | None:
+    """The one mode of a call; ``None`` if it depends on the run."""
+    plain = {True if m == FRESH else m for m in found}
+    return next(iter(plain)) if len(plain) == 1 and MIXED not in plain else None
+
+
 def modes_of(facts: Facts) -> Modes:
     """The modes of all calls of the project: computed once."""
     if facts.modes is None:

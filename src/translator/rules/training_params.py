@@ -145,8 +145,12 @@ def sources(program: Program, node: Any) -> Group:
         return of_comprehension(program, node)
     if isinstance(node, cst.List | cst.Tuple):
         return tuple(s for e in node.elements for s in of_element(program, e))
-    if isinstance(node, cst.Attribute | cst.Name) and isinstance(without_none(program.facts.value(node)), Tensor):
-        return (rooted(program, "tensor", node),)
+    if isinstance(node, cst.Attribute | cst.Name):
+        value = without_none(program.facts.value(node))
+        if isinstance(value, Tensor) and value.variable:
+            return (rooted(program, "tensor", node),)
+        if isinstance(value, Tensor):
+            raise Unresolved(f"`{nodes.code(node)}` is a tensor, no variable (make it an nn.Parameter)")
     raise Unresolved(f"`{nodes.code(node)[:60]}` is no expression whose parameters are known")
 
 

@@ -59,6 +59,7 @@ class Unit:
     regions: list[Region] = field(default_factory=list)
     reason: str = ""
     place: Any = None
+    events: list[Event] = field(default_factory=list)
 
 
 @dataclass(eq=False)
@@ -189,7 +190,29 @@ class Planner:
             self.find_waiting(block)
         for block in self.plan.blocks.values():
             self.units(block)
+        self.spread()
         return self.plan
+
+    def spread(self) -> None:
+        """Where a part of a step is refused whose gradients wait for it elsewhere, all of its parts are."""
+        units = [u for b in self.plan.blocks.values() for u in b.units]
+        grew = True
+        while grew:
+            grew = False
+            lost = {w for u in units if u.reason for w in self.waited(u)}
+            for unit in units:
+                if not unit.reason and self.waited(unit) & lost:
+                    unit.reason, unit.regions, grew = "another part of it is left as it is", [], True
+        for unit in units:
+            if unit.reason:
+                for event in unit.events:
+                    self.plan.replaced.pop(event.statement, None)
+
+    def waited(self, unit: Unit) -> set[Any]:
+        """The optimizers with waiting gradients that a unit has to do with."""
+        if any(e.kind == "backward" for e in unit.events):
+            return set(self.plan.waiting)
+        return {e.who for e in unit.events} & self.plan.waiting
 
     def find_waiting(self, block: Block) -> None:
         backwards = [e for e in block.events if e.kind == "backward"]
@@ -272,7 +295,7 @@ class Planner:
             self.loose(block)
             return
         touched = [e.place[0] for e in block.events if e.kind in ("backward", "step", "clip", "zero")]
-        unit = Unit(min(touched), max(touched) + 1, place=backwards[0].statement)
+        unit = Unit(min(touched), max(touched) + 1, place=backwards[0].statement, events=list(block.events))
         try:
             unit.regions = self.regions(block, backwards)
             from .training_emit import Emitter
@@ -289,12 +312,14 @@ class Planner:
         from .training_emit import Emitter
 
         for event in block.events:
-            unit = Unit(event.place[0], event.place[0] + 1, place=event.statement)
+            unit = Unit(event.place[0], event.place[0] + 1, place=event.statement, events=[event])
+            block.units.append(unit)
             try:
+                if event.kind == "zero" and not self.steppers():
+                    raise Unresolved("no step of this optimizer is recognised")
                 Emitter(self, block, unit).fill([event])
             except Unresolved as error:
                 unit.reason = str(error)
-                block.units.append(unit)
 
     def regions(self, block: Block, backwards: list[Event]) -> list[Region]:
         skip = {e.statement for e in block.events}

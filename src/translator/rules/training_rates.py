@@ -196,9 +196,36 @@ def frozen(ctx: Context, node: Any) -> tuple[Any, Any]:
     return None, None
 
 
+def freeze_call(ctx: Context, node: Any) -> Any:
+    """The flag of ``module.requires_grad_(False)`` as a statement."""
+    call = node.value if isinstance(node, cst.Expr) else None
+    if not isinstance(call, cst.Call) or not isinstance(call.func, cst.Attribute) or call.func.attr.value != "requires_grad_":
+        return None
+    if len(call.args) > 1 or not is_module(without_none(ctx.value(call.func.value))):
+        return None
+    flag = call.args[0].value if call.args else nodes.literal(True)
+    return flag if not call.args or isinstance(ctx.value(flag), Const) else None
+
+
+def freeze_claim(ctx: Context, node: cst.Expr) -> set[Any]:
+    """The call, which no rule for expressions is to look at."""
+    return {node.value} if freeze_call(ctx, node) is not None else set()
+
+
+def freeze_statement(ctx: Context, node: cst.Expr, new: cst.Expr) -> Outcome:
+    """``module.requires_grad_(False)``."""
+    flag = freeze_call(ctx, node)
+    if flag is None:
+        return None
+    assert isinstance(new.value, cst.Call) and isinstance(new.value.func, cst.Attribute)
+    call = nodes.call("set_requires_grad", new.value.func.value, flag)
+    return Edit(cst.Expr(call), ("helper:set_requires_grad",))
+
+
 def freezes(ctx: Context) -> bool:
     """Whether the project freezes whole modules."""
-    return any(frozen(ctx, n)[0] is not None for tree in ctx.facts.trees for n in everything(tree) if isinstance(n, cst.For))
+    every = (n for tree in ctx.facts.trees for n in everything(tree) if isinstance(n, cst.For | cst.Expr))
+    return any(frozen(ctx, n)[0] is not None or freeze_call(ctx, n) is not None for n in every)
 
 
 def everything(node: Any) -> Any:

@@ -154,3 +154,9 @@ def same_call(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.
     """The helper takes what the source takes."""
     assert row.helper is not None
     return Edit(new.with_changes(func=nodes.dotted(row.helper)), (f"helper:{row.helper}",))
+
+
+@named("keep")
+def keep(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
+    """A method that the helper has under the same name."""
+    return Edit(new)

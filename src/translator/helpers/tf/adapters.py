@@ -225,16 +225,20 @@ class LayerNorm(keras.layers.LayerNormalization):
     def __init__(
         self, normalized_shape, eps=1e-5, elementwise_affine=True, bias=True, device=None, dtype=None, **kwargs
     ):
-        count = len(normalized_shape) if isinstance(normalized_shape, (tuple, list)) else 1
+        if not isinstance(normalized_shape, (tuple, list)):
+            normalized_shape = (normalized_shape,)
         super().__init__(
-            axis=list(range(-count, 0)),
+            axis=list(range(-len(normalized_shape), 0)),
             epsilon=eps,
             center=elementwise_affine and bias,
             scale=elementwise_affine,
             dtype=dtype,
             **kwargs,
         )
-        self.normalized_shape = normalized_shape
+        self.normalized_shape = tuple(normalized_shape)
+
+    def build(self, input_shape):
+        super().build((None, *self.normalized_shape))
 
 
 class InstanceNorm2d(InstanceNorm):

@@ -1,5 +1,8 @@
 """Functions that bring their own gradient."""
 
+import functools
+
+import numpy as np
 import tensorflow as tf
 
 
@@ -42,3 +45,31 @@ class Function:
             return outputs, gradient
 
         return run(*[args[place] for place in places])
+
+
+def gradcheck(func, inputs, eps=1e-06, atol=1e-05, rtol=0.001, raise_exception=True):
+    """Whether the gradients of ``func`` at floating-point inputs agree with central differences of step ``eps``.
+
+    Each of its outputs is compared with respect to each such input: |a - n| <= atol + rtol |n|. If they disagree,
+    raises RuntimeError, or returns False without ``raise_exception``.
+    """
+    inputs = [tf.convert_to_tensor(x) for x in (inputs if isinstance(inputs, (tuple, list)) else [inputs])]
+    places = [i for i, x in enumerate(inputs) if x.dtype.is_floating]
+
+    def output(index, *moved):
+        values = list(inputs)
+        for place, value in zip(places, moved):
+            values[place] = value
+        return tf.nest.flatten(func(*values))[index]
+
+    start = [inputs[place] for place in places]
+    for index, result in enumerate(tf.nest.flatten(func(*inputs))):
+        if not result.dtype.is_floating:
+            continue
+        pairs = zip(*tf.test.compute_gradient(functools.partial(output, index), start, delta=eps))
+        for place, (analytic, numeric) in zip(places, pairs):
+            if not np.allclose(analytic, numeric, rtol=rtol, atol=atol):
+                if raise_exception:
+                    raise RuntimeError(f"output {index}, input {place}: gradient {analytic}, differences {numeric}")
+                return False
+    return True

@@ -9,7 +9,6 @@ import os
 import pickle
 
 import h5py
-import numpy as np
 import tensorflow as tf
 
 
@@ -55,7 +54,7 @@ def load_weights(model, path):
 
 def model_state(model):
     """All weights of a model in order, and the shapes that its layers were built with."""
-    return {"build_configs": build_configs(model), "weights": [np.array(w) for w in model.weights]}
+    return {"build_configs": build_configs(model), "weights": [w.numpy() for w in model.weights]}
 
 
 def load_model_state(model, state):
@@ -67,32 +66,31 @@ def load_model_state(model, state):
 
 def optimizer_state(optimizer):
     """The learning rate, step count and running averages of each parameter group."""
-    return [[np.array(v) for v in group.variables] for group in getattr(optimizer, "optimizers", [optimizer])]
+    return [[v.numpy() for v in group.variables] for group in getattr(optimizer, "optimizers", [optimizer])]
 
 
 def load_optimizer_state(optimizer, state):
     """Give an optimizer the state of `optimizer_state`: now, or when its first step has made its variables."""
     for group, values in zip(getattr(optimizer, "optimizers", [optimizer]), state, strict=True):
-        if len(group.variables) == len(values):
-            restore(group, values)
-        else:
-            restore(group, values[: len(group.variables)])
-            restore_when_built(group, values)
+        made = len(group.variables)
+        restore(group.variables, values[:made])
+        if made < len(values):
+            restore_when_built(group, values, made)
 
 
-def restore(optimizer, values):
-    """Assign the variables of an optimizer."""
-    for variable, value in zip(optimizer.variables, values, strict=True):
+def restore(variables, values):
+    """Assign values to variables."""
+    for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
 
 
-def restore_when_built(optimizer, values):
-    """Assign the variables of an optimizer once its first step makes them."""
+def restore_when_built(optimizer, values, made):
+    """Assign the running averages of an optimizer once its first step makes them."""
     build = optimizer.build
 
     def build_and_restore(variables):
         build(variables)
-        restore(optimizer, values)
+        restore(optimizer.variables[made:], values[made:])
 
     optimizer.build = build_and_restore
 

@@ -21,7 +21,7 @@ class Scaled(keras.initializers.Initializer):
     """Another initialiser's values times a factor."""
 
     def __init__(self, initializer, factor):
-        self.initializer, self.factor = initializer, factor
+        self.initializer, self.factor = keras.initializers.get(initializer), factor
 
     def __call__(self, shape, dtype=None):
         return self.initializer(shape, dtype=dtype) * self.factor

@@ -55,6 +55,11 @@ def named_layers(layer, path=""):
             for key, item in value.items():
                 yield from below(item, f"{name}.{key}")
 
-    for name, value in vars(layer).items():
-        if not name.startswith("_"):
-            yield from below(value, name)
+    if hasattr(layer, "layers") and not isinstance(layer.layers, dict):
+        # The steps of a Sequential.
+        names = getattr(layer, "names", range(len(layer.layers)))
+        children = dict(zip(names, layer.layers))
+    else:
+        children = {name: value for name, value in vars(layer).items() if not name.startswith("_")}
+    for name, value in children.items():
+        yield from below(value, name)

@@ -311,8 +311,7 @@ class ParameterGroups:
 
     @learning_rate.setter
     def learning_rate(self, rate):
-        for optimizer in self.optimizers:
-            optimizer.learning_rate = rate
+        self.optimizers[0].learning_rate = rate
 
     def apply_gradients(self, pairs):
         """Take a step with (gradients, variables) of each group."""

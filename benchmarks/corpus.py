@@ -1,0 +1,355 @@
+"""How much of torchvision's classification models translates cleanly, runs, and computes the same.
+
+The model files come from torchvision's wheel as source: the package's own ``__init__`` is replaced by an empty one,
+and what the models import from the rest of the package by small stand-ins, so that no compiled extension is needed.
+All files are translated together as one project. Each architecture is then built in both frameworks with the same
+noise in all weights, and compared in float64: eval output, train output with dropout off, buffers, and the gradient
+of every input and parameter.
+
+Run: python benchmarks/corpus.py [architecture ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import shutil
+import sys
+import time
+import traceback
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from sources import CACHE, model_files, package
+
+from translator.engine import translate_sources
+from translator.model import InputError, Layout, Options, Severity
+
+PACKAGE = "torchvision"
+TOLERANCE = 1e-9
+"""Norm of the difference over norm of the reference, in float64."""
+
+STAND_INS = {
+    "__init__.py": "",
+    "models/__init__.py": "",
+    "ops/__init__.py": "from .misc import Conv2dNormActivation, Permute, SqueezeExcitation\n"
+    "from .stochastic_depth import StochasticDepth\n",
+    "transforms/__init__.py": "",
+    "transforms/_presets.py": """from enum import Enum
+
+
+class InterpolationMode(Enum):
+    BILINEAR = "bilinear"
+    BICUBIC = "bicubic"
+
+
+class ImageClassification:
+    def __init__(self, **options):
+        self.options = options
+""",
+    "utils.py": """def _log_api_usage_once(obj):
+    pass
+
+
+def _make_ntuple(x, n):
+    return (x,) * n if isinstance(x, int) else tuple(x)
+""",
+    "_internally_replaced_utils.py": """def load_state_dict_from_url(url, *args, **kwargs):
+    raise RuntimeError("there are no pretrained weights here")
+""",
+}
+"""What the model files import from the package, by path in it, where it is not worth translating."""
+
+REAL = ("models/_api.py", "models/_meta.py", "models/_utils.py", "ops/misc.py", "ops/stochastic_depth.py", "_utils.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """A model: its file (without ``.py``), how it is made from the file's module, the sizes (H, W) of its inputs."""
+
+    file: str
+    name: str
+    sizes: tuple[tuple[int, int], ...] = ((64, 80),)
+    options: dict[str, Any] = field(default_factory=dict)
+    make: Callable[[ModuleType], Any] | None = None
+
+    def build(self, module: ModuleType) -> Any:
+        """The model, with few classes: the sizes of the other layers are the standard ones."""
+        if self.make is not None:
+            return self.make(module)
+        return getattr(module, self.name)(num_classes=10, **self.options)
+
+
+def _small_vit(module: ModuleType) -> Any:
+    return module.VisionTransformer(
+        image_size=48, patch_size=16, num_layers=2, num_heads=2, hidden_dim=16, mlp_dim=24, num_classes=10
+    )
+
+
+def _vit_with_stem(module: ModuleType) -> Any:
+    stem = [module.ConvStemConfig(8, 3, 4), module.ConvStemConfig(12, 3, 4)]
+    return module.VisionTransformer(
+        image_size=48, patch_size=16, num_layers=2, num_heads=2, hidden_dim=16, mlp_dim=24, num_classes=10,
+        representation_size=20, conv_stem_configs=stem,
+    )  # fmt: skip
+
+
+def _small_maxvit(module: ModuleType) -> Any:
+    return module.MaxVit(
+        input_size=(64, 64), stem_channels=16, partition_size=4, block_channels=[16, 32], block_layers=[1, 2],
+        head_dim=8, stochastic_depth_prob=0.0, num_classes=10,
+    )  # fmt: skip
+
+
+def _small_swin(version: int) -> Callable[[ModuleType], Any]:
+    def make(module: ModuleType) -> Any:
+        block = {"block": module.SwinTransformerBlockV2, "downsample_layer": module.PatchMergingV2}
+        return module.SwinTransformer(
+            patch_size=[4, 4], embed_dim=24, depths=[2, 2], num_heads=[2, 4], window_size=[4, 4],
+            stochastic_depth_prob=0.0, num_classes=10, **(block if version == 2 else {}),
+        )  # fmt: skip
+
+    return make
+
+
+DEPTH = {"stochastic_depth_prob": 0.0}
+AUX = {"aux_logits": True, "init_weights": True}
+
+ARCHITECTURES = (
+    Architecture("alexnet", "alexnet", ((64, 80), (96, 72))),
+    Architecture("convnext", "convnext_tiny", ((64, 96),), DEPTH),
+    Architecture("densenet", "densenet121"),
+    Architecture("efficientnet", "efficientnet_b0", ((64, 80),), DEPTH),
+    Architecture("efficientnet", "efficientnet_v2_s", ((48, 64),), DEPTH),
+    Architecture("googlenet", "googlenet", ((96, 64),), AUX),
+    Architecture("inception", "inception_v3", ((96, 80),), AUX),
+    Architecture("maxvit", "MaxVit", ((64, 64),), make=_small_maxvit),
+    Architecture("mnasnet", "mnasnet0_5"),
+    Architecture("mobilenet", "mobilenet_v2"),
+    Architecture("mobilenetv2", "mobilenet_v2", ((64, 80), (96, 72))),
+    Architecture("mobilenetv3", "mobilenet_v3_small"),
+    Architecture("mobilenetv3", "mobilenet_v3_large"),
+    Architecture("regnet", "regnet_x_400mf"),
+    Architecture("regnet", "regnet_y_400mf"),
+    Architecture("resnet", "resnet18", ((64, 80), (48, 72))),
+    Architecture("resnet", "resnet50"),
+    Architecture("resnet", "resnext50_32x4d"),
+    Architecture("shufflenetv2", "shufflenet_v2_x0_5"),
+    Architecture("squeezenet", "squeezenet1_0"),
+    Architecture("squeezenet", "squeezenet1_1"),
+    Architecture("swin_transformer", "SwinTransformer", ((40, 56),), make=_small_swin(1)),
+    Architecture("swin_transformer", "SwinTransformerV2", ((40, 56),), make=_small_swin(2)),
+    Architecture("vgg", "vgg11", ((64, 80),)),
+    Architecture("vgg", "vgg11_bn", ((64, 80),)),
+    Architecture("vision_transformer", "VisionTransformer", ((48, 48),), make=_small_vit),
+    Architecture("vision_transformer", "VisionTransformer, stem", ((48, 48),), make=_vit_with_stem),
+)
+
+
+# -- translation ---------------------------------------------------------------------------------
+
+
+def stage() -> Path:
+    """A folder with the package as it is translated: the real model files among the stand-ins."""
+    root = CACHE / "project"
+    shutil.rmtree(root, ignore_errors=True)
+    source = package(PACKAGE) / PACKAGE
+    real = [*REAL, *(f"models/{p.name}" for p in model_files() if p.stem in {a.file for a in ARCHITECTURES})]
+    for name in (*STAND_INS, *real):
+        target = root / PACKAGE / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(STAND_INS[name] if name in STAND_INS else (source / name).read_text("utf-8"), "utf-8")
+    return root
+
+
+def translate(root: Path, layout: Layout) -> tuple[Path, dict[str, list[str]]]:
+    """Translate the whole project.
+
+    Returns:
+        the folder of the translation, and each file's refusals by its path in the package.
+    """
+    target = CACHE / "translated"
+    shutil.rmtree(target, ignore_errors=True)
+    paths = sorted(root.rglob("*.py"))
+    results = translate_sources({str(p): p.read_bytes() for p in paths}, Options(layout=layout))
+    refused: dict[str, list[str]] = {}
+    for path in paths:
+        result, name = results[str(path)], path.relative_to(root / PACKAGE).as_posix()
+        if isinstance(result, InputError):
+            refused[name] = [f"{result.line}: {result.code} {result}"]
+            continue
+        errors = [d for d in result.diagnostics if d.severity is Severity.ERROR]
+        refused[name] = [f"{d.line}: {d.code} {d.message}" for d in errors]
+        place = target / path.relative_to(root)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(result.data)
+    return target, refused
+
+
+def codes(refusals: Iterable[str]) -> str:
+    """``clean``, or how many refusals of which codes."""
+    counts = Counter(r.split()[1] for r in refusals)
+    return ", ".join(f"{n} {code}" for code, n in sorted(counts.items())) or "clean"
+
+
+# -- running -------------------------------------------------------------------------------------
+
+
+class World:
+    """The package's modules of one folder, apart from those of another with the same names."""
+
+    def __init__(self, folder: Path) -> None:
+        from translator.compare.precision import widen
+
+        self.modules: dict[str, ModuleType] = {}
+        self.folder = folder.with_name(folder.name + "_float64")
+        shutil.rmtree(self.folder, ignore_errors=True)
+        for path in folder.rglob("*.py"):
+            target = self.folder / path.relative_to(folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(widen(path.read_text("utf-8")), "utf-8")
+
+    def load(self, name: str) -> ModuleType:
+        """A model file as a module, with what it imports.
+
+        Raises:
+            whatever its top level raises.
+        """
+        import importlib
+
+        sys.path.insert(0, str(self.folder))
+        sys.modules.update(self.modules)
+        importlib.invalidate_caches()
+        try:
+            return importlib.import_module(f"{PACKAGE}.models.{name}")
+        finally:
+            sys.path.remove(str(self.folder))
+            mine = [m for m in sys.modules if m.split(".")[0] == PACKAGE]
+            self.modules.update({m: sys.modules.pop(m) for m in mine})
+
+
+def compare(architecture: Architecture, torch_world: World, tf_world: World) -> Any:
+    """Run both versions in float64 and compare them; a `translator.compare.Result`."""
+    import torch
+
+    from translator import weights
+    from translator.compare import Quantity, Result, draw_inputs, precision
+    from translator.compare.buffers import batch_sizes, compare_buffers, snapshot
+    from translator.compare.dropout import dropout_off
+    from translator.compare.noise import fill
+    from translator.compare.running import projected_gradients, tf_arguments
+
+    result = Result()
+    with precision("float64"), dropout_off():
+        torch.manual_seed(0)
+        module = architecture.build(torch_world.load(architecture.file)).to(torch.float64)
+        keras = architecture.build(tf_world.load(architecture.file))
+        fill(module, 0)
+        cases = [draw_inputs({"x": f"float[2,3,{h},{w}]"}, i) for i, (h, w) in enumerate(architecture.sizes)]
+        keras(*tf_arguments(cases[0]).values(), training=False)
+        report = weights.copy(module, keras)
+        result.add([Quantity("weights", problem="" if report.ok else str(report)[:1500])], TOLERANCE)
+        pairs = weights.pair_up(module, keras).pairs
+        for i, case in enumerate(cases):
+            for mode in ("eval", "train") if not result.failures else ():
+                module.train(mode == "train")
+                before = snapshot(module)
+                with batch_sizes(module) as sizes:
+                    found = projected_gradients(module, keras, pairs, case, f"input {i} {mode}", mode == "train")
+                if mode == "train":
+                    found += compare_buffers(f"input {i}", module, pairs, before, sizes)[0]
+                    weights.copy(module, keras)
+                result.add(found, TOLERANCE)
+    return result
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one architecture. ``said`` tells of a failure."""
+
+    runs: bool = False
+    agrees: bool = False
+    worst: float = 0.0
+    seconds: float = 0.0
+    said: str = ""
+
+
+def outcome(architecture: Architecture, torch_world: World, tf_world: World) -> Outcome:
+    start = time.perf_counter()
+    out = Outcome()
+    try:
+        result = compare(architecture, torch_world, tf_world)
+        out.runs, out.agrees, out.worst = True, result.ok, result.worst
+        out.said = "" if result.ok else str(result)
+    except Exception as error:
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if PACKAGE in f.filename]
+        where = "".join(f"\n    {Path(f.filename).name}:{f.lineno}: {f.line}" for f in frames[-4:])
+        out.said = f"{type(error).__name__}: {str(error)[:600]}{where}"
+    out.seconds = time.perf_counter() - start
+    gc.collect()
+    return out
+
+
+# -- report --------------------------------------------------------------------------------------
+
+
+def show(architecture: Architecture, refusals: list[str], out: Outcome) -> None:
+    difference = f"{out.worst:.1e}" if out.agrees else ""
+    print(
+        f"{architecture.file + '.py':23}{codes(refusals):20}{architecture.name:26}{'yes' if out.runs else 'no':6}"
+        f"{'yes' if out.agrees else 'no':8}{difference:9}{out.seconds:5.1f} s",
+        flush=True,
+    )
+    if out.said:
+        print("  " + out.said.replace("\n", "\n  "), flush=True)
+
+
+def totals(refused: dict[str, list[str]], outcomes: list[tuple[Architecture, Outcome]]) -> str:
+    """A file runs, or agrees, when all of its architectures do; with a refusal in it, it does not agree."""
+    files = {a.file for a, _ in outcomes}
+    clean = {f for f in files if not refused[f"models/{f}.py"]}
+    run = {f for f in files if all(o.runs for a, o in outcomes if a.file == f)}
+    agree = {f for f in clean if all(o.agrees for a, o in outcomes if a.file == f)}
+    good = sum(o.agrees and a.file in clean for a, o in outcomes)
+    return (
+        f"{len(files)} files, {len(clean)} clean, {len(run)} run, {len(agree)} agree\n"
+        f"{len(outcomes)} architectures, {sum(o.runs for _, o in outcomes)} run, {good} agree"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("architecture", nargs="*", help="only these, by name or file")
+    parser.add_argument("--layout", type=Layout, choices=list(Layout), default=Layout.CHANNELS_FIRST)
+    options = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    root = stage()
+    target, refused = translate(root, options.layout)
+    print("Shared files:")
+    for name in REAL:
+        print(f"  {name:26}{codes(refused[name])}")
+    for name, lines in refused.items():
+        for line in lines:
+            print(f"  {name}:{line}")
+    print(f"\n{'file':23}{'translated':20}{'architecture':26}{'runs':6}{'agrees':8}{'worst':9}", flush=True)
+    worlds = World(root), World(target)
+    outcomes = []
+    for architecture in ARCHITECTURES:
+        if not options.architecture or {architecture.file, architecture.name} & set(options.architecture):
+            outcomes.append((architecture, outcome(architecture, *worlds)))
+            show(architecture, refused[f"models/{architecture.file}.py"], outcomes[-1][1])
+    print(totals(refused, outcomes))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,214 @@
+"""Training steps are translated whole or refused whole: the forms that are known, and those that are not."""
+
+from __future__ import annotations
+
+import ast
+import textwrap
+from typing import Any
+
+import pytest
+
+from translator import translate
+
+HEAD = """
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+import torch.optim as optim
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 2)
+        self.drop = nn.Dropout(0.5)
+
+    def forward(self, x):
+        return self.fc(self.drop(x))
+
+    def features(self, x):
+        return self.drop(x)
+
+model = Net()
+opt = optim.SGD(model.parameters(), lr=0.1)
+"""
+
+
+def result(code: str, **options: Any) -> Any:
+    return translate(HEAD + textwrap.dedent(code), **options)
+
+
+def lines(code: str, **options: Any) -> str:
+    """What follows the model and optimizer in the translation."""
+    found = result(code, **options)
+    assert not found.refused, found.diagnostics
+    text = found.text[found.text.index("model = Net()") :]
+    return text.split("\n", 2)[2].strip()
+
+
+def errors(code: str) -> list[str]:
+    return [d.message for d in result(code).diagnostics if d.severity == "error"]
+
+
+CANONICAL = """
+for i in range(3):
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(model(keras.random.normal((2, 4)), training=True))
+    gradients = tape.gradient(loss, model.trainable_variables)
+    opt.apply_gradients(zip(gradients, model.trainable_variables))
+""".strip()
+
+FORWARD = "loss = model(torch.randn(2, 4)).sum()"
+ORDERS = [
+    ["opt.zero_grad()", FORWARD, "loss.backward()", "opt.step()"],
+    [FORWARD, "opt.zero_grad()", "loss.backward()", "opt.step()"],
+    [FORWARD, "loss.backward()", "opt.step()", "opt.zero_grad()"],
+    ["model.zero_grad()", FORWARD, "loss.backward()", "opt.step()"],
+    ["opt.zero_grad(set_to_none=True)", "model.train()", FORWARD, "loss.backward()", "opt.step()"],
+    ["opt.zero_grad()", "model(torch.randn(2, 4)).sum().backward()", "opt.step()"],
+]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_every_usual_order_becomes_one_step(order: list[str]) -> None:
+    assert lines("for i in range(3):\n    " + "\n    ".join(order)) == CANONICAL
+
+
+def test_clipping_stands_between() -> None:
+    code = """
+    for i in range(3):
+        opt.zero_grad()
+        loss = model(torch.randn(2, 4)).sum()
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(model.parameters(), 0.5)
+        nn.utils.clip_grad_value_(model.parameters(), 0.1)
+        opt.step()
+    """
+    found = lines(code)
+    assert "gradients, norm = tf.clip_by_global_norm(gradients, 0.5)" in found
+    assert "gradients = clip_gradients_by_value(gradients, 0.1)" in found
+    assert "gradients, norm = clip_gradients_by_norm(gradients, 0.5)" in lines(code, fidelity="exact")
+
+
+def test_without_zero_grad_gradients_wait() -> None:
+    found = lines("for i in range(3):\n    loss = model(torch.randn(2, 4)).sum()\n    loss.backward()\n    opt.step()")
+    assert "accumulate_gradients(opt, tape.gradient(loss, model.trainable_variables))" in found
+    assert "apply_accumulated(opt, model.trainable_variables)" in found
+
+
+def test_a_refusal_inside_leaves_the_whole_step() -> None:
+    code = """
+    for i in range(3):
+        opt.zero_grad()
+        out = model(torch.randn(2, 4))
+        loss = torch.fft.hfft2(out).mean()
+        loss.backward()
+        opt.step()
+        print("step", i)
+    """
+    found = result(code)
+    assert len([d for d in found.diagnostics if d.severity == "error"]) == 1
+    kept = ["opt.zero_grad()", "out = model(torch.randn(2, 4))", "loss = torch.fft.hfft2(out).mean()", "loss.backward()", "opt.step()"]
+    assert "\n    ".join(kept) in found.text
+    assert "GradientTape" not in found.text
+    ast.parse(found.text)
+
+
+REFUSED = {
+    "an optimizer from outside": (
+        "def train(net: Net, optimizer):\n    optimizer.zero_grad()\n    loss = net(torch.zeros(2, 4)).sum()\n"
+        "    loss.backward()\n    optimizer.step()",
+        "no optimizer is known",
+    ),
+    "a loss from outside": (
+        "def train(output: torch.Tensor):\n    loss = F.mse_loss(output, torch.zeros(2, 2))\n    opt.zero_grad()\n"
+        "    loss.backward()\n    opt.step()",
+        "where the loss is computed",
+    ),
+    "a closure": (
+        "def closure():\n    opt.zero_grad()\n    loss = model(torch.zeros(2, 4)).sum()\n    loss.backward()\n"
+        "    return loss\n\nopt.step(closure)",
+        "another part of it is left",
+    ),
+    "gradients that are read": (
+        "opt.zero_grad()\nloss = model(torch.zeros(2, 4)).sum()\nloss.backward()\nprint(model.fc.weight.grad)\nopt.step()",
+        "the training step is left",
+    ),
+    "a second derivative": (
+        "opt.zero_grad()\nloss = model(torch.zeros(2, 4)).sum()\nloss.backward(create_graph=True)\nopt.step()",
+        "create_graph",
+    ),
+    "a part of the gradients clipped": (
+        "opt.zero_grad()\nloss = model(torch.zeros(2, 4)).sum()\nloss.backward()\n"
+        "nn.utils.clip_grad_norm_([torch.zeros(1)], 1.0)\nopt.step()",
+        "the training step is left",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED))
+def test_refused_whole(name: str) -> None:
+    code, reason = REFUSED[name]
+    assert any(reason in e for e in errors(code))
+    assert "GradientTape" not in result(code).text
+
+
+def test_modes_follow_the_calls() -> None:
+    code = """
+    x = torch.zeros(2, 4)
+    a = model(x)
+    model.eval()
+    b = model(x)
+
+    def evaluate(net):
+        return net(x)
+
+    c = evaluate(model)
+    model.train()
+    d = model(x)
+    """
+    found = lines(code)
+    modes = [line.split("training=")[1].rstrip(")") for line in found.splitlines() if "training=" in line]
+    assert modes == ["True", "False", "False", "True"]
+    assert ".eval()" not in found
+    assert ".train()" not in found
+
+
+def test_a_mode_that_depends_on_the_run_is_remembered() -> None:
+    found = lines("def run(train: bool):\n    model.train(train)\n    return model(torch.zeros(2, 4))\n\nrun(True)\nrun(False)")
+    assert "model.training = train" in found
+    assert 'training=getattr(model, "training", True)' in found
+
+
+def test_layers_run_by_a_method_while_training_are_refused() -> None:
+    assert any("outside of its call" in e for e in errors("y = model.features(torch.zeros(2, 4))"))
+    assert not errors("model.eval()\ny = model.features(torch.zeros(2, 4))")
+
+
+def test_learning_rates_are_read_and_set() -> None:
+    found = lines("""
+    print(opt.param_groups[0]["lr"])
+    opt.param_groups[0]["lr"] = 0.3
+    for group in opt.param_groups:
+        group["lr"] *= 0.5
+    """)
+    assert "print(float(opt.learning_rate))" in found
+    assert "opt.learning_rate = 0.3" in found
+    assert "for group in param_groups(opt):\n    group.learning_rate = float(group.learning_rate) * 0.5" in found
+    assert any("param_groups" in e for e in errors('print(opt.param_groups[0]["momentum"])'))
+
+
+OPTIMIZERS = [
+    ("SGD(model.parameters(), lr=0.1, momentum=0.9)", "keras.optimizers.SGD(learning_rate=0.1, momentum=0.9)"),
+    ("SGD(model.parameters(), lr=0.1, weight_decay=0.01)", "SGD(learning_rate=0.1, weight_decay=0.01)"),
+    ("SGD(model.parameters())", "keras.optimizers.SGD(learning_rate=0.001)"),
+    ("Adam(model.parameters(), 1e-3)", "keras.optimizers.Adam(learning_rate=1e-3, epsilon=1e-08)"),
+    ("Adam(model.parameters(), weight_decay=0.1)", "Adam(weight_decay=0.1)"),
+    ("AdamW(model.parameters(), lr=1)", "keras.optimizers.AdamW(learning_rate=1.0, epsilon=1e-08, weight_decay=0.01)"),
+    ("RMSprop(model.parameters(), lr=0.1)", "RMSprop(learning_rate=0.1)"),
+]
+
+
+@pytest.mark.parametrize(("source", "target"), OPTIMIZERS)
+def test_optimizers(source: str, target: str) -> None:
+    assert lines(f"other = optim.{source}") == f"other = {target}"
+    assert "keras.optimizers" not in lines(f"other = optim.{source}", fidelity="exact")
