@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from training_support import distance, trajectories, translated
-
 from translator.compare.program import load
 from translator.helpers.tf import checkpoint
 

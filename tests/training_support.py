@@ -52,9 +52,9 @@ class TfSide:
         return tf.constant(array)
 
     def start(self, model: Any, *inputs: Any, **named: Any) -> Any:
-        from translator import weights
-
         import tensorflow as tf
+
+        from translator import weights
 
         model(*(self.tensor(i) for i in inputs), **tf.nest.map_structure(self.tensor, named))
         for layer in model._flatten_layers():

@@ -86,7 +86,7 @@ class Tensor(Value):
     dtype: str | None = None
     """``"float"`` is the default float type; else a torch/tf dtype's short name; ``None`` unknown."""
     layout: LayoutVar = field(default_factory=LayoutVar)
-    storage: frozenset[object] = frozenset()
+    storage: Any = frozenset()
     """Identity of the memory that it may be: views and plain names share it."""
     variable: bool = False
     """A parameter, buffer or tf.Variable: it lives in the module."""

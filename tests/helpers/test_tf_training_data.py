@@ -1,4 +1,4 @@
-"""The data helpers against torch.utils.data: the same batches where nothing is random, and orders that are permutations."""
+"""The data helpers against torch.utils.data: the same batches; where something is random, each item once."""
 
 import numpy as np
 import pytest
@@ -86,7 +86,11 @@ def test_tensor_dataset_subset_and_concat():
 def test_collate_function_and_samplers():
     x, _ = arrays()
     collate = lambda items: len(items)  # noqa: E731
-    assert list(ours.DataLoader(x, 4, collate_fn=collate)) == list(theirs.DataLoader(x, 4, collate_fn=collate)) == [4, 4, 3]
+    assert (
+        list(ours.DataLoader(x, 4, collate_fn=collate))
+        == list(theirs.DataLoader(x, 4, collate_fn=collate))
+        == [4, 4, 3]
+    )
     batches = list(ours.BatchSampler(ours.SequentialSampler(x), 4, True))
     assert batches == list(theirs.BatchSampler(theirs.SequentialSampler(x), 4, True)) == [[0, 1, 2, 3], [4, 5, 6, 7]]
     loader = ours.DataLoader(x, batch_sampler=batches, collate_fn=lambda items: items)

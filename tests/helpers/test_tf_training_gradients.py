@@ -41,7 +41,9 @@ def test_clip_by_value_of_nested_lists():
     values = gradients()
     theirs = parameters(values)
     torch.nn.utils.clip_grad_value_(theirs, 0.3)
-    first, second = ours.clip_gradients_by_value([[tf.constant(values[0]), None], list(map(tf.constant, values[1:]))], 0.3)
+    first, second = ours.clip_gradients_by_value(
+        [[tf.constant(values[0]), None], list(map(tf.constant, values[1:]))], 0.3
+    )
     assert first[1] is None
     for a, b in zip(theirs, [first[0], *second], strict=True):
         np.testing.assert_array_equal(b, a.grad)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from translator.helpers.tf import schedule
+from translator.helpers.tf import schedule, schedule_cycles
 from translator.helpers.tf.optim import SGD, Adam
 
 STEPS = 50
@@ -71,7 +71,7 @@ def compare(theirs, ours, reference, scheduler, arguments=lambda step: ()):
 def test_follows_torch(kind, name, arguments):
     theirs, ours = pair(kind)
     compare(theirs, ours, getattr(torch.optim.lr_scheduler, name)(theirs, **arguments),
-            getattr(schedule, name)(ours, **arguments))  # fmt: skip
+            getattr(schedule_cycles if "Cycl" in name else schedule, name)(ours, **arguments))  # fmt: skip
 
 
 PLATEAU = [

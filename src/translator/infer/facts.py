@@ -92,6 +92,17 @@ class Facts:
     """What a layer is called with: by the call that makes it (a user's class: by the class), then by the call of it."""
     cache: dict[str, Any] = field(default_factory=dict)
     """What rules found out about the whole project."""
+    quoted: dict[cst.CSTNode, cst.BaseExpression] = field(default_factory=dict)
+    """Annotations in quotes, and the expressions in them."""
+
+    def unquoted(self, node: cst.SimpleString) -> cst.BaseExpression | None:
+        """The expression in a quoted annotation; ``None`` if there is none."""
+        if node not in self.quoted:
+            try:
+                self.quoted[node] = cst.parse_expression(str(node.evaluated_value).strip())
+            except cst.ParserSyntaxError:
+                return None
+        return self.quoted[node]
 
     def read_after(self, change: InPlace) -> bool:
         """Whether memory that changed is read afterwards under a name that still holds the old."""

@@ -31,6 +31,7 @@ def api(it: Interpreter, name: str) -> Value:
 
 KERAS = (
     ("tensorflow.python.keras", "keras"), ("tensorflow.keras", "keras"), ("tf_keras", "keras"), ("tf.keras", "keras"),
+    ("keras.src", "keras"), ("keras.api", "keras"),
 )  # fmt: skip
 
 

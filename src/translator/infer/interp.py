@@ -245,6 +245,9 @@ class Interpreter:
 
     def annotation(self, node: cst.BaseExpression) -> Value:
         """The value that an annotation promises; ``UNKNOWN`` if it says nothing useful."""
+        if isinstance(node, cst.SimpleString):
+            inner = self.facts.unquoted(node)
+            return self.annotation(inner) if inner is not None else UNKNOWN
         return self._annotated(self.expr(node), node)
 
     def _annotated(self, value: Value, node: cst.BaseExpression) -> Value:
@@ -271,6 +274,8 @@ class Interpreter:
     def _generic(self, node: cst.Subscript) -> Value:
         base = self.facts.value(node.value)
         name = base.name.rsplit(".", 1)[-1] if isinstance(base, Api) else ""
+        if name in ("Literal", "Annotated"):  # whose strings are no annotations
+            return UNKNOWN
         slices = [s.slice.value for s in node.slice if isinstance(s.slice, cst.Index)]
         args = [self.annotation(s) for s in slices]
         if name == "Optional" and args:

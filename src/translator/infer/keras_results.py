@@ -389,7 +389,8 @@ for _axes in (1, 2, 3):
         f"keras_conv{_axes}d": conv(_axes), f"keras_conv_transpose{_axes}d": conv(_axes, transposed=True),
         f"keras_depthwise{_axes}d": conv(_axes, depthwise=True), f"keras_pool{_axes}d": pool(_axes),
         f"keras_global_pool{_axes}d": global_pool(_axes), f"keras_pad{_axes}d": resized(_axes, 1),
-        f"keras_image{_axes}d": image(_axes), f"keras_crop{_axes}d": resized(_axes, -1), f"keras_upsample{_axes}d": resized(_axes, 0),
+        f"keras_image{_axes}d": image(_axes), f"keras_crop{_axes}d": resized(_axes, -1),
+        f"keras_upsample{_axes}d": resized(_axes, 0),
     })  # fmt: skip
 
 __all__ = ["pairs", "parts_of"]

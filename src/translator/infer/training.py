@@ -6,9 +6,26 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from ..values import INT, UNKNOWN, Api, Const, Func, Instance, Map, Num, Seq, Tensor, UserClass, Value, elem_of, row_of
-from ..values import as_tensor, join, options_of, without_none
-
+from ..values import (
+    INT,
+    UNKNOWN,
+    Api,
+    Const,
+    Func,
+    Instance,
+    Map,
+    Num,
+    Seq,
+    Tensor,
+    UserClass,
+    Value,
+    as_tensor,
+    elem_of,
+    join,
+    options_of,
+    row_of,
+    without_none,
+)
 from .facts import BoundCall
 from .results import RESULTS
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import libcst as cst
@@ -63,7 +64,9 @@ class Rewriter:
             return node
         outer, self.ctx.refusals = self.ctx.refusals, []
         needs = set(self.ctx.needs)
-        before, after, body = [], [], []
+        before: list[Any] = []
+        after: list[Any] = []
+        body: list[Any] = []
         for small in node.body:
             new = self.small(small)
             if isinstance(new, list):
@@ -231,6 +234,8 @@ class Rewriter:
         """Rewrite an expression (or a part of one): children first, then the rules for its kind."""
         if isinstance(node, cst.Annotation) and self.ctx.role != "annotation":
             return self.in_role("annotation", node)
+        if isinstance(node, cst.SimpleString) and node in self.ctx.facts.quoted:
+            return self.quoted(node)
         for claim in self.rules.claims.get(type(node), ()):
             self.ctx.claimed.update(claim(self.ctx, node))
         if isinstance(node, cst.Call):
@@ -263,6 +268,15 @@ class Rewriter:
         if new is not node:
             self.ctx.new[node] = new
         return new
+
+    def quoted(self, node: cst.SimpleString) -> cst.SimpleString:
+        """An annotation in quotes: what stands inside of them is an expression."""
+        inner = self.ctx.facts.quoted[node]
+        first = len(self.ctx.findings)
+        new = self.visit(inner)
+        # The expression has no place of its own in the file.
+        self.ctx.findings[first:] = [replace(f, node=node) for f in self.ctx.findings[first:]]
+        return node if new is inner else node.with_changes(value=f"{node.quote}{nodes.code(new)}{node.quote}")
 
     def accept(self, edit: Edit) -> Any:
         """Take an edit: note what it needs; a helper whose name the file uses itself gets another."""

@@ -36,7 +36,7 @@ def with_statement(rewriter: Rewriter, node: cst.With) -> Any:
         items = [rewriter.visit(item) for item in kept]
         return node.with_changes(items=items, body=rewriter.part(node.body))
     body = rewriter.part(node.body)
-    lines = list(body.body) if isinstance(body, cst.IndentedBlock) else [cst.SimpleStatementLine(body.body)]
+    lines: list[Any] = list(body.body) if isinstance(body, cst.IndentedBlock) else [cst.SimpleStatementLine(body.body)]
     if any(n in QUIET for n in names) and ctx.func is not None and ctx.cls is not None and ctx.cls.module:
         lines += stopped(ctx, node)
     first = lines[0]
@@ -108,7 +108,7 @@ def chosen(rewriter: Rewriter, node: cst.If, truth: bool) -> Any:
         return new if isinstance(new, list) else [new]
     suite = branch.body if isinstance(branch, cst.Else) else branch
     body = rewriter.part(suite)
-    lines = list(body.body) if isinstance(body, cst.IndentedBlock) else [cst.SimpleStatementLine(body.body)]
+    lines: list[Any] = list(body.body) if isinstance(body, cst.IndentedBlock) else [cst.SimpleStatementLine(body.body)]
     if node.leading_lines and lines and hasattr(lines[0], "leading_lines"):
         lines[0] = lines[0].with_changes(leading_lines=[*node.leading_lines, *lines[0].leading_lines])
     return lines

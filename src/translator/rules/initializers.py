@@ -133,7 +133,8 @@ def initializer(ctx: Context, call: BoundCall) -> Outcome:
 def truncated(ctx: Context, call: BoundCall) -> Outcome:
     """Cut at absolute bounds that are far away, a truncated normal is a plain one."""
     bounds = [_literal(call, name, default) for name, default in (("a", -2.0), ("b", 2.0))]
-    mean, std = _literal(call, "mean", 0.0), _literal(call, "std", 1.0)
+    mean: Any = _literal(call, "mean", 0.0)
+    std: Any = _literal(call, "std", 1.0)
     default = bounds == [-2.0, 2.0] and mean == 0.0
     if None in (*bounds, mean) or (std is None and not default):
         return Refusal("XL201", f"{call.api}: its bounds are not known here, and Keras cuts at two deviations")
@@ -268,11 +269,12 @@ def tie_weights(ctx: Context, node: cst.Assign, new: cst.Assign, target: cst.Att
     owner = without_none(ctx.value(target.value))
     if not isinstance(owner, Instance) or not isinstance(owner.cls, Api) or target.attr.value != "weight":
         return None
-    source = node.value
+    source: Any = node.value
     giver = without_none(ctx.value(source.value)) if isinstance(source, cst.Attribute) else None
     kinds = (owner.api, giver.api if isinstance(giver, Instance) else None)
     if kinds == ("torch.nn.Embedding", "torch.nn.Linear") and isinstance(source, cst.Attribute):
-        owner, giver, target, source = giver, owner, source, target  # type: ignore[assignment]
+        assert isinstance(giver, Instance)
+        owner, target, source = giver, source, target
     elif kinds != ("torch.nn.Linear", "torch.nn.Embedding"):
         source = node
     if not isinstance(source, cst.Attribute) or source.attr.value != "weight":

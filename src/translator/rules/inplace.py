@@ -100,7 +100,9 @@ def call_statement(ctx: Context, node: cst.Expr, new: cst.Expr) -> Outcome:
     if call is not None and call.receiver is None and "inplace" in call.args and "input" in call.args:
         if call.args["inplace"].value != Const(False):
             return Refusal("XL206", f"{call.api}: it is called for its effect on memory", "assign what it returns")
-    if call is not None and not isinstance(new.value, cst.Call):
+    if not isinstance(new.value, cst.Call):
+        if call is None:
+            return None
         # `model.to(device)` became `model`, which as a statement does nothing.
         return Edit([]) if isinstance(new.value, cst.Name | cst.Attribute) else None
     return module_method(ctx, node.value, new.value)
@@ -208,7 +210,8 @@ def augmented(ctx: Context, node: cst.AugAssign, new: cst.AugAssign) -> Outcome:
         from .tensors import subscript
 
         operator = getattr(cst, type(node.operator).__name__.removesuffix("Assign"))()
-        old = subscript(ctx, node.target, new.target) or Edit(new.target)
+        target: Any = new.target
+        old = subscript(ctx, node.target, target) or Edit(target)
         if isinstance(old, Refusal):
             return old
         value = cst.BinaryOperation(nodes.parenthesized(old.node), operator, nodes.parenthesized(new.value))

@@ -79,8 +79,8 @@ def _call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
 
 
 SAFE = frozenset(f"builtins.{n}" for n in (
-    "isinstance", "len", "print", "zip", "enumerate", "list", "tuple", "dict", "reversed", "getattr", "hasattr", "super",
-    "id", "type", "sum", "max", "min", "abs", "callable",
+    "isinstance", "len", "print", "zip", "enumerate", "list", "tuple", "dict", "reversed", "getattr", "hasattr",
+    "super", "id", "type", "sum", "max", "min", "abs", "callable",
 ))  # fmt: skip
 """Functions through which tensors are followed, or that do not look at axes."""
 
@@ -190,7 +190,7 @@ def applied(ctx: Context, node: cst.Call, new: cst.Call, func: Value) -> Outcome
     for arg in node.args[1:]:
         in_source_order(ctx, arg.value)
     args = [a.with_changes(value=ctx.updated(o.value)) if o is not node.args[0] else a
-            for a, o in zip(args, [n for n in node.args if n.keyword is None or n.keyword.value not in ("training", "mask")],
+            for a, o in zip(args, [n for n in node.args if not _mode(n)],
                             strict=True)]  # fmt: skip
     args[0] = args[0].with_changes(
         value=moved(args[0].value, have, want), keyword=None, equal=cst.MaybeSentinel.DEFAULT
@@ -200,6 +200,11 @@ def applied(ctx: Context, node: cst.Call, new: cst.Call, func: Value) -> Outcome
     if direct is not None:
         result = ctx.claim.apply(direct, result, args, natural)
     return Edit(settled(ctx, node, result, natural))
+
+
+def _mode(arg: cst.Arg) -> bool:
+    """Whether an argument is ``training=`` or ``mask=``."""
+    return arg.keyword is not None and arg.keyword.value in ("training", "mask")
 
 
 def submodel(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:

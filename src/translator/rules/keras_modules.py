@@ -36,7 +36,8 @@ DROPPED_METHODS = {
     "compute_output_spec": "`compute_output_spec` is dropped: PyTorch finds shapes by running",
 }
 REFUSED_METHODS = {
-    "train_step": "custom training steps are not translated yet", "test_step": "custom test steps are not translated yet",
+    "train_step": "custom training steps are not translated yet",
+    "test_step": "custom test steps are not translated yet",
     "compute_mask": "masks are not translated yet", "metrics": "metrics are not translated yet",
 }  # fmt: skip
 

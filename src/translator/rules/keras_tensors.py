@@ -138,7 +138,8 @@ def tensor_attribute(ctx: Context, node: cst.Attribute, new: cst.Attribute, owne
 
 GONE = frozenset({"losses", "metrics", "trainable_variables", "trainable_weights", "non_trainable_weights", "layers",
                   "weights", "variables", "kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance",
-                  "embeddings", "trainable", "input_spec", "input", "output", "inputs", "outputs", "built"})  # fmt: skip
+                  "embeddings", "trainable", "input_spec", "input", "output", "inputs", "outputs",
+                  "built"})  # fmt: skip
 
 
 def instance_attribute(ctx: Context, owner: Instance, new: cst.Attribute, attr: str) -> Outcome:

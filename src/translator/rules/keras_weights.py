@@ -27,7 +27,8 @@ CLASSES = {
     "RandomUniform": ("random_uniform", {"minval": -0.05, "maxval": 0.05}), "GlorotUniform": ("glorot_uniform", {}),
     "Constant": ("constant", {"value": 0.0}), "TruncatedNormal": ("truncated_normal", {"mean": 0.0, "stddev": 0.05}),
     "random_normal_initializer": ("random_normal", {"mean": 0.0, "stddev": 0.05}), "zeros_initializer": ("zeros", {}),
-    "ones_initializer": ("ones", {}), "random_uniform_initializer": ("random_uniform", {"minval": -0.05, "maxval": 0.05}),
+    "ones_initializer": ("ones", {}),
+    "random_uniform_initializer": ("random_uniform", {"minval": -0.05, "maxval": 0.05}),
     "constant_initializer": ("constant", {"value": 0.0}),
 }  # fmt: skip
 

@@ -161,9 +161,8 @@ def named_parameters_loop(rw: Rewriter, node: cst.For) -> Any:
     rw.ctx.seen += 1
     rw.ctx.translated += 1
     rw.ctx.needs.add("helper:named_layers")
-    target = node.target.with_changes(elements=[
-        node.target.elements[0], node.target.elements[1].with_changes(value=cst.Name(layer)),  # type: ignore[union-attr,attr-defined]
-    ])  # fmt: skip
+    first, second = node.target.elements  # type: ignore[attr-defined]
+    target = node.target.with_changes(elements=[first, second.with_changes(value=cst.Name(layer))])
     return node.with_changes(
         target=target, iter=nodes.call("named_layers", rw.visit(owner)), body=node.body.with_changes(body=body)
     )
@@ -245,7 +244,8 @@ def reached(ctx: Context, path: str) -> list[Value]:
     for cls in ctx.facts.classes.values():
         if cls.module:
             for name, value in cls.attrs.items():
-                out += [layer for key, layer in entries(name, value) if key == last or ("." not in path and key.endswith(last))]
+                inner = entries(name, value)
+                out += [v for key, v in inner if key == last or ("." not in path and key.endswith(last))]
     return [o for value in out for o in options_of(without_none(value))]
 
 

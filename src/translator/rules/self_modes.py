@@ -62,7 +62,8 @@ class _Scan:
         if not isinstance(self.body, cst.IndentedBlock):
             return None
         for statement in self.body.body:
-            small = statement.body[0] if isinstance(statement, cst.SimpleStatementLine) and len(statement.body) == 1 else None
+            alone = isinstance(statement, cst.SimpleStatementLine) and len(statement.body) == 1
+            small = statement.body[0] if alone else None
             if self.saves(small) or self.sets(small) or self.restores(statement):
                 self.out.dropped.add(small if small is not None else statement)
             elif self.mode is not None:
@@ -76,7 +77,8 @@ class _Scan:
         for node in every(self.body):
             if node in self.known:
                 continue
-            if isinstance(node, cst.FunctionDef | cst.Lambda) and any(nodes.is_name(n, self.owner) for n in every(node)):
+            inner = isinstance(node, cst.FunctionDef | cst.Lambda)
+            if inner and any(nodes.is_name(n, self.owner) for n in every(node)):
                 return False
             if nodes.is_name(node, self.saved) or (self.own(node) in ("training", "train", "eval")):
                 return False
@@ -111,7 +113,9 @@ class _Scan:
     def restores(self, statement: Any) -> bool:
         """``self.train(was)``, or ``if was: self.train()`` after ``self.eval()``."""
         test: Any = None
-        if isinstance(statement, cst.If) and statement.orelse is None and len(statement.body.body) == 1 and self.mode is False:
+        if isinstance(statement, cst.If) and statement.orelse is None and self.mode is False:
+            if len(statement.body.body) != 1:
+                return False
             test, statement = statement.test, statement.body.body[0]
         if not isinstance(statement, cst.SimpleStatementLine) or len(statement.body) != 1:
             return False

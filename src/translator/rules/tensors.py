@@ -372,6 +372,23 @@ def builtin_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
     return dim_read(new.args[0].value, value, nodes.literal(0), Const(0))
 
 
+def equality(ctx: Context, node: cst.Comparison, new: cst.Comparison) -> Outcome:
+    """``mask == 0``: TensorFlow does not compare booleans with numbers."""
+    if len(node.comparisons) != 1 or not isinstance(node.comparisons[0].operator, cst.Equal | cst.NotEqual):
+        return None
+    tensor, other = as_tensor(ctx.value(node.left)), ctx.value(node.comparisons[0].comparator)
+    if tensor is None or tensor.dtype not in (None, "bool") or not isinstance(other, Const):
+        return None
+    if type(other.value) not in (int, bool) or other.value not in (0, 1):
+        return None
+    equal = isinstance(node.comparisons[0].operator, cst.Equal)
+    if tensor.dtype == "bool":
+        same = bool(other.value) == equal
+        return Edit(new.left if same else nodes.call("tf.logical_not", new.left), ("tf",))
+    name = "keras.ops.equal" if equal else "keras.ops.not_equal"
+    return Edit(nodes.call(name, new.left, new.comparisons[0].comparator), ("keras",))
+
+
 def comparison(ctx: Context, node: cst.Comparison, new: cst.Comparison) -> Outcome:
     """``layer.bias is not None`` asks how a layer was made, since Keras builds its weights later."""
     if len(node.comparisons) != 1 or not isinstance(node.left, cst.Attribute):

@@ -16,7 +16,7 @@ from .self_modes import self_mode_claim, self_mode_if, self_mode_statement
 from .training_files import checkpoint_call
 from .training_rates import freeze_claim, freeze_statement, groups_used, rate_assign, rate_claim, rate_loop, rate_read
 from .training import dropped_assign, mode_call, mode_statement, model_call, replaced, training_block
-from .tensors import weight_type_claim, attribute, binary, builtin_call, comparison, subscript
+from .tensors import weight_type_claim, attribute, binary, builtin_call, comparison, equality, subscript
 
 RULES = RuleSet(
     expressions={
@@ -25,7 +25,7 @@ RULES = RuleSet(
         cst.Name: (api_name,),
         cst.Subscript: (rate_read, subscript),
         cst.BinaryOperation: (binary,),
-        cst.Comparison: (name_test, comparison),
+        cst.Comparison: (name_test, equality, comparison),
         cst.IfExp: (conditional,),
     },
     statements={

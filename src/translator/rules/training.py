@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, Any
 import libcst as cst
 
 from .. import nodes
-from ..infer.facts import BoundCall
 from ..model import Severity
 from ..rewrite.context import Context, Edit, Finding, Outcome, Refusal
-from ..tables.schema import Row
-from ..values import Const, Func, Instance, MethodOf, UserClass, options_of, without_none
+from ..values import Const, Instance, MethodOf, UserClass, options_of, without_none
 from .layer_calls import framework_layer_call
 from .modules import layer_call
 from .self_modes import acts_otherwise, inner_mode, modal_methods
 from .training_modes import decided, mode_change, modes_of
-from .training_params import is_module, walk
-from .training_plan import Block, Plan, Planner, Region, Unit
+from .training_params import is_module
+from .training_parts import Block, Plan, Region, Unit
+from .training_plan import Planner
 
 if TYPE_CHECKING:
     from ..rewrite.rewriter import Rewriter
@@ -212,7 +211,12 @@ def model_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
         return with_mode(outcome, new, flag) if flag is not None else outcome
     found = modes_of(ctx.facts).calls.get(node)
     value = without_none(ctx.value(node.func))
-    if found is not None and isinstance(value, MethodOf) and decided(found) is not False and acts_otherwise(ctx, value.func):
+    if (
+        found is not None
+        and isinstance(value, MethodOf)
+        and decided(found) is not False
+        and acts_otherwise(ctx, value.func)
+    ):
         if value.func in modal_methods(ctx) and isinstance(new.func, cst.Attribute):
             return with_mode(outcome, new, mode_flag(found, new.func.value))
         message = f"`{value.func.name}` runs layers of a model that trains, outside of its call"

@@ -14,7 +14,8 @@ from .training_params import Unresolved, ctx_expression, sites_of, walk_home
 
 if TYPE_CHECKING:
     from ..rewrite.rewriter import Rewriter
-    from .training_plan import Block, Event, Planner, Unit
+    from .training_parts import Block, Event, Unit
+    from .training_plan import Planner
 
 Lines = Callable[["Rewriter"], list[Any]]
 
@@ -100,7 +101,11 @@ class Emitter:
             if isinstance(node, cst.Attribute | cst.Name):
                 continue
             used = self.planner.used_names(self.block.home)
-            name = "variables" if len(self.shown) == 1 else self.names.get(who, "gradients").replace("gradients", "variables")
+            name = (
+                "variables"
+                if len(self.shown) == 1
+                else self.names.get(who, "gradients").replace("gradients", "variables")
+            )
             name = name + "_" if name in used else name
             self.prefaces.setdefault(event, []).append(line(node, cst.Name(name)))
             self.shown[who] = cst.Name(name)
@@ -207,7 +212,9 @@ class Emitter:
         small = event.statement.body[0]
         target = small.targets[0].target if isinstance(small, cst.Assign) else None
         exact = self.ctx.options.fidelity is Fidelity.EXACT
-        listed = isinstance(self.planner.variables(who, self.block.home), cst.List) and len(self.planner.groups(who)) > 1
+        listed = (
+            isinstance(self.planner.variables(who, self.block.home), cst.List) and len(self.planner.groups(who)) > 1
+        )
         waits = who in self.plan.waiting
         owner = self.optimizer(who) if waits else None
         place: Any = cst.Attribute(owner, cst.Name("accumulated")) if waits else cst.Name(self.names[who])
@@ -216,7 +223,9 @@ class Emitter:
             if not by_norm:
                 rw.ctx.needs.add("helper:clip_gradients_by_value")
                 return [line(nodes.call("clip_gradients_by_value", place, rw.visit(size)), place)]
-            both = cst.Tuple([cst.Element(n) for n in (place, target if target is not None else cst.Name("_"))], lpar=(), rpar=())
+            both = cst.Tuple(
+                [cst.Element(n) for n in (place, target if target is not None else cst.Name("_"))], lpar=(), rpar=()
+            )
             if plain and not exact and not listed:
                 rw.ctx.needs.add("tf")
                 rw.ctx.note(event.call, "XL401", f"{call.api}: known deviation `clip_norm_eps`")

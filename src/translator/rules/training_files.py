@@ -11,7 +11,7 @@ from .. import nodes
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..values import Api, Const, Instance, without_none
 from .training_params import is_module
-from .training_plan import is_optimizer
+from .training_parts import is_optimizer
 
 
 def checkpoint_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
@@ -50,10 +50,10 @@ def argument(call: cst.Call, position: int, name: str) -> Any:
 
 def state_of_module(ctx: Context, node: Any) -> Any:
     """The model of ``model.state_dict()``."""
-    if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) and node.func.attr.value == "state_dict":
-        if is_module(without_none(ctx.value(node.func.value))) and not node.args:
-            return node.func.value
-    return None
+    if not isinstance(node, cst.Call) or node.args or not isinstance(node.func, cst.Attribute):
+        return None
+    asked = node.func.attr.value == "state_dict" and is_module(without_none(ctx.value(node.func.value)))
+    return node.func.value if asked else None
 
 
 def only_weights(ctx: Context) -> bool:

@@ -36,9 +36,7 @@ def targets(node: Any) -> list[Any]:
     """The expressions that a statement assigns, in nested statements too."""
     out: list[Any] = []
     for one in walk(node):
-        if isinstance(one, cst.AssignTarget):
-            out.append(one.target)
-        elif isinstance(one, cst.AugAssign | cst.AnnAssign | cst.For | cst.NamedExpr | cst.CompFor):
+        if isinstance(one, cst.AssignTarget | cst.AugAssign | cst.AnnAssign | cst.For | cst.NamedExpr | cst.CompFor):
             out.append(one.target)
         elif isinstance(one, cst.AsName):
             out.append(one.name)

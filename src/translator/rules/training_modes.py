@@ -23,10 +23,12 @@ State = dict[Any, Any]
 
 def join_states(a: State, b: State) -> State:
     """What is known where two ways meet."""
-    return {k: a.get(k, FRESH) if a.get(k, FRESH) == b.get(k, FRESH) else _both(a.get(k, FRESH), b.get(k, FRESH)) for k in a.keys() | b.keys()}
+    return {k: _either(a.get(k, FRESH), b.get(k, FRESH)) for k in a.keys() | b.keys()}
 
 
-def _both(a: Any, b: Any) -> Any:
+def _either(a: Any, b: Any) -> Any:
+    if a == b:
+        return a
     return True if {a, b} == {True, FRESH} else MIXED
 
 
@@ -157,7 +159,9 @@ def mode_change(facts: Facts, node: Any) -> tuple[Any, Any] | None:
     if name not in ("train", "eval") or len(node.args) > (name == "train"):
         return None
     value = without_none(facts.value(node.func.value))
-    if not is_module(value) or any(isinstance(o.cls, UserClass) and o.cls.find(name) for o in options_of(value) if isinstance(o, Instance)):
+    if not is_module(value) or any(
+        isinstance(o.cls, UserClass) and o.cls.find(name) for o in options_of(value) if isinstance(o, Instance)
+    ):
         return None
     if not node.args:
         return node.func.value, name == "train"

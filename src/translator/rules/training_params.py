@@ -11,7 +11,7 @@ import libcst as cst
 from .. import nodes
 from ..infer.facts import Facts
 from ..rewrite.context import Context
-from ..values import Api, Func, Instance, Tensor, Value, options_of, without_none
+from ..values import Api, Instance, Tensor, Value, options_of, without_none
 
 OPTIM = "torch.optim."
 PASS_THROUGH = frozenset({"builtins.list", "builtins.tuple", "builtins.iter", "itertools.chain"})
@@ -116,9 +116,9 @@ def groups_of(program: Program, call: Any) -> tuple[Group, ...]:
 def entry(node: cst.Dict, key: str) -> Any:
     """The value under a literal key of a dict display."""
     for element in node.elements:
-        if isinstance(element, cst.DictElement) and isinstance(element.key, cst.SimpleString):
-            if element.key.evaluated_value == key:
-                return element.value
+        named = isinstance(element, cst.DictElement) and isinstance(element.key, cst.SimpleString)
+        if named and element.key.evaluated_value == key:
+            return element.value
     raise Unresolved(f"a parameter group has no `{key}`")
 
 

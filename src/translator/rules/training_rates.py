@@ -10,7 +10,7 @@ from .. import nodes
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..values import Api, Const, without_none
 from .training_params import is_module, walk
-from .training_plan import is_optimizer
+from .training_parts import is_optimizer
 
 if TYPE_CHECKING:
     from ..rewrite.rewriter import Rewriter
@@ -18,10 +18,8 @@ if TYPE_CHECKING:
 
 def groups_owner(ctx: Context, node: Any) -> Any:
     """The optimizer of ``optimizer.param_groups``."""
-    if isinstance(node, cst.Attribute) and node.attr.value == "param_groups":
-        if is_optimizer(without_none(ctx.value(node.value))):
-            return node.value
-    return None
+    asked = isinstance(node, cst.Attribute) and node.attr.value == "param_groups"
+    return node.value if asked and is_optimizer(without_none(ctx.value(node.value))) else None
 
 
 def key_of(node: cst.Subscript) -> Any:
@@ -187,7 +185,9 @@ def frozen(ctx: Context, node: Any) -> tuple[Any, Any]:
     body = node.body.body
     line = body[0] if len(body) == 1 else None
     small = line.body[0] if isinstance(line, cst.SimpleStatementLine) and len(line.body) == 1 else line
-    if not isinstance(small, cst.Assign) or len(small.targets) != 1 or not is_module(without_none(ctx.value(func.value))):
+    if not isinstance(small, cst.Assign) or len(small.targets) != 1:
+        return None, None
+    if not is_module(without_none(ctx.value(func.value))):
         return None, None
     target = small.targets[0].target
     known = isinstance(ctx.value(small.value), Const)
@@ -199,9 +199,13 @@ def frozen(ctx: Context, node: Any) -> tuple[Any, Any]:
 def freeze_call(ctx: Context, node: Any) -> Any:
     """The flag of ``module.requires_grad_(False)`` as a statement."""
     call = node.value if isinstance(node, cst.Expr) else None
-    if not isinstance(call, cst.Call) or not isinstance(call.func, cst.Attribute) or call.func.attr.value != "requires_grad_":
+    if not isinstance(call, cst.Call) or not isinstance(call.func, cst.Attribute):
         return None
-    if len(call.args) > 1 or not is_module(without_none(ctx.value(call.func.value))):
+    if (
+        call.func.attr.value != "requires_grad_"
+        or len(call.args) > 1
+        or not is_module(without_none(ctx.value(call.func.value)))
+    ):
         return None
     flag = call.args[0].value if call.args else nodes.literal(True)
     return flag if not call.args or isinstance(ctx.value(flag), Const) else None

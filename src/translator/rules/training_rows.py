@@ -108,7 +108,11 @@ def keras_arguments(ctx: Context, name: str, call: BoundCall, given: dict[str, A
     out: dict[str, Any] = {}
     for key, target in KERAS[name].items():
         if key in given:
-            out[target] = as_float(ctx.updated(given[key].node), given[key].value) if key != "nesterov" else ctx.updated(given[key].node)
+            out[target] = (
+                as_float(ctx.updated(given[key].node), given[key].value)
+                if key != "nesterov"
+                else ctx.updated(given[key].node)
+            )
         elif key in ("lr", "eps", "weight_decay", "rho") and key in call.defaults:
             out[target] = nodes.literal(ast.literal_eval(call.defaults[key]))
     if "betas" in given:
@@ -138,7 +142,11 @@ def grouped(ctx: Context, row: Row, call: BoundCall, node: cst.Call, program: Pr
         assert isinstance(element.value, cst.Dict)
         given = {k: ctx.updated(b.node) for k, b in common.items()}
         for pair in element.value.elements:
-            key = pair.key.evaluated_value if isinstance(pair, cst.DictElement) and isinstance(pair.key, cst.SimpleString) else None
+            key = (
+                pair.key.evaluated_value
+                if isinstance(pair, cst.DictElement) and isinstance(pair.key, cst.SimpleString)
+                else None
+            )
             if not isinstance(key, str):
                 return Refusal("XL220", f"{call.api}: the options of a parameter group are not written out")
             if key not in ("params", "name"):

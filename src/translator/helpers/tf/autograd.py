@@ -58,7 +58,7 @@ def gradcheck(func, inputs, eps=1e-06, atol=1e-05, rtol=0.001, raise_exception=T
 
     def output(index, *moved):
         values = list(inputs)
-        for place, value in zip(places, moved):
+        for place, value in zip(places, moved, strict=True):
             values[place] = value
         return tf.nest.flatten(func(*values))[index]
 
@@ -66,10 +66,10 @@ def gradcheck(func, inputs, eps=1e-06, atol=1e-05, rtol=0.001, raise_exception=T
     for index, result in enumerate(tf.nest.flatten(func(*inputs))):
         if not result.dtype.is_floating:
             continue
-        pairs = zip(*tf.test.compute_gradient(functools.partial(output, index), start, delta=eps))
-        for place, (analytic, numeric) in zip(places, pairs):
-            if not np.allclose(analytic, numeric, rtol=rtol, atol=atol):
+        analytic, numeric = tf.test.compute_gradient(functools.partial(output, index), start, delta=eps)
+        for place, a, n in zip(places, analytic, numeric, strict=True):
+            if not np.allclose(a, n, rtol=rtol, atol=atol):
                 if raise_exception:
-                    raise RuntimeError(f"output {index}, input {place}: gradient {analytic}, differences {numeric}")
+                    raise RuntimeError(f"output {index}, input {place}: gradient {a}, differences {n}")
                 return False
     return True

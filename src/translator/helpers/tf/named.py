@@ -58,7 +58,7 @@ def named_layers(layer, path=""):
     if hasattr(layer, "layers") and not isinstance(layer.layers, dict):
         # The steps of a Sequential.
         names = getattr(layer, "names", range(len(layer.layers)))
-        children = dict(zip(names, layer.layers))
+        children = dict(zip(names, layer.layers, strict=True))
     else:
         children = {name: value for name, value in vars(layer).items() if not name.startswith("_")}
     for name, value in children.items():

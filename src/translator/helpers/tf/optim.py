@@ -58,7 +58,14 @@ class SGD(TorchOptimizer):
     """The momentum buffer holds gradients, not steps, so that a new learning rate applies to all of it."""
 
     def __init__(
-        self, learning_rate=1e-3, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False, maximize=False, **kwargs
+        self,
+        learning_rate=1e-3,
+        momentum=0.0,
+        dampening=0.0,
+        weight_decay=0.0,
+        nesterov=False,
+        maximize=False,
+        **kwargs,
     ):
         super().__init__(learning_rate, weight_decay, maximize, **kwargs)
         self.momentum = momentum
@@ -85,7 +92,14 @@ class Adam(TorchOptimizer):
     """The epsilon is added after the bias correction."""
 
     def __init__(
-        self, learning_rate=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, amsgrad=False, maximize=False, **kwargs
+        self,
+        learning_rate=1e-3,
+        betas=(0.9, 0.999),
+        eps=1e-8,
+        weight_decay=0.0,
+        amsgrad=False,
+        maximize=False,
+        **kwargs,
     ):
         super().__init__(learning_rate, weight_decay, maximize, **kwargs)
         self.betas = tuple(betas)
@@ -113,7 +127,14 @@ class AdamW(Adam):
     """Adam whose weight decay does not pass through the gradient."""
 
     def __init__(
-        self, learning_rate=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2, amsgrad=False, maximize=False, **kwargs
+        self,
+        learning_rate=1e-3,
+        betas=(0.9, 0.999),
+        eps=1e-8,
+        weight_decay=1e-2,
+        amsgrad=False,
+        maximize=False,
+        **kwargs,
     ):
         super().__init__(learning_rate, betas, eps, weight_decay, amsgrad, maximize, decoupled=True, **kwargs)
 

@@ -1,0 +1,114 @@
+"""The parts of a plan of training steps, and small questions about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import libcst as cst
+
+from ..values import Instance, options_of
+from .training_params import OPTIM, Program
+
+GRAD_BLOCKS = frozenset({
+    "torch.set_grad_enabled", "torch.enable_grad", "torch.autograd.set_detect_anomaly", "torch.autograd.detect_anomaly",
+    "torch.autograd.set_grad_enabled", "torch.autograd.grad_mode.set_grad_enabled",
+})  # fmt: skip
+CLIPS = frozenset({
+    "torch.nn.utils.clip_grad_norm_", "torch.nn.utils.clip_grad_norm", "torch.nn.utils.clip_grad_value_",
+})  # fmt: skip
+Place = tuple[int, int]
+
+
+@dataclass(eq=False)
+class Event:
+    """One statement of a step, at item ``place[0]`` of its block and ``place[1]`` of an ``if`` there."""
+
+    kind: str
+    place: Place
+    statement: Any
+    call: cst.Call
+    who: frozenset[Any] = frozenset()
+    """The optimizer (or, for ``zero``, the module) as the calls that may have made it."""
+    branch: Any = None
+
+
+@dataclass(eq=False)
+class Region:
+    """The items of a block that one tape records."""
+
+    start: int
+    end: int
+    backward: Event
+    tape: str = "tape"
+
+
+@dataclass(eq=False)
+class Unit:
+    """One or more steps that are translated or refused together: items ``start`` to ``end`` of a block."""
+
+    start: int
+    end: int
+    regions: list[Region] = field(default_factory=list)
+    reason: str = ""
+    place: Any = None
+    events: list[Event] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class Block:
+    """A statement list with its events; bodies of dropped ``with`` blocks stand in it directly."""
+
+    items: list[Any]
+    origin: list[Any]
+    events: list[Event]
+    home: Any
+    units: list[Unit] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class Plan:
+    """What was found in one file."""
+
+    program: Program
+    blocks: dict[Any, Block] = field(default_factory=dict)
+    """By the first statement of the original list."""
+    replaced: dict[Any, Any] = field(default_factory=dict)
+    """Statement to a function of the rewriter that gives its new lines."""
+    waiting: set[frozenset[Any]] = field(default_factory=set)
+    """Optimizers whose gradients wait for them."""
+
+
+def whole(block: Block, unit: Unit) -> None:
+    """A unit that begins or ends inside of a dropped ``with`` covers all of it."""
+    for origin in {o for o in block.origin[unit.start : unit.end] if o is not None}:
+        span = [i for i, o in enumerate(block.origin) if o is origin]
+        unit.start, unit.end = min(unit.start, span[0]), max(unit.end, span[-1] + 1)
+
+
+def bodies(node: Any) -> list[Any]:
+    """The blocks directly below a compound statement."""
+    out = []
+    for name in ("body", "orelse", "finalbody"):
+        child = getattr(node, name, None)
+        if isinstance(child, cst.IndentedBlock):
+            out.append(child)
+        elif isinstance(child, cst.Else | cst.Finally | cst.If):
+            out += bodies(child)
+    for handler in getattr(node, "handlers", ()):
+        out += bodies(handler)
+    return out
+
+
+def is_optimizer(value: Any) -> bool:
+    """Whether a value is certainly one of torch's optimizers."""
+    return all(
+        isinstance(o, Instance) and (o.api or "").startswith(OPTIM) and "lr_scheduler" not in (o.api or "")
+        for o in options_of(value)
+    )
+
+
+def name_of(node: Any) -> str:
+    """A short name for what an expression computes."""
+    last = node.attr.value if isinstance(node, cst.Attribute) else node.value if isinstance(node, cst.Name) else "loss"
+    return last
