@@ -124,6 +124,7 @@ def _small_swin(version: int) -> Callable[[ModuleType], Any]:
 
 DEPTH = {"stochastic_depth_prob": 0.0}
 AUX = {"aux_logits": True, "init_weights": True}
+NO_AUX = {"aux_logits": False, "init_weights": True}  # whose second classifier needs images of 299 pixels
 
 ARCHITECTURES = (
     Architecture("alexnet", "alexnet", ((64, 80), (96, 72))),
@@ -132,7 +133,7 @@ ARCHITECTURES = (
     Architecture("efficientnet", "efficientnet_b0", ((64, 80),), DEPTH),
     Architecture("efficientnet", "efficientnet_v2_s", ((48, 64),), DEPTH),
     Architecture("googlenet", "googlenet", ((96, 64),), AUX),
-    Architecture("inception", "inception_v3", ((96, 80),), AUX),
+    Architecture("inception", "inception_v3", ((96, 80),), NO_AUX),
     Architecture("maxvit", "MaxVit", ((64, 64),), make=_small_maxvit),
     Architecture("mnasnet", "mnasnet0_5"),
     Architecture("mobilenet", "mobilenet_v2"),

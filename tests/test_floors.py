@@ -17,7 +17,7 @@ FRAMEWORKS = {"torch", "torchvision", "tensorflow", "keras", "jax", "numpy"}
 HEAVY = FRAMEWORKS | {"rich", "pygments", "yaml", "pathspec", "importlib.metadata", "translator.engine", "libcst"}
 SOURCES = sorted(path for path in PACKAGE.rglob("*.py") if HELPERS not in path.parents)
 
-ENTRY = {"cli", "cli_root", "cli_translate", "__main__"}
+ENTRY = {"cli", "cli_root", "cli_translate", "cli_explain", "__main__"}
 """The modules that may know click; nothing else may know them."""
 DELIVERY = ENTRY | {"report", "batch", "outputs", "discover"}
 """What serves the command line: the engine and everything below it must do without."""

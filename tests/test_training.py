@@ -111,7 +111,8 @@ def run_script(name: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch)
 
 LINES = {
     "train_mnist": "Test set: Average loss:", "train_regression": "epoch 2: train", "train_char_lstm": "| ppl",
-    "train_vae": "====> Epoch: 2 Average loss:", "train_dcgan": "[10/20]\tLoss_D:", "train_accumulation": "epoch 1 lr [0.01, 0.005]",
+    "train_vae": "====> Epoch: 2 Average loss:", "train_dcgan": "[10/20]\tLoss_D:",
+    "train_accumulation": "epoch 1 lr [0.01, 0.005]",
     "train_transfer": "val Loss:", "train_imagenet": " * Acc@1",
 }  # fmt: skip
 

@@ -136,7 +136,8 @@ REFUSED = {
         "another part of it is left",
     ),
     "gradients that are read": (
-        "opt.zero_grad()\nloss = model(torch.zeros(2, 4)).sum()\nloss.backward()\nprint(model.fc.weight.grad)\nopt.step()",
+        "opt.zero_grad()\nloss = model(torch.zeros(2, 4)).sum()\nloss.backward()\n"
+        "print(model.fc.weight.grad)\nopt.step()",
         "the training step is left",
     ),
     "a second derivative": (

@@ -294,9 +294,9 @@ def _follow(node: ast.Import | ast.ImportFrom, module: str, renames: Mapping[str
     if any(members.values()):
         parts = []
         for alias in node.names:
-            target = members[alias.name]
-            new = target.rsplit(".", 1)[-1] if target else alias.name
-            asname = alias.asname or (alias.name if target else None)
+            moved = members[alias.name]
+            new = moved.rsplit(".", 1)[-1] if moved else alias.name
+            asname = alias.asname or (alias.name if moved else None)
             parts.append(new + (f" as {asname}" if asname else ""))
         return f"from {dots}{base} import {', '.join(parts)}"
     return None

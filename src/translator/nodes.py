@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -54,6 +54,15 @@ def rebuild(node: Any, visit: Callable[[Any], Any]) -> Any:
 
 
 @cache
+def walk(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    """A node and everything below it."""
+    todo = [node]
+    while todo:
+        found = todo.pop()
+        yield found
+        todo.extend(found.children)
+
+
 def dotted(name: str) -> Any:
     """``a.b.c`` as a node. Shared between uses: nodes are immutable."""
     return cst.parse_expression(name)

@@ -374,8 +374,8 @@ def _join_same_kind(a: Value, b: Value) -> Value | None:
         if a.items == [] or b.items == []:
             other = b if a.items == [] else a
             return Seq(a.kind, None, elem_of(other), other.head())
-        heads = (a.head(), b.head())
-        first = join(*heads) if heads[0] is not None and heads[1] is not None else None
+        one, two = a.head(), b.head()
+        first = join(one, two) if one is not None and two is not None else None
         return Seq(a.kind, None, join(elem_of(a), elem_of(b)), first)
     if isinstance(a, Map) and isinstance(b, Map):
         return Map(None, join(elem_of(a), elem_of(b)))

@@ -54,7 +54,7 @@ def test_line(line: str, expected: str) -> None:
 REFUSED = [
     ("self.proj.weight.requires_grad = False", "XL207"),
     ("for n, p in self.named_parameters():\n            if 'proj' in n:\n                nn.init.ones_(p)", "XL203"),
-    ("for n, p in self.named_parameters():\n            if n.endswith('t'):\n                nn.init.ones_(p)", "XL203"),
+    ("for n, p in self.named_parameters():\n            if n[0]:\n                nn.init.ones_(p)", "XL203"),
 ]
 
 

@@ -16,7 +16,8 @@ class Bound:
 
     node: cst.BaseExpression
     value: Value
-    star: str = ""
+    star: Any = ""
+    """``""``, ``"*"`` or ``"**"``."""
 
 
 @dataclass(slots=True, eq=False)

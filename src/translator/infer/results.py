@@ -311,7 +311,7 @@ def cast_to(dtype: str) -> Result:
 def cast(call: BoundCall) -> Value:
     """``x.to(...)``, ``x.type(...)``: the dtype if one is named, else the same tensor."""
     x = tensor_arg(call)
-    found = [dtype_of(b.value) for b in (*call.args.values(), *call.varargs, *call.extra.values()) if b.node]
+    found = [dtype_of(b.value) for b in (*call.args.values(), *call.varargs, *call.extra.values())]
     dtype = next((d for d in found if d and d not in ("device", "cpu", "cuda")), None)
     other = tensor_arg(call, "other")
     dtype = dtype or (other.dtype if other else x.dtype if x else None)

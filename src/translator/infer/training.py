@@ -26,6 +26,7 @@ from ..values import (
     row_of,
     without_none,
 )
+from .binding import Args
 from .facts import BoundCall
 from .results import RESULTS
 
@@ -68,7 +69,8 @@ def sample(it: Interpreter, dataset: Value) -> Value:
     for one in options_of(without_none(dataset)):
         value: Value = UNKNOWN
         if isinstance(one, Instance) and isinstance(one.cls, UserClass):
-            for method, args in (("__getitem__", [(cst.Arg(cst.Name("index")), INT)]), ("__iter__", [])):
+            index: Args = [(cst.Arg(cst.Name("index")), INT)]
+            for method, args in (("__getitem__", index), ("__iter__", Args())):
                 found = one.cls.find(method)
                 if isinstance(found, Func):
                     value = call_user(it, found, args, bound=True)
@@ -88,7 +90,7 @@ def _batch(it: Interpreter, bound: BoundCall) -> Value:
     item = sample(it, bound.value("dataset"))
     collate = bound.args.get("collate_fn")
     if collate is not None and collate.value != Const(None):
-        args = [(cst.Arg(cst.Name("items")), Seq("list", None, item))]
+        args: Args = [(cst.Arg(cst.Name("items")), Seq("list", None, item))]
         return call_value(it, cst.Call(cst.Name("collate")), collate.value, args)
     size = bound.args.get("batch_size")
     if size is not None and size.value == Const(None) and "batch_sampler" not in bound.args:

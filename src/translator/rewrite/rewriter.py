@@ -238,6 +238,7 @@ class Rewriter:
             return self.quoted(node)
         for claim in self.rules.claims.get(type(node), ()):
             self.ctx.claimed.update(claim(self.ctx, node))
+        refused = len(self.ctx.refusals)
         if isinstance(node, cst.Call):
             new = self.call(node)
         elif isinstance(node, cst.Attribute) and node in self.ctx.facts.direct:
@@ -262,12 +263,28 @@ class Rewriter:
                 return node
             self.ctx.translated += 1
             new = self.accept(outcome)
+            if isinstance(node, cst.Call) and len(self.ctx.refusals) > refused:
+                self.forgive(node, new, refused)
             break
         if self.layouts and isinstance(node, CONVERTED):
             new = convert_result(self.ctx, node, new)
         if new is not node:
             self.ctx.new[node] = new
         return new
+
+    def forgive(self, node: cst.Call, new: cst.CSTNode, first: int) -> None:
+        """Forget what was refused inside of arguments that the new call does not have: a layer's input size."""
+        bound = self.ctx.call(node)
+        rows = self.ctx.tables.find(bound.api) if bound is not None else []
+        specs = rows[0].args if rows else {}
+        gone: set[cst.CSTNode] = set()
+        for name, arg in bound.args.items() if bound is not None else ():
+            if name == "in_channels" or (name in specs and specs[name].drop):
+                gone |= set(nodes.walk(arg.node))
+        gone -= set(nodes.walk(new))
+        waived = [n for n, _ in self.ctx.refusals[first:] if n in gone]
+        self.ctx.refusals[first:] = [r for r in self.ctx.refusals[first:] if r[0] not in waived]
+        self.ctx.findings[:] = [f for f in self.ctx.findings if f.severity is not Severity.ERROR or f.node not in waived]
 
     def quoted(self, node: cst.SimpleString) -> cst.SimpleString:
         """An annotation in quotes: what stands inside of them is an expression."""

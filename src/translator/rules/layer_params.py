@@ -41,7 +41,8 @@ def unbuilt_weight(ctx: Context, node: Any) -> cst.Attribute | None:
 def flag_target(ctx: Context, node: Any) -> tuple[cst.Attribute, Any] | None:
     """The weight and the new flag of ``layer.weight.requires_grad = flag`` or ``...requires_grad_(flag)``."""
     if isinstance(node, cst.Assign) and len(node.targets) == 1:
-        target, flag = node.targets[0].target, node.value
+        target: Any = node.targets[0].target
+        flag: Any = node.value
         found = isinstance(target, cst.Attribute) and target.attr.value == "requires_grad"
     elif isinstance(node, cst.Expr) and isinstance(node.value, cst.Call) and len(node.value.args) < 2:
         target, args = node.value.func, node.value.args
@@ -162,7 +163,7 @@ def named_parameters_loop(rw: Rewriter, node: cst.For) -> Any:
     rw.ctx.translated += 1
     rw.ctx.needs.add("helper:named_layers")
     first, second = node.target.elements  # type: ignore[attr-defined]
-    target = node.target.with_changes(elements=[first, second.with_changes(value=cst.Name(layer))])
+    target: Any = node.target.with_changes(elements=[first, second.with_changes(value=cst.Name(layer))])
     return node.with_changes(
         target=target, iter=nodes.call("named_layers", rw.visit(owner)), body=node.body.with_changes(body=body)
     )
@@ -184,7 +185,9 @@ def loop_names(ctx: Context, node: cst.For) -> tuple[str, str] | None:
         return None
     target = node.target
     parts = [e.value for e in target.elements] if isinstance(target, cst.Tuple) else []
-    if len(parts) != 2 or not all(isinstance(p, cst.Name) for p in parts) or not isinstance(node.body, cst.IndentedBlock):
+    if len(parts) != 2 or not all(isinstance(p, cst.Name) for p in parts):
+        return None
+    if not isinstance(node.body, cst.IndentedBlock):
         return None
     return parts[0].value, parts[1].value  # type: ignore[union-attr]
 

@@ -38,7 +38,7 @@ def finish(ctx: Context, row: Row, call: BoundCall, new: cst.Call, casts: Casts 
     if call.problem:
         return Refusal("XL202", f"{call.api}: {call.problem}")
     if casts:
-        changed = {n: cast(ctx.updated(n), d) for n, d in casts.items()}
+        changed: dict[cst.CSTNode, Any] = {n: cast(ctx.updated(n), d) for n, d in casts.items()}
         ctx = replace(ctx, new={**ctx.new, **changed})
     result = from_template(ctx, row, call) if row.tf_expr else to_call(ctx, row, call, new)
     if isinstance(result, Edit) and casts:

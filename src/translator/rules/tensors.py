@@ -13,7 +13,7 @@ from ..layout.convert import order_of
 from ..layout.perms import Perm
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..values import STATIC, UNKNOWN, Api, BoundMethod, Const, Instance, Seq, Shape, Tensor, UserClass, Value, as_tensor
-from ..values import options_of, python_type, without_none
+from ..values import Union, options_of, python_type, without_none
 
 PYTHON_METHODS = frozenset(
     name for kind in (list, dict, str, set, bytes, int, float, tuple) for name in dir(kind)
@@ -60,6 +60,8 @@ def attribute(ctx: Context, node: cst.Attribute, new: cst.Attribute) -> Outcome:
     name = node.attr.value
     if isinstance(owner, Tensor):
         return tensor_attribute(ctx, node, new, owner, name)
+    if isinstance(owner, Union):
+        owner = setting_owner(ctx, owner, name)
     if isinstance(owner, Instance):
         return instance_attribute(ctx, node, new, owner, name)
     if isinstance(owner, Seq) and owner.kind == "tuple" and owner.items and name in RESULT_FIELDS:
@@ -68,6 +70,18 @@ def attribute(ctx: Context, node: cst.Attribute, new: cst.Attribute) -> Outcome:
     if isinstance(method, BoundMethod) and method.receiver is UNKNOWN and node in ctx.facts.unknown_calls:
         return unknown_receiver(ctx, node, name)
     return None
+
+
+def setting_owner(ctx: Context, owner: Union, name: str) -> Value:
+    """The one alternative that has a setting of this name: ``.out_channels`` of a convolution or a container."""
+    having = []
+    for one in options_of(owner):
+        signature = ctx.tables.source.get(one.cls.name) if isinstance(one, Instance) and isinstance(one.cls, Api) else None
+        if signature is None:
+            return owner
+        if any(p.name == name for overload in signature.overloads for p in overload):
+            having.append(one)
+    return having[0] if len(having) == 1 else owner
 
 
 def unknown_receiver(ctx: Context, node: cst.Attribute, name: str) -> Outcome:
@@ -150,8 +164,9 @@ def instance_attribute(ctx: Context, node: cst.Attribute, new: cst.Attribute, ow
     spec = rows[0].args.get(name) if rows else None
     if spec is not None and spec.to and spec.via is None and not spec.drop:
         return Edit(new.with_changes(attr=cst.Name(spec.to[0]))) if spec.to[0] != name else None
-    if spec is not None and spec.drop and not (rows and rows[0].helper):
-        known = ctx.value(node)
+    unnamed = spec is None and name == "in_channels" and bool(rows)
+    if (unnamed or (spec is not None and spec.drop)) and not (rows and rows[0].helper):
+        known = owner.args.get(name) or ctx.value(node)
         if isinstance(known, Const):
             return Edit(nodes.literal(known.value))
         return Refusal("XL207", f"`.{name}` of {api}: the Keras layer does not keep it", "write the number")

@@ -216,7 +216,7 @@ class Emitter:
             isinstance(self.planner.variables(who, self.block.home), cst.List) and len(self.planner.groups(who)) > 1
         )
         waits = who in self.plan.waiting
-        owner = self.optimizer(who) if waits else None
+        owner: Any = self.optimizer(who) if waits else None
         place: Any = cst.Attribute(owner, cst.Name("accumulated")) if waits else cst.Name(self.names[who])
 
         def lines(rw: Rewriter) -> list[Any]:

@@ -109,7 +109,7 @@ def groups_of(program: Program, call: Any) -> tuple[Group, ...]:
         raise Unresolved("what the optimizer is to move is not given")
     node = resolved(program, given.node)
     if isinstance(node, cst.List) and node.elements and all(isinstance(e.value, cst.Dict) for e in node.elements):
-        return tuple(sources(program, entry(e.value, "params")) for e in node.elements)
+        return tuple(sources(program, entry(cst.ensure_type(e.value, cst.Dict), "params")) for e in node.elements)
     return (sources(program, node),)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from .compiled import cached
 from .location import mappings_dir
 
 POSITIONAL = ("po", "pk")
@@ -109,4 +110,4 @@ def signatures(framework: str) -> SignatureSet:
     path = mappings_dir() / "signatures" / f"{framework}.json"
     if not path.is_file():
         return SignatureSet({})
-    return SignatureSet(json.loads(path.read_bytes()))
+    return SignatureSet(cached(f"signatures-{framework}", [path], lambda: json.loads(path.read_bytes())))
