@@ -10,12 +10,13 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TF_CPP_MIN_LOG_LEVEL := 3
 export PYTHONPATH :=
 
-.PHONY: help demo venv test lint types pytest signatures bench corpus clean
+.PHONY: help demo venv test lint types pytest nightly signatures bench corpus clean
 
 help:
 	@echo "make demo    translate a ResNet and show the diff (light: no framework)"
 	@echo "make test    lint, types and all tests, in an environment with both frameworks"
 	@echo "make signatures  regenerate the signature files from the installed frameworks"
+	@echo "make nightly all tests in full: every model of every fixture"
 	@echo "make bench   time translation against LibCST's own parse and code generation"
 	@echo "make corpus  translate torchvision's model files, run both versions, compare"
 	@echo "make clean   remove the environments and caches"
@@ -42,6 +43,9 @@ lint: venv
 
 types: venv
 	$(BIN)/mypy
+
+nightly: venv
+	XLATE_EVERY=1 $(BIN)/python -m pytest -n $(JOBS)
 
 pytest: venv
 	$(BIN)/python -m pytest -n $(JOBS)

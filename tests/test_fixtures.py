@@ -5,6 +5,7 @@ Outputs, gradients and buffers with noise in all weights, in eval and train mode
 
 from __future__ import annotations
 
+import os
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -17,14 +18,19 @@ from translator import Severity, Translation, translate
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 
 
+EVERY = bool(os.environ.get("XLATE_EVERY"))
+"""Run every model of every case, not only the first: minutes more."""
+
+
 def cases() -> list[Any]:
-    """One parameter for each ``[[model]]`` of each case with a PyTorch source."""
+    """One parameter for each case with a PyTorch source (with XLATE_EVERY for each ``[[model]]`` of it)."""
     params = []
     for path in sorted(FIXTURES.glob("*/case.toml")):
         if (path.parent / "torch_model.py").exists():
             models = tomllib.loads(path.read_text(encoding="utf-8")).get("model", [])
             params += [
-                pytest.param(path.parent, m, id=f"{path.parent.name}-{i}-{m['entry']}") for i, m in enumerate(models)
+                pytest.param(path.parent, m, id=f"{path.parent.name}-{i}-{m['entry']}")
+                for i, m in enumerate(models if EVERY else models[:1])
             ]
     return params
 

@@ -59,7 +59,10 @@ def describe(row: Row) -> str:
         only = f" only {list(spec.only)}" if spec.only is not None else ""
         lines.append(f"    {name} -> {target}{via}{only}")
     if row.weights:
-        lines.append("  weights: " + ", ".join(f"{k} -> {v if isinstance(v, str) else v.get('to')}" for k, v in row.weights.items()))
+        lines.append(
+            "  weights: "
+            + ", ".join(f"{k} -> {v if isinstance(v, str) else v.get('to')}" for k, v in row.weights.items())
+        )
     notes = [n for n in row.notes if n != "no_sample"]
     if notes:
         lines.append("  known deviations: " + ", ".join(notes))

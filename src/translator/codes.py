@@ -51,12 +51,17 @@ CODES: dict[str, tuple[str, str]] = {
     "XL221": ("The mode of a part of a model is changed", "Keras has no modes: pass `training=` at the calls."),
     "XL222": ("`param_groups` is used in a way that is not translated", "Read and set `optimizer.learning_rate` instead."),
     "XL214": ("A class is tested by its name", "Keras's classes have other names. Test with isinstance."),
+    "XL301": ("Axis orders differ", "A value has different axis orders on different paths, so one form cannot serve all."),
+    "XL302": ("The axis order cannot be followed", "An operation needs Keras's order of a value that is kept channels-first."),
+    "XL303": ("channels_first sources", "Keras programs with data_format=\"channels_first\" are not translated yet."),
     "XL401": (
         "Known deviation",
         "The plain form of the other framework differs in a listed way that does not change outputs or gradients "
         "for given weights: an initialiser's distribution, a running statistic. `--fidelity exact` avoids it.",
     ),
     "XL403": ("A method that only the source framework calls is dropped", "Nothing in the other framework would call it."),
+    "XL402": ("A size is not known", "PyTorch wants it when the layer is made. A lazy module finds it at the first call; else refused."),
+    "XL404": ("Modes differ", "PyTorch modules start in training mode, Keras calls infer unless told to train."),
     "XL900": ("Internal error", "A defect of xlate. The source is left as it is; please report it with the traceback (-v)."),
 }  # fmt: skip
 """Code to its title and what it means for the user."""

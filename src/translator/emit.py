@@ -72,9 +72,26 @@ def _module(path: Path) -> dict[str, Helper]:
         for name in names:
             first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
             source = "".join(lines[first - 1 : node.end_lineno])
-            uses = frozenset(n.id for n in ast.walk(node) if isinstance(n, ast.Name))
+            uses = global_names(node)
             out[name] = Helper(name, source, uses, (path.name, node.lineno), _params(node), _bases(node))
     return out
+
+
+def local_names(node: ast.FunctionDef | ast.Lambda) -> frozenset[str]:
+    """The parameters and variables of a function."""
+    a = node.args
+    params = {p.arg for p in (*a.posonlyargs, *a.args, *a.kwonlyargs, a.vararg, a.kwarg) if p is not None}
+    stored = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    return frozenset(params | stored)
+
+
+def global_names(node: ast.AST, local: frozenset[str] = frozenset()) -> frozenset[str]:
+    """The names that a definition uses and does not bind itself."""
+    if isinstance(node, ast.FunctionDef | ast.Lambda):
+        local = local | local_names(node)
+    if isinstance(node, ast.Name):
+        return frozenset() if node.id in local else frozenset({node.id})
+    return frozenset().union(*(global_names(c, local) for c in ast.iter_child_nodes(node)))
 
 
 def _params(node: ast.stmt) -> tuple[Param, ...]:
@@ -160,9 +177,7 @@ def renamed(text: str, old: str, new: str) -> str:
 
     def visit(node: ast.AST, local: frozenset[str]) -> None:
         if isinstance(node, ast.FunctionDef | ast.Lambda):
-            a = node.args
-            local |= {p.arg for p in (*a.posonlyargs, *a.args, *a.kwonlyargs, a.vararg, a.kwarg) if p is not None}
-            local |= {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+            local = local | local_names(node)
         if isinstance(node, ast.Name) and node.id == old and old not in local:
             places.append((node.lineno, node.col_offset))
         for child in ast.iter_child_nodes(node):
@@ -215,7 +230,14 @@ def finish(
         if new is not None:
             changes.append(_replace(text, offsets, node, new, alone=len(body) == 1 and body is not tree.body))
     ours = IMPORTS.keys() - (TORCH_NAMES if options.direction.target == "tf" else TF_NAMES)
-    wanted = [n for n in IMPORTS if n in ours and n in (inner if n in HELPERS_ONLY else used | inner) and n not in _bound(tree) and n not in taken]
+    wanted = [
+        n
+        for n in IMPORTS
+        if n in ours
+        and n in (inner if n in HELPERS_ONLY else used | inner)
+        and n not in _bound(tree)
+        and n not in taken
+    ]
     block = [IMPORTS[n] for n in wanted]
     place = first if first is not None else _after_imports(text, tree, offsets)
     text = _apply(text, changes, place, block)
@@ -334,7 +356,11 @@ def _replace(text: str, offsets: list[int], node: ast.stmt, new: str, *, alone: 
     if before.strip() == "" and (after.strip() == "" or after.strip().startswith("#")):
         return _Change(line, stop, "")
     if after.lstrip().startswith(";"):
-        return _Change(start, end + after.index(";") + 1 + (len(after.split(";", 1)[1]) - len(after.split(";", 1)[1].lstrip(" "))), "")
+        return _Change(
+            start,
+            end + after.index(";") + 1 + (len(after.split(";", 1)[1]) - len(after.split(";", 1)[1].lstrip(" "))),
+            "",
+        )
     return _Change(start, end, "pass")
 
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import libcst as cst
 
 from .emit import finish
+from .infer.imports import framework_name
 from .infer.interp import Interpreter
 from .infer.scope import Scope
-from .infer.imports import framework_name
 from .layout.solve import solve
 from .model import Counts, Diagnostic, InputError, Layout, Options, Severity, Status, Translation
 from .outputs import module_name
@@ -73,9 +73,7 @@ def unchanged(source: Source) -> Translation:
     return Translation(source.text, Status.UNCHANGED, encoding=source.encoding, bom=source.bom)
 
 
-def _translate(
-    files: list[_File], options: Options, renames: Mapping[str, str]
-) -> dict[str, Translation | InputError]:
+def _translate(files: list[_File], options: Options, renames: Mapping[str, str]) -> dict[str, Translation | InputError]:
     results: dict[str, Translation | InputError] = {}
     interpreter = Interpreter(options.direction)
     by_name = {f.module: f for f in files}
@@ -83,7 +81,9 @@ def _translate(
         try:
             file.tree = cst.parse_module(file.source.text)
         except cst.ParserSyntaxError as error:
-            results[file.path] = InputError(f"cannot parse: {error.message}", line=error.raw_line, column=error.raw_column)
+            results[file.path] = InputError(
+                f"cannot parse: {error.message}", line=error.raw_line, column=error.raw_column
+            )
             files.remove(file)
             by_name.pop(file.module, None)
     interpreter.load_module = lambda name: _load(interpreter, by_name, name)

@@ -40,7 +40,8 @@ def child_fields(kind: type) -> tuple[str, ...]:
 def rebuild(node: Any, visit: Callable[[Any], Any]) -> Any:
     """The node with each child replaced by ``visit(child)``; the node itself if none changed."""
     changes: dict[str, Any] = {}
-    for name in child_fields(type(node)):
+    kind: Any = type(node)
+    for name in child_fields(kind):
         child = getattr(node, name)
         if isinstance(child, cst.CSTNode):
             new = visit(child)

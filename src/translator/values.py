@@ -343,7 +343,9 @@ def as_tensor(value: Value) -> Tensor | None:
 
 
 def _join_dims(a: tuple[Dim, ...], b: tuple[Dim, ...]) -> tuple[Dim, ...]:
-    return tuple(x if x == y else STATIC if x is not None and y is not None else None for x, y in zip(a, b, strict=True))
+    return tuple(
+        x if x == y else STATIC if x is not None and y is not None else None for x, y in zip(a, b, strict=True)
+    )
 
 
 def _last(x: Tensor) -> Dim:

@@ -126,5 +126,5 @@ def test_random_split(lengths):
     expected = theirs.random_split(data, lengths)
     assert [len(p) for p in parts] == [len(p) for p in expected]
     assert sorted(i for p in parts for i in p) == data
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="do not add up"):
         ours.random_split(data, [3, 3])

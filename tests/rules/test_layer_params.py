@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from snippets import body, refuses, run
 
 HEAD = "import copy\nimport torch\nimport torch.nn as nn\nfrom torch.utils.checkpoint import checkpoint\n"

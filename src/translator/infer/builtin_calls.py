@@ -7,8 +7,31 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from ..values import BOOL, FLOAT, INT, STR, UNKNOWN, Api, Const, Func, Instance, Map, Num, Partial, Seq, Shape, Tensor
-from ..values import UserClass, Value, as_tensor, elem_of, join, options_of, python_type, without_none
+from ..values import (
+    BOOL,
+    FLOAT,
+    INT,
+    STR,
+    UNKNOWN,
+    Api,
+    Const,
+    Func,
+    Instance,
+    Map,
+    Num,
+    Partial,
+    Seq,
+    Shape,
+    Tensor,
+    UserClass,
+    Value,
+    as_tensor,
+    elem_of,
+    join,
+    options_of,
+    python_type,
+    without_none,
+)
 from .binding import Args
 
 if TYPE_CHECKING:
@@ -206,7 +229,8 @@ BUILTIN_CALLS: dict[str, Handler] = {
     "builtins.super": _super, "builtins.len": _len, "builtins.int": _number("int"), "builtins.float": _number("float"),
     "builtins.round": _number("int"), "builtins.range": _range, "builtins.enumerate": _enumerate, "builtins.zip": _zip,
     "builtins.list": _sequence("list"), "builtins.tuple": _sequence("tuple"), "builtins.sorted": _sequence("list"),
-    "builtins.reversed": _sequence("list"), "builtins.set": _sequence("set"), "builtins.iter": _same, "builtins.next": lambda it, node, args: elem_of(_first(args)),
+    "builtins.reversed": _sequence("list"), "builtins.set": _sequence("set"), "builtins.iter": _same,
+    "builtins.next": lambda it, node, args: elem_of(_first(args)),
     "builtins.dict": _dict, "collections.OrderedDict": _dict, "builtins.getattr": _getattr,
     "builtins.setattr": _setattr, "builtins.max": _extreme, "builtins.min": _extreme, "builtins.sum": _sum,
     "builtins.abs": _abs, "builtins.map": _map, "builtins.isinstance": lambda it, node, args: BOOL,

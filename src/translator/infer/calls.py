@@ -7,8 +7,32 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from ..tables.schema import Row
-from ..values import BOOL, NONE, STATIC, UNKNOWN, Api, BoundMethod, Const, Func, Instance, Map, MethodOf, Partial
-from ..values import Seq, Shape, Tensor, Union, UserClass, Value, as_tensor, elem_of, escape, join, options_of, without_none
+from ..values import (
+    BOOL,
+    NONE,
+    STATIC,
+    UNKNOWN,
+    Api,
+    BoundMethod,
+    Const,
+    Func,
+    Instance,
+    Map,
+    MethodOf,
+    Partial,
+    Seq,
+    Shape,
+    Tensor,
+    Union,
+    UserClass,
+    Value,
+    as_tensor,
+    elem_of,
+    escape,
+    join,
+    options_of,
+    without_none,
+)
 from . import einops_results, keras_graph, keras_results, layer_results, shape_results, shapes, training  # noqa: F401  (some register)
 from .binding import Args, bind_api
 from .builtin_calls import BUILTIN_CALLS
@@ -40,7 +64,9 @@ def _callable(options: tuple[Value, ...]) -> tuple[Value, ...]:
     """The alternatives that can be called: of a tensor or a tuple, only the tensor has ``argmax``."""
     tensors = tuple(o for o in options if isinstance(o, BoundMethod) and isinstance(o.receiver, Tensor))
     others = [o for o in options if o not in tensors]
-    plain = all(isinstance(o, BoundMethod) and isinstance(o.receiver, Seq) and not hasattr(list, o.name) for o in others)
+    plain = all(
+        isinstance(o, BoundMethod) and isinstance(o.receiver, Seq) and not hasattr(list, o.name) for o in others
+    )
     return tensors if tensors and plain else options
 
 

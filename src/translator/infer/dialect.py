@@ -29,13 +29,15 @@ class Dialect:
 TORCH = Dialect(
     roots=frozenset({"torch", "torchvision", "torchaudio", "torchtext", "torchmetrics"}),
     module_bases=frozenset({
-        "torch.nn.Module", "torch.nn.Sequential", "torch.nn.ModuleList", "torch.nn.ModuleDict", "torch.jit.ScriptModule",
+        "torch.nn.Module", "torch.nn.Sequential", "torch.nn.ModuleList", "torch.nn.ModuleDict",
+        "torch.jit.ScriptModule",
     }),
     forward=("forward",),
     tensor="torch.Tensor",
     tensor_types=frozenset({
         "torch.Tensor", "torch.FloatTensor", "torch.LongTensor", "torch.BoolTensor", "torch.IntTensor",
-        "torch.DoubleTensor", "torch.HalfTensor", "torch.ByteTensor", "torch.cuda.FloatTensor", "torch.autograd.Variable",
+        "torch.DoubleTensor", "torch.HalfTensor", "torch.ByteTensor", "torch.cuda.FloatTensor",
+        "torch.autograd.Variable",
     }),
     parameter_types=frozenset({"torch.nn.Parameter", "torch.nn.parameter.Parameter", "torch.nn.Buffer"}),
     containers={

@@ -9,9 +9,36 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from ..values import BOOL, FLOAT, INT, NONE, STATIC, STR, UNKNOWN, Api, BoundMethod, ClassName, Const, Func, Instance, Map
-from ..values import Namespace, Num, Partial, Seq, Shape, Tensor, Union, UserClass, Value, elem_of, join, options_of, python_type
-from ..values import without_none
+from ..values import (
+    BOOL,
+    FLOAT,
+    INT,
+    NONE,
+    STATIC,
+    STR,
+    UNKNOWN,
+    Api,
+    BoundMethod,
+    ClassName,
+    Const,
+    Func,
+    Instance,
+    Map,
+    Namespace,
+    Num,
+    Partial,
+    Seq,
+    Shape,
+    Tensor,
+    Union,
+    UserClass,
+    Value,
+    elem_of,
+    join,
+    options_of,
+    python_type,
+    without_none,
+)
 from . import indexing
 from .functions import define, method_of
 from .imports import framework_name
@@ -80,7 +107,12 @@ def _class_of(node: cst.BaseExpression) -> cst.BaseExpression | None:
     """The ``x`` of ``x.__class__`` and ``type(x)``."""
     if isinstance(node, cst.Attribute) and node.attr.value == "__class__":
         return node.value
-    if isinstance(node, cst.Call) and isinstance(node.func, cst.Name) and node.func.value == "type" and len(node.args) == 1:
+    if (
+        isinstance(node, cst.Call)
+        and isinstance(node.func, cst.Name)
+        and node.func.value == "type"
+        and len(node.args) == 1
+    ):
         return node.args[0].value
     return None
 
@@ -443,7 +475,7 @@ def _comparison(it: Interpreter, node: cst.Comparison) -> Value:
         if not plain and any(isinstance(v, Tensor) for v in tensors):
             it.touch()
             result = binary_result("Compare", *tensors)
-            result = operated(*tensors, result) if it.direction == "tf2torch" else result
+            result = operated(tensors[0], tensors[1], result) if it.direction == "tf2torch" else result
             out = Tensor(result.rank, result.dims, "bool", result.layout) if isinstance(result, Tensor) else UNKNOWN
         elif isinstance(target.operator, cst.Is | cst.IsNot) and len(node.comparisons) == 1:
             out = _identity(left, right, isinstance(target.operator, cst.Is))

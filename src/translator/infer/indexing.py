@@ -6,8 +6,23 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from ..values import BOOL, STATIC, UNKNOWN, Const, Dim, Instance, Map, Num, Seq, Shape, Tensor, Value, as_tensor
-from ..values import elem_of, python_type
+from ..values import (
+    BOOL,
+    STATIC,
+    UNKNOWN,
+    Const,
+    Dim,
+    Instance,
+    Map,
+    Num,
+    Seq,
+    Shape,
+    Tensor,
+    Value,
+    as_tensor,
+    elem_of,
+    python_type,
+)
 
 if TYPE_CHECKING:
     from .interp import Interpreter

@@ -14,8 +14,26 @@ import libcst as cst
 
 from ..model import Direction
 from ..tables import tables
-from ..values import BOOL, NONE, STR, UNKNOWN, Api, Const, Func, Instance, Map, Num, Seq, Tensor, Union, UserClass, Value
-from ..values import join, options_of, python_type, without_none
+from ..values import (
+    BOOL,
+    NONE,
+    STR,
+    UNKNOWN,
+    Api,
+    Const,
+    Func,
+    Instance,
+    Map,
+    Num,
+    Seq,
+    Tensor,
+    Union,
+    UserClass,
+    Value,
+    join,
+    python_type,
+    without_none,
+)
 from .dialect import DIALECTS
 from .facts import Facts, InPlace
 from .scope import Scope, join_vars
@@ -332,4 +350,4 @@ def _same(a: Value, b: Value) -> bool:
         return a.cls == b.cls and a.sites == b.sites
     if isinstance(a, Const | Num) or python_type(a):
         return a == b
-    return type(a) is type(b) and not isinstance(a, Api) or a == b
+    return (type(a) is type(b) and not isinstance(a, Api)) or a == b

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..values import STATIC, UNKNOWN, Const, Dim, LayoutVar, Seq, Tensor, Value, as_tensor
 from .facts import BoundCall
 from .keras_graph import CHANNELS_FIRST, channels_first, demand, input_tensor, together
@@ -126,11 +128,11 @@ def resized(axes: int, sign: int) -> Result:
     def result(call: BoundCall) -> Value:
         x = tensor_arg(call)
         _demand(x, axes + 2)
-        sizes = tuple(None if n is None else STATIC for n in _spatial(x, axes))
+        sizes: tuple[Any, ...] = tuple(None if n is None else STATIC for n in _spatial(x, axes))
         if sign == 0:
             factors = _sizes(call, "size", axes, 2)
-            every = zip(_spatial(x, axes), factors or (), strict=False)
-            sizes = tuple(n * f if isinstance(n, int) else n for n, f in every) or sizes
+            scaled = zip(_spatial(x, axes), factors or (), strict=False)
+            sizes = tuple(n * f if isinstance(n, int) else n for n, f in scaled) or sizes
         else:
             amounts = pairs(call.value("padding" if sign > 0 else "cropping"), axes)
             if amounts is not None:

@@ -8,8 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..values import BOOL, FLOAT, INT, NONE, STATIC, STR, UNKNOWN, Api, BoundMethod, Const, Dim, Num, Seq, Shape, Tensor
-from ..values import Value, as_tensor, elem_of, join, python_type
+from ..values import (
+    BOOL,
+    FLOAT,
+    INT,
+    NONE,
+    STATIC,
+    STR,
+    UNKNOWN,
+    Api,
+    BoundMethod,
+    Const,
+    Dim,
+    Num,
+    Seq,
+    Shape,
+    Tensor,
+    Value,
+    as_tensor,
+    elem_of,
+    join,
+    python_type,
+)
 from .facts import BoundCall
 
 Result = Callable[[BoundCall], Value]
@@ -138,9 +158,7 @@ def same(call: BoundCall) -> Value:
 
 def same_float(call: BoundCall) -> Value:
     x = tensor_arg(call)
-    return Tensor(x.rank, x.dims, x.dtype if x.dtype in FLOATS else "float" if x.dtype else None) if x else (
-        Tensor()
-    )
+    return Tensor(x.rank, x.dims, x.dtype if x.dtype in FLOATS else "float" if x.dtype else None) if x else (Tensor())
 
 
 def same_bool(call: BoundCall) -> Value:
@@ -170,7 +188,7 @@ def reduced(x: Tensor | None, dim: Value, keepdim: Value, dtype: str | None) -> 
     if dim is UNKNOWN or dim == NONE or (isinstance(dim, Seq) and dim.items == []):
         return Tensor(dims=(), dtype=dtype) if keepdim in (UNKNOWN, Const(False)) else Tensor(dtype=dtype)
     axes = ints_of(dim)
-    if x is None or x.dims is None or axes is None or not isinstance(keepdim, Const) and keepdim is not UNKNOWN:
+    if x is None or x.dims is None or axes is None or (not isinstance(keepdim, Const) and keepdim is not UNKNOWN):
         return Tensor(dtype=dtype)
     rank = len(x.dims)
     gone = {a % rank for a in axes} if rank else set()
@@ -235,7 +253,9 @@ def shape_dims(values: list[Value]) -> tuple[Dim, ...] | None:
     if len(values) == 1:
         value = values[0]
         if isinstance(value, Shape):
-            return value.tensor.dims[value.start : value.stop] if value.tensor.dims and value.start is not None else None
+            return (
+                value.tensor.dims[value.start : value.stop] if value.tensor.dims and value.start is not None else None
+            )
         if isinstance(value, Seq):
             return tuple(dim_of(v) for v in value.items) if value.items is not None else None
         if python_type(value) != "int":
@@ -334,7 +354,8 @@ def joined(*values: Value) -> Value:
 
 
 RESULTS: dict[str, Result] = {
-    "unknown": constant(UNKNOWN), "type": constant(UNKNOWN), "constant": constant(UNKNOWN), "same": same, "same_float": same_float, "same_bool": same_bool, "alias": alias,
+    "unknown": constant(UNKNOWN), "type": constant(UNKNOWN), "constant": constant(UNKNOWN), "same": same,
+    "same_float": same_float, "same_bool": same_bool, "alias": alias,
     "broadcast": broadcast, "compare": compare, "reduce": reduce, "reduce_bool": reduce_bool,
     "arg_reduce": arg_reduce, "reduce_pair": reduce_pair, "pair_same": pair_same, "create": create,
     "create_like": create_like, "new_create": new_create, "arange": arange, "vector": vector, "square": square,

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from ..values import STATIC, UNKNOWN, Const, Dim, Seq, Shape, Tensor, Value, as_tensor, elem_of, python_type
 from .facts import BoundCall
-from .results import RESULTS, Result, axis_of, dim_of, int_of, ints_of, matmul_result, shape_dims, size_values, tensor_arg
+from .results import (
+    RESULTS,
+    Result,
+    axis_of,
+    dim_of,
+    int_of,
+    ints_of,
+    matmul_result,
+    shape_dims,
+    size_values,
+    tensor_arg,
+)
 
 
 def reshape(call: BoundCall) -> Value:
@@ -14,7 +25,9 @@ def reshape(call: BoundCall) -> Value:
     dims = None if stars else shape_dims(values)
     if dims is not None and x is not None:
         dims = _solve_minus_one(x, values, dims)
-    return Tensor(len(dims) if dims is not None else None, dims, x.dtype if x else None, storage=x.storage if x else None)
+    return Tensor(
+        len(dims) if dims is not None else None, dims, x.dtype if x else None, storage=x.storage if x else None
+    )
 
 
 def _solve_minus_one(x: Tensor, values: list[Value], dims: tuple[Dim, ...]) -> tuple[Dim, ...]:
@@ -97,7 +110,9 @@ def expand(call: BoundCall) -> Value:
     x = tensor_arg(call)
     values = size_values(call)
     dims = None if any(b.star for b in call.varargs) else shape_dims(values)
-    return Tensor(len(dims) if dims is not None else None, dims, x.dtype if x else None, storage=x.storage if x else None)
+    return Tensor(
+        len(dims) if dims is not None else None, dims, x.dtype if x else None, storage=x.storage if x else None
+    )
 
 
 def expand_as(call: BoundCall) -> Value:
@@ -123,8 +138,10 @@ def cat(call: BoundCall) -> Value:
     sizes: list[Dim] = []
     if isinstance(values, Seq) and values.items is not None and axis is not None:
         sizes = [t.dims[axis] for v in values.items if (t := as_tensor(v)) and t.dims and axis < len(t.dims)]
-    total: Dim = sum(s for s in sizes if isinstance(s, int)) if sizes and all(isinstance(s, int) for s in sizes) else (
-        STATIC if sizes and all(s is not None for s in sizes) else None
+    total: Dim = (
+        sum(s for s in sizes if isinstance(s, int))
+        if sizes and all(isinstance(s, int) for s in sizes)
+        else (STATIC if sizes and all(s is not None for s in sizes) else None)
     )
     dims = tuple(total if i == axis else d for i, d in enumerate(item.dims)) if axis is not None else None
     return Tensor(item.rank, dims, item.dtype)

@@ -7,8 +7,26 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from ..values import NONE, UNKNOWN, Api, Const, Instance, Map, Num, Seq, Shape, Tensor, Union, UserClass, Value
-from ..values import elem_of, escape, join, options_of, without_none
+from ..values import (
+    NONE,
+    UNKNOWN,
+    Api,
+    Const,
+    Instance,
+    Map,
+    Num,
+    Seq,
+    Shape,
+    Tensor,
+    Union,
+    UserClass,
+    Value,
+    elem_of,
+    escape,
+    join,
+    options_of,
+    without_none,
+)
 from .functions import define
 from .imports import import_from, import_names
 from .scope import Scope

@@ -112,11 +112,15 @@ def _map_operands(ctx: Context, node: Any, new: Any, kind: str, wanted: Perm | N
             n.with_changes(comparator=operand(ctx, o.comparator, n.comparator, kind, wanted, result))
             for o, n in zip(node.comparisons, new.comparisons, strict=True)
         ]
-        if left is not new.left or any(a.comparator is not b.comparator for a, b in zip(targets, new.comparisons, strict=True)):
+        if left is not new.left or any(
+            a.comparator is not b.comparator for a, b in zip(targets, new.comparisons, strict=True)
+        ):
             changes = {"left": left, "comparisons": targets}
     else:
-        name = "iter" if isinstance(node, cst.For | cst.CompFor) else (
-            "expression" if isinstance(node, cst.UnaryOperation) else "value"
+        name = (
+            "iter"
+            if isinstance(node, cst.For | cst.CompFor)
+            else ("expression" if isinstance(node, cst.UnaryOperation) else "value")
         )
         value = operand(ctx, getattr(node, name), getattr(new, name), kind, wanted, result)
         if value is not getattr(new, name):

@@ -15,8 +15,23 @@ import libcst as cst
 
 from ..infer.facts import BoundCall
 from ..tables.schema import Row
-from ..values import UNKNOWN, Const, Func, Instance, LayoutVar, Map, Seq, Tensor, Union, UserClass, Value, as_tensor
-from ..values import elem_of, escape, options_of
+from ..values import (
+    UNKNOWN,
+    Const,
+    Func,
+    Instance,
+    LayoutVar,
+    Map,
+    Seq,
+    Tensor,
+    Union,
+    UserClass,
+    Value,
+    as_tensor,
+    elem_of,
+    escape,
+    options_of,
+)
 from .perms import channels_last
 
 if TYPE_CHECKING:
@@ -36,7 +51,7 @@ def solve(it: Interpreter) -> None:
     for node, value in list(facts.values.items()):
         if isinstance(node, POINTWISE_NODES) and isinstance(value, Tensor):
             pointwise(value, [as_tensor(facts.value(c)) for c in operands(node)])
-    for node, call in facts.calls.items():
+    for call in facts.calls.values():
         row = row_of(it, call)
         behaviour = row.layout if row is not None else "opaque"
         result = as_tensor(call.result)

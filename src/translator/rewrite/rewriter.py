@@ -162,7 +162,9 @@ class Rewriter:
 
     def header(self, child: Any) -> Any:
         """A child of a compound statement: expressions are visited, bodies left for later."""
-        if isinstance(child, cst.BaseSuite | cst.Else | cst.Finally | cst.ExceptHandler | cst.If | cst.ExceptStarHandler):
+        if isinstance(
+            child, cst.BaseSuite | cst.Else | cst.Finally | cst.ExceptHandler | cst.If | cst.ExceptStarHandler
+        ):
             return child
         return self.visit(child)
 
@@ -284,7 +286,9 @@ class Rewriter:
         gone -= set(nodes.walk(new))
         waived = [n for n, _ in self.ctx.refusals[first:] if n in gone]
         self.ctx.refusals[first:] = [r for r in self.ctx.refusals[first:] if r[0] not in waived]
-        self.ctx.findings[:] = [f for f in self.ctx.findings if f.severity is not Severity.ERROR or f.node not in waived]
+        self.ctx.findings[:] = [
+            f for f in self.ctx.findings if f.severity is not Severity.ERROR or f.node not in waived
+        ]
 
     def quoted(self, node: cst.SimpleString) -> cst.SimpleString:
         """An annotation in quotes: what stands inside of them is an expression."""

@@ -24,11 +24,9 @@ class RuleSet:
     """Functions that name the nodes which a statement's own rule takes: no expression rule looks at these."""
     structures: dict[type, tuple[Callable[..., Any], ...]] = field(default_factory=dict)
     blocks: tuple[Callable[..., Any], ...] = ()
-    """Rules that may take a whole list of statements."""
+    """Rules that may take over a whole block of statements."""
     parts: tuple[Callable[..., Any], ...] = ()
     """Rules for single statements that such a structure has claimed."""
-    blocks: tuple[Callable[..., Any], ...] = ()
-    """Rules that may take over a whole block of statements."""
 
 
 @cache

@@ -129,7 +129,9 @@ def ctx_default(call: BoundCall, name: str) -> str | None:
     """The source default of a parameter that was given."""
     from ..tables.signatures import signatures
 
-    signature = signatures(call.api.split(".", 1)[0].replace("keras", "tf").replace("torchvision", "torch")).get(call.api)
+    signature = signatures(call.api.split(".", 1)[0].replace("keras", "tf").replace("torchvision", "torch")).get(
+        call.api
+    )
     for overload in signature.overloads if signature is not None else ():
         for param in overload:
             if param.name == name and param.default is not None:
@@ -303,7 +305,9 @@ def ordered(params: tuple[Param, ...], given: dict[str, Any]) -> list[cst.Arg]:
             positional = False
             continue
         by_position = param.kind in ("po", "pk") and positional and (param.default is None or i == 0)
-        args.append(cst.Arg(nodes.unwrapped(given[param.name])) if by_position else nodes.keyword(param.name, given[param.name]))
+        args.append(
+            cst.Arg(nodes.unwrapped(given[param.name])) if by_position else nodes.keyword(param.name, given[param.name])
+        )
     known = {p.name for p in params}
     args += [nodes.keyword(k, v) for k, v in given.items() if k not in known]
     return args

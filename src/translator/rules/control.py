@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 import libcst as cst
 
 from .. import nodes
-from ..rewrite.context import Context, Edit, Finding, Outcome, Refusal
 from ..model import Severity
+from ..rewrite.context import Context, Edit, Finding, Outcome, Refusal
 from ..values import Api, Tensor, Value, without_none
 
 if TYPE_CHECKING:
     from ..rewrite.rewriter import Rewriter
 
-QUIET = frozenset({"torch.no_grad", "torch.inference_mode", "torch.autograd.no_grad", "torch.autograd.grad_mode.no_grad"})
+QUIET = frozenset(
+    {"torch.no_grad", "torch.inference_mode", "torch.autograd.no_grad", "torch.autograd.grad_mode.no_grad"}
+)
 NEUTRAL = frozenset({"torch.enable_grad", "torch.autograd.enable_grad", "torch.autograd.detect_anomaly"})
 
 
@@ -146,7 +148,13 @@ def folded(ctx: Context, node: cst.BaseExpression, *, gradients: bool = False) -
         return True
     if isinstance(node, cst.UnaryOperation) and isinstance(node.operator, cst.Not):
         inner = folded(ctx, node.expression, gradients=gradients)
-        return not inner if isinstance(inner, bool) else node if inner is node.expression else node.with_changes(expression=inner)
+        return (
+            not inner
+            if isinstance(inner, bool)
+            else node
+            if inner is node.expression
+            else node.with_changes(expression=inner)
+        )
     if isinstance(node, cst.BooleanOperation):
         left, right = (folded(ctx, side, gradients=gradients) for side in (node.left, node.right))
         is_and = isinstance(node.operator, cst.And)

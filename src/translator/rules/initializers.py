@@ -44,7 +44,9 @@ def initialize(ctx: Context, call: BoundCall, node: cst.Call, new: Any) -> Outco
                 return value
             target = cst.Attribute(ctx.updated(place.value), cst.Name(attribute))
             return Edit(cst.Assign([cst.AssignTarget(target)], value.node), value.needs)
-        if any(isinstance(o, Instance) and isinstance(o.cls, Api) for o in options_of(owner)) and not _helper(ctx, owner):
+        if any(isinstance(o, Instance) and isinstance(o.cls, Api) for o in options_of(owner)) and not _helper(
+            ctx, owner
+        ):
             return Refusal("XL207", f"{call.api}: which layer `{nodes.code(place)}` belongs to is not known")
     return fill(ctx, call, place)
 
@@ -63,7 +65,9 @@ def at_run_time(ctx: Context, call: BoundCall, place: cst.Attribute) -> Outcome:
     if not isinstance(value, Edit):
         return value
     layer, name = ctx.updated(place.value), nodes.literal(place.attr.value)
-    return Edit(cst.Expr(nodes.call("set_initializer", layer, name, value.node)), (*value.needs, "helper:set_initializer"))
+    return Edit(
+        cst.Expr(nodes.call("set_initializer", layer, name, value.node)), (*value.needs, "helper:set_initializer")
+    )
 
 
 def _helper(ctx: Context, owner: Value) -> bool:
@@ -110,7 +114,11 @@ def initializer(ctx: Context, call: BoundCall) -> Outcome:
         return Edit(nodes.literal(plain)) if plain else _keras("Constant", value)
     if kind == "normal":
         mean = call.args.get("mean")
-        given = {"mean": ctx.updated(mean.node)} if mean is not None and nodes.code(mean.node) not in ("0", "0.0", "0.") else {}
+        given = (
+            {"mean": ctx.updated(mean.node)}
+            if mean is not None and nodes.code(mean.node) not in ("0", "0.0", "0.")
+            else {}
+        )
         return _keras("RandomNormal", **given, stddev=number(ctx, call, "std", 1.0))
     if kind == "uniform":
         return _keras("RandomUniform", number(ctx, call, "a", 0.0), number(ctx, call, "b", 1.0))
@@ -121,9 +129,7 @@ def initializer(ctx: Context, call: BoundCall) -> Outcome:
     if kind.startswith("xavier"):
         scale = squared(ctx, call, "gain")
         spread = "uniform" if kind.endswith("uniform") else "untruncated_normal"
-        return _keras(
-            "VarianceScaling", scale, mode=nodes.literal("fan_avg"), distribution=nodes.literal(spread)
-        )
+        return _keras("VarianceScaling", scale, mode=nodes.literal("fan_avg"), distribution=nodes.literal(spread))
     if kind == "orthogonal":
         gain = call.args.get("gain")
         return _keras("Orthogonal", **({"gain": ctx.updated(gain.node)} if gain is not None else {}))
@@ -245,7 +251,9 @@ def variable_update(ctx: Context, call: BoundCall, node: cst.Call, target: Any) 
                 factor = ctx.updated(node.args[0].value)
                 factor = factor if method == "mul_" else nodes.template("1 / {x}", {"x": factor})
                 layer, part = ctx.updated(place.value), nodes.literal(place.attr.value)
-                return Edit(cst.Expr(nodes.call("scale_initializer", layer, part, factor)), ("helper:scale_initializer",))
+                return Edit(
+                    cst.Expr(nodes.call("scale_initializer", layer, part, factor)), ("helper:scale_initializer",)
+                )
             if method == "copy_" and len(node.args) == 1:
                 from .layer_params import copied
 

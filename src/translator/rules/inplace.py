@@ -39,7 +39,9 @@ def inplace_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
         return refusal
     tensor = as_tensor(call.receiver.value)
     if tensor is not None and tensor.variable:
-        return Refusal("XL206", "a parameter is changed in place within an expression", "make it a statement of its own")
+        return Refusal(
+            "XL206", "a parameter is changed in place within an expression", "make it a statement of its own"
+        )
     return out_of_place(ctx, node, call)
 
 

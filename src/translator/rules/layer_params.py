@@ -163,7 +163,7 @@ def named_parameters_loop(rw: Rewriter, node: cst.For) -> Any:
     rw.ctx.translated += 1
     rw.ctx.needs.add("helper:named_layers")
     first, second = node.target.elements  # type: ignore[attr-defined]
-    target: Any = node.target.with_changes(elements=[first, second.with_changes(value=cst.Name(layer))])
+    target = node.target.with_changes(elements=[first, second.with_changes(value=cst.Name(layer))])
     return node.with_changes(
         target=target, iter=nodes.call("named_layers", rw.visit(owner)), body=node.body.with_changes(body=body)
     )

@@ -12,7 +12,6 @@ from ..rewrite.rewriter import Rewriter
 from ..values import Api, Func, Instance, MethodOf, UserClass, as_tensor, without_none
 from .tensors import reserved
 
-
 STATE_DICT_HOOKS = frozenset({"_load_from_state_dict", "_save_to_state_dict", "_register_load_state_dict_pre_hook"})
 """Methods that only PyTorch's own loading and saving calls: they convert the state of older versions of a class."""
 
@@ -225,10 +224,9 @@ def by_keyword(ctx: Context, node: cst.Call, args: list[cst.Arg], target: Func) 
         plain = not old.star and old.keyword is None and i < len(names)
         tensor = as_tensor(ctx.value(old.value))
         certain = tensor is not None and tensor is without_none(ctx.value(old.value)) and ctx.value(old.value) is tensor
-        if plain and i and (keywords or not certain or names[i] in ("mask", "training")):
-            keywords = True
-            arg = arg.with_changes(keyword=cst.Name(names[i]), equal=nodes.TIGHT)
-        elif plain and i == 0 and _scalar(ctx, old.value):
+        if (plain and i and (keywords or not certain or names[i] in ("mask", "training"))) or (
+            plain and i == 0 and _scalar(ctx, old.value)
+        ):
             keywords = True
             arg = arg.with_changes(keyword=cst.Name(names[i]), equal=nodes.TIGHT)
         out.append(arg)

@@ -14,7 +14,7 @@ from .. import nodes
 from ..infer.facts import Bound, BoundCall
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..tables.schema import Row
-from ..values import Const, Num, Seq, Shape, as_tensor, python_type
+from ..values import Seq, Shape, python_type
 
 NamedRule = Callable[[Context, Row, BoundCall, cst.Call, cst.Call], Outcome]
 RULES: dict[str, NamedRule] = {}
@@ -94,4 +94,15 @@ def checkpoint(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst
     return Edit(cst.Call(nodes.call("tf.recompute_grad", args[0].value), args[1:]), ("tf",))
 
 
-from . import containers, creation, functional, indexing, layer_forms, layers, pointwise, reductions, shapes, training_rows  # noqa: E402, F401  (they register their rules)
+from . import (  # noqa: E402, F401  (they register their rules)
+    containers,
+    creation,
+    functional,
+    indexing,
+    layer_forms,
+    layers,
+    pointwise,
+    reductions,
+    shapes,
+    training_rows,
+)

@@ -12,8 +12,24 @@ from ..infer.results import FLOATS
 from ..layout.convert import order_of
 from ..layout.perms import Perm
 from ..rewrite.context import Context, Edit, Outcome, Refusal
-from ..values import STATIC, UNKNOWN, Api, BoundMethod, Const, Instance, Seq, Shape, Tensor, UserClass, Value, as_tensor
-from ..values import Union, options_of, python_type, without_none
+from ..values import (
+    STATIC,
+    UNKNOWN,
+    Api,
+    BoundMethod,
+    Const,
+    Instance,
+    Seq,
+    Shape,
+    Tensor,
+    Union,
+    UserClass,
+    Value,
+    as_tensor,
+    options_of,
+    python_type,
+    without_none,
+)
 
 PYTHON_METHODS = frozenset(
     name for kind in (list, dict, str, set, bytes, int, float, tuple) for name in dir(kind)
@@ -76,7 +92,9 @@ def setting_owner(ctx: Context, owner: Union, name: str) -> Value:
     """The one alternative that has a setting of this name: ``.out_channels`` of a convolution or a container."""
     having = []
     for one in options_of(owner):
-        signature = ctx.tables.source.get(one.cls.name) if isinstance(one, Instance) and isinstance(one.cls, Api) else None
+        signature = (
+            ctx.tables.source.get(one.cls.name) if isinstance(one, Instance) and isinstance(one.cls, Api) else None
+        )
         if signature is None:
             return owner
         if any(p.name == name for overload in signature.overloads for p in overload):
@@ -89,7 +107,9 @@ def unknown_receiver(ctx: Context, node: cst.Attribute, name: str) -> Outcome:
     full = f"{ctx.dialect.tensor}.{name}"
     if name in PYTHON_METHODS or name in HARMLESS or name.startswith("_") or full not in ctx.tables.source:
         return None
-    return Refusal("XL205", f"`.{name}`: it is not known whether this is a tensor", "annotate the value as torch.Tensor")
+    return Refusal(
+        "XL205", f"`.{name}`: it is not known whether this is a tensor", "annotate the value as torch.Tensor"
+    )
 
 
 def tensor_attribute(ctx: Context, node: cst.Attribute, new: cst.Attribute, owner: Tensor, name: str) -> Outcome:
@@ -104,8 +124,10 @@ def tensor_attribute(ctx: Context, node: cst.Attribute, new: cst.Attribute, owne
     if place is not None and isinstance(x, cst.Attribute):
         return Edit(x.value.with_changes() if name == "device" else cst.Attribute(x.value, cst.Name("compute_dtype")))
     if name in ("dtype", "ndim", "device"):
-        return None if name != "ndim" else Edit(
-            cst.Attribute(cst.Attribute(nodes.parenthesized(x), cst.Name("shape")), cst.Name("rank"))
+        return (
+            None
+            if name != "ndim"
+            else Edit(cst.Attribute(cst.Attribute(nodes.parenthesized(x), cst.Name("shape")), cst.Name("rank")))
         )
     if name == "T" and owner.rank in (None, 2):
         return Edit(nodes.call("tf.transpose", x), ("tf",))
@@ -202,7 +224,9 @@ def layer_parameter(ctx: Context, owner: Instance, new: cst.Attribute, name: str
         api = base_api(owner) or ""
         if api.endswith("Linear"):
             return Edit(nodes.call("tf.transpose", plain), ("tf",))
-        return Refusal("XL207", f"the weight of {api} is read outside of the layer: its axes differ", "transpose by hand")
+        return Refusal(
+            "XL207", f"the weight of {api} is read outside of the layer: its axes differ", "transpose by hand"
+        )
     return Edit(plain)
 
 
@@ -411,7 +435,9 @@ def comparison(ctx: Context, node: cst.Comparison, new: cst.Comparison) -> Outco
     target = node.comparisons[0]
     owner = without_none(ctx.value(node.left.value))
     name = node.left.attr.value
-    layers = [o for o in options_of(owner) if isinstance(o, Instance) and base_api(o) not in (None, *ctx.dialect.containers)]
+    layers = [
+        o for o in options_of(owner) if isinstance(o, Instance) and base_api(o) not in (None, *ctx.dialect.containers)
+    ]
     if not layers or name not in ("bias", "weight") or not nodes.is_name(target.comparator, "None"):
         return None
     if any(isinstance(o.cls, UserClass) and o.cls.find(name) for o in layers):

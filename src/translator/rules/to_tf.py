@@ -13,14 +13,23 @@ from .layer_calls import framework_layer_call
 from .layer_params import copied_layer, flag_claim, flag_statement, named_parameters_loop
 from .modules import class_def, function_def
 from .self_modes import self_mode_claim, self_mode_if, self_mode_statement
+from .tensors import attribute, binary, builtin_call, comparison, equality, subscript, weight_type_claim
+from .training import dropped_assign, mode_call, mode_statement, model_call, replaced, training_block
 from .training_files import checkpoint_call
 from .training_rates import freeze_claim, freeze_statement, groups_used, rate_assign, rate_claim, rate_loop, rate_read
-from .training import dropped_assign, mode_call, mode_statement, model_call, replaced, training_block
-from .tensors import weight_type_claim, attribute, binary, builtin_call, comparison, equality, subscript
 
 RULES = RuleSet(
     expressions={
-        cst.Call: (mode_call, checkpoint_call, copied_layer, inplace_call, api_call, model_call, framework_layer_call, builtin_call),
+        cst.Call: (
+            mode_call,
+            checkpoint_call,
+            copied_layer,
+            inplace_call,
+            api_call,
+            model_call,
+            framework_layer_call,
+            builtin_call,
+        ),
         cst.Attribute: (groups_used, api_name, attribute),
         cst.Name: (api_name,),
         cst.Subscript: (rate_read, subscript),

@@ -16,7 +16,6 @@ from .location import mappings_dir
 from .schema import ArgMap, Row, TableError, parse_row
 from .signatures import SignatureSet, signatures
 
-
 FIELDS = tuple(f.name for f in fields(Row))
 
 
@@ -109,6 +108,10 @@ def all_rows() -> tuple[Row, ...]:
 def tables(direction: Direction) -> Tables:
     """The shipped tables, read in one direction."""
     folder, code = mappings_dir(), Path(__file__).parent
-    files = [*sorted(folder.glob("*.toml")), *sorted((folder / "signatures").glob("*.json")), *sorted(code.glob("*.py"))]
+    files = [
+        *sorted(folder.glob("*.toml")),
+        *sorted((folder / "signatures").glob("*.json")),
+        *sorted(code.glob("*.py")),
+    ]
     data = cached(f"tables-{direction.value}", files, lambda: compile_tables(all_rows(), direction))
     return Tables(data, direction)

@@ -15,7 +15,8 @@ HOLE = re.compile(r"\{(\w+)\}")
 
 KEYS = {
     "torch", "tf", "tf_expr", "torch_expr", "args", "tf_args", "torch_args", "returns", "rule", "adapter",
-    "instance_of", "weights", "axis", "layout", "notes", "refuse", "hint", "samples", "when", "one_way", "canonical", "infer",
+    "instance_of", "weights", "axis", "layout", "notes", "refuse", "hint",
+    "samples", "when", "one_way", "canonical", "infer",
 }  # fmt: skip
 
 
@@ -98,9 +99,7 @@ def _arg_map(value: Any, where: str) -> ArgMap:
     if unknown:
         raise TableError(f"{where}: unknown keys {sorted(unknown)}")
     only = tuple(value["only"]) if "only" in value else None
-    return ArgMap(
-        _names(value["to"], where) if "to" in value else (), value.get("via"), bool(value.get("drop")), only
-    )
+    return ArgMap(_names(value["to"], where) if "to" in value else (), value.get("via"), bool(value.get("drop")), only)
 
 
 def _check_template(text: str | None, where: str) -> None:

@@ -52,7 +52,8 @@ class Sequential(keras.layers.Layer):
 
     Takes the steps as arguments, or one dict of names and steps; named steps are attributes too. Steps can be indexed
     by position or name, sliced (giving a Sequential that shares them), iterated, replaced, appended and inserted.
-    A layer that is set as an attribute becomes the last step. An empty container returns its input. Several inputs go to the first step; each later step gets one value.
+    A layer that is set as an attribute becomes the last step. An empty container returns its input. Several inputs go
+    to the first step; each later step gets one value.
     A name that Keras reserves (``input``, ``name``, ...) is reached as ``seq["input"]``.
     """
 
