@@ -133,7 +133,7 @@ ARCHITECTURES = (
     Architecture("efficientnet", "efficientnet_b0", ((64, 80),), DEPTH),
     Architecture("efficientnet", "efficientnet_v2_s", ((48, 64),), DEPTH),
     Architecture("googlenet", "googlenet", ((96, 64),), AUX),
-    Architecture("inception", "inception_v3", ((96, 80),), NO_AUX),
+    Architecture("inception", "inception_v3", ((160, 128),), NO_AUX),
     Architecture("maxvit", "MaxVit", ((64, 64),), make=_small_maxvit),
     Architecture("mnasnet", "mnasnet0_5"),
     Architecture("mobilenet", "mobilenet_v2"),

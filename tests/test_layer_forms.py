@@ -101,7 +101,7 @@ def test_dtype_moves_are_refused() -> None:
 def test_flags_of_a_layer_call_go_by_name() -> None:
     text, refusals = body("return attention(x, x, x, None, False)")
     assert not refusals
-    assert "attention(x, x, x, None, need_weights=False)" in text
+    assert "attention(x, x, x, None, need_weights=False, " in text
 
 
 def test_isinstance_asks_for_every_form() -> None:

@@ -244,6 +244,22 @@ def with_mode(outcome: Outcome, new: cst.Call, flag: Any) -> Edit:
     return Edit(call.with_changes(args=[*args, nodes.keyword("training", flag)]), needs)
 
 
+MODAL = (
+    "Dropout",
+    "Norm",
+    "LSTM",
+    "GRU",
+    "RNN",
+    "Attention",
+    "Transformer",
+    "RReLU",
+    "Sequential",
+    "Module",
+    "Parallel",
+)
+"""Parts of the names of framework layers that act otherwise in training, or may hold one that does."""
+
+
 def has_modes(value: Any) -> bool:
     """Whether a module may act otherwise in training: losses and plain functions do not."""
     for option in options_of(value):
@@ -251,6 +267,8 @@ def has_modes(value: Any) -> bool:
             return False
         api = option.api or ""
         if api.endswith("Loss") or api in SILENT:
+            return False
+        if api.startswith("torch.nn.") and not any(part in api for part in MODAL):
             return False
         if isinstance(option.cls, UserClass) and not any(
             is_module(without_none(a)) or not isinstance(a, Const) for c in option.cls.mro() for a in c.attrs.values()
