@@ -72,6 +72,8 @@ def translate(
     from translator.source import encode
 
     options = Options(direction=Direction(direction), layout=Layout(layout), fidelity=Fidelity(fidelity))
+    if options.direction is Direction.TORCH2TF and options.layout is Layout.CHANNELS_LAST:
+        raise ValueError("layout='channels_last' is not proven yet; use 'channels_first'")
     data = encode(source) if isinstance(source, str) else source
     name = path if path is not None else "<string>"
     result = translate_sources({name: data}, options)[name]

@@ -167,6 +167,8 @@ def _command(direction: Direction, doc: str) -> click.Command:
 
     def callback(paths: tuple[str, ...], layout: str, fidelity: str, **flags: Any) -> None:
         options = Options(direction=direction, layout=Layout(layout), fidelity=Fidelity(fidelity))
+        if direction is Direction.TORCH2TF and options.layout is Layout.CHANNELS_LAST:
+            raise click.UsageError("--layout channels_last is not proven yet; use channels_first")
         flags["json"] = flags.pop("format_") == "json"
         flags["colour"] = _wants_colour(flags.pop("colour"))
         click.get_current_context().exit(run(Request(options, paths, **flags)))

@@ -505,12 +505,14 @@ def _add_child(owner: Instance, name: str, args: Args) -> None:
         key = args[0][1]
         if name in ("add_module", "register_module") and isinstance(key, Const):
             owner.cls.attrs[str(key.value)] = values
+    elif name in ("add_module", "register_module") and isinstance(args[0][1], Const):
+        # A container's step is an attribute too.
+        owner.args = {**owner.args, str(args[0][1].value): values}
     empty = target.children == [] and target.elem is UNKNOWN
     old = elem_of(target) if target.children else target.elem
     target.elem = values if empty else join(old, values)
     if empty:
         target.first = values
-    target.children = None
     target.children = None
 
 

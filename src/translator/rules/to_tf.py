@@ -12,6 +12,7 @@ from .inplace import assign_item, augmented, call_statement, claimed_call, claim
 from .layer_calls import framework_layer_call
 from .layer_params import copied_layer, flag_claim, flag_statement, named_parameters_loop
 from .modules import class_def, function_def
+from .parameter_loops import parameter_loop
 from .self_modes import self_mode_claim, self_mode_if, self_mode_statement
 from .tensors import attribute, binary, builtin_call, comparison, equality, subscript, weight_type_claim
 from .training import dropped_assign, mode_call, mode_statement, model_call, replaced, training_block
@@ -55,7 +56,7 @@ RULES = RuleSet(
         cst.FunctionDef: (function_def,),
         cst.With: (with_statement,),
         cst.If: (self_mode_if, if_statement),
-        cst.For: (named_parameters_loop, rate_loop),
+        cst.For: (named_parameters_loop, parameter_loop, rate_loop),
     },
     blocks=(training_block,),
     parts=(replaced,),

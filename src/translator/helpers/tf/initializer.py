@@ -31,3 +31,18 @@ def scale_initializer(layer, name, factor):
     """Have the "weight" or "bias" of a layer that is not built yet start a factor larger."""
     attribute = initializer_attribute(layer, name)
     setattr(layer, attribute, Scaled(getattr(layer, attribute), factor))
+
+
+def initialize_all(model, make_initializer, min_rank=0):
+    """Have all weights of a model with at least ``min_rank`` axes start from an initialiser, whether built or not.
+
+    ``make_initializer`` is called for each weight, since a Keras initialiser gives the same values twice.
+    """
+    ranks = {"kernel": 2, "depthwise": 2, "recurrent": 2, "embeddings": 2, "gamma": 1, "beta": 1, "bias": 1}
+    for layer in model._flatten_layers():
+        for kind, rank in ranks.items():
+            if rank >= min_rank and hasattr(layer, f"{kind}_initializer"):
+                setattr(layer, f"{kind}_initializer", make_initializer())
+    for variable in model.trainable_variables:
+        if len(variable.shape) >= min_rank:
+            variable.assign(make_initializer()(variable.shape, variable.dtype))
