@@ -151,7 +151,9 @@ def _double():
 
 
 @pytest.mark.usefixtures("_double")
-@pytest.mark.parametrize(("name", "arguments", "shape", "weights"), LAYERS, ids=lambda v: None if isinstance(v, dict) else str(v))
+@pytest.mark.parametrize(
+    ("name", "arguments", "shape", "weights"), LAYERS, ids=lambda v: None if isinstance(v, dict) else str(v)
+)
 def test_layers_under_torch_names(name, arguments, shape, weights):
     module = getattr(torch.nn, name)(*arguments)
     check_layer(
