@@ -380,6 +380,8 @@ def _join_same_kind(a: Value, b: Value) -> Value | None:
         first = join(one, two) if one is not None and two is not None else None
         return Seq(a.kind, None, join(elem_of(a), elem_of(b)), first)
     if isinstance(a, Map) and isinstance(b, Map):
+        if (a.items == {}) != (b.items == {}):
+            return Map(None, elem_of(b if a.items == {} else a))
         return Map(None, join(elem_of(a), elem_of(b)))
     if isinstance(a, Instance) and isinstance(b, Instance) and a.cls == b.cls:
         args = {k: v for k, v in a.args.items() if k in b.args and v == b.args[k]}
@@ -396,7 +398,12 @@ def _join_same_kind(a: Value, b: Value) -> Value | None:
 
 
 def _join_containers(a: Instance, b: Instance, args: dict[str, Value], sites: frozenset[Any]) -> Instance:
-    """Two objects of one class; of containers, the layers one by one where they match."""
+    """Two objects of one class; of containers, the layers one by one where they match. An empty one adds nothing."""
+    if (a.children == []) != (b.children == []):
+        full = b if a.children == [] else a
+        out = Instance(a.cls, args, None, elem_of(full), sites)
+        out.first = full.children[0] if full.children else full.first
+        return out
     children = None
     if a.children is not None and b.children is not None and len(a.children) == len(b.children):
         children = [join(x, y) for x, y in zip(a.children, b.children, strict=True)]

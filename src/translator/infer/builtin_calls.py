@@ -117,6 +117,8 @@ def _sequence(kind: str) -> Handler:
 
 
 def _dict(it: Interpreter, node: cst.Call, args: Args) -> Value:
+    if not args:
+        return Map({})
     if args and all(a.keyword is not None for a, _ in args):
         return Map({a.keyword.value: v for a, v in args if a.keyword is not None})
     value = _first(args)

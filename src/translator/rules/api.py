@@ -333,12 +333,28 @@ def api_name(ctx: Context, node: Any, new: Any) -> Outcome:
     return reference(ctx, rows[0], name)
 
 
+DEPTHWISE = "keras.layers.DepthwiseConv2D"
+
+
+def uses_depthwise(ctx: Context) -> bool:
+    """Whether the project makes a convolution that becomes Keras's depthwise layer."""
+    return any(
+        call.api == "torch.nn.Conv2d"
+        and "groups" in call.args
+        and len({nodes.code(call.args[n].node) for n in ("groups", "in_channels", "out_channels") if n in call.args})
+        == 1
+        for call in ctx.facts.calls.values()
+    )
+
+
 def reference(ctx: Context, row: Row, name: str) -> Outcome:
     """The target's name for a source name that stands alone."""
     if row.refuse:
         return Refusal("XL203", f"{name}: {row.refuse}", row.hint)
     if ctx.role == "isinstance":
         targets = row.instance_of or row.tf
+        if DEPTHWISE in targets and not uses_depthwise(ctx):
+            targets = tuple(t for t in targets if t != DEPTHWISE)
         if not targets:
             return Refusal("XL204", f"{name} has no class to test against")
         plain = [nodes.dotted(t.removeprefix("helper:")) for t in targets]

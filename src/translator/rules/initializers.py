@@ -36,6 +36,8 @@ def initialize(ctx: Context, call: BoundCall, node: cst.Call, new: Any) -> Outco
     if isinstance(place, cst.Attribute):
         owner = without_none(ctx.value(place.value))
         attribute = initializer_attribute(ctx, owner, place.attr.value)
+        if attribute == "kernel_initializer" and _maybe_depthwise(ctx, owner):
+            attribute = None  # Keras's depthwise layer calls it otherwise
         if attribute is None and place.attr.value in ("weight", "bias") and not own_parameter(owner, place.attr.value):
             return at_run_time(ctx, call, place)
         if attribute is not None:
@@ -49,6 +51,14 @@ def initialize(ctx: Context, call: BoundCall, node: cst.Call, new: Any) -> Outco
         ):
             return Refusal("XL207", f"{call.api}: which layer `{nodes.code(place)}` belongs to is not known")
     return fill(ctx, call, place)
+
+
+def _maybe_depthwise(ctx: Context, owner: Value) -> bool:
+    """Whether the layer may be one that becomes Keras's depthwise convolution."""
+    from .api import uses_depthwise
+
+    kinds = [base_api(o) for o in options_of(owner) if isinstance(o, Instance)]
+    return "torch.nn.Conv2d" in kinds and uses_depthwise(ctx)
 
 
 def own_parameter(owner: Value, name: str) -> bool:
