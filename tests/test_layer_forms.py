@@ -107,6 +107,9 @@ def test_flags_of_a_layer_call_go_by_name() -> None:
 def test_isinstance_asks_for_every_form() -> None:
     text, refusals = body("return isinstance(m, nn.Conv2d)")
     assert not refusals
+    assert "isinstance(m, keras.layers.Conv2D)" in text
+    text, refusals = body("d = nn.Conv2d(4, 4, 3, groups=4)\n    return isinstance(m, nn.Conv2d)")
+    assert not refusals
     assert "isinstance(m, (keras.layers.Conv2D, keras.layers.DepthwiseConv2D))" in text
 
 
