@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from .infer.imports import framework_name
-from .model import Direction, Layout, Options
+from .model import Layout, Options
 from .tables.signatures import Param
 
 HELPERS = Path(__file__).resolve().parent / "helpers"
@@ -406,13 +406,6 @@ def _insert_helpers(text: str, code: str) -> str:
     head, tail = text[:place].rstrip(), text[place:].lstrip("\r\n")
     body = code.replace("\n", newline)
     return f"{head}{newline * 3}{body}{newline * 3}{tail}" if head else f"{body}{newline * 3}{tail}"
-
-
-def framework_roots(direction: Direction) -> frozenset[str]:
-    """First components of the names that an import of the source framework starts with."""
-    from .infer.dialect import DIALECTS
-
-    return DIALECTS[direction].roots
 
 
 def data_format(options: Options) -> str:

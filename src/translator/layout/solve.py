@@ -18,7 +18,6 @@ from ..tables.schema import Row
 from ..values import (
     UNKNOWN,
     Const,
-    Func,
     Instance,
     LayoutVar,
     Map,
@@ -163,7 +162,3 @@ def behaviour_of(it: Interpreter, value: Value) -> str:
         return container_behaviour(it, value)
     rows = it.tables.find(value.cls.name)
     return rows[0].layout if rows else "opaque"
-
-
-def is_function(value: Value) -> bool:
-    return isinstance(value, Func)

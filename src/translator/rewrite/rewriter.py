@@ -10,7 +10,6 @@ import libcst as cst
 from .. import nodes
 from ..layout.convert import CONVERTED, convert_operands, convert_result
 from ..model import Severity
-from ..values import Api
 from .context import Context, Edit, Finding, Refusal
 
 SAFE_PARENTS = (
@@ -372,8 +371,3 @@ def _hoist_comments(body: list[Any]) -> list[Any]:
             waiting = []
         out.append(statement)
     return out
-
-
-def is_framework(ctx: Context, value: Any) -> bool:
-    """Whether a value is a name of the source framework."""
-    return isinstance(value, Api) and value.name.split(".", 1)[0] in ctx.dialect.roots

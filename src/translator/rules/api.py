@@ -18,7 +18,7 @@ from ..infer.facts import Bound, BoundCall
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..tables.schema import HOLE, ArgMap, Row
 from ..tables.signatures import Param
-from ..values import UNKNOWN, Api, Const, Tensor, Value, as_tensor, python_type
+from ..values import Api, Const, as_tensor
 from . import named
 
 ALWAYS_DROPPED = frozenset({"device", "requires_grad", "pin_memory", "memory_format", "non_blocking", "out_dtype"})
@@ -406,11 +406,3 @@ def _same_call(ctx: Context, row: Row) -> bool:
     given: dict[str, Any] = {}
     add_defaults(row, probe, target.overloads[0], given)
     return not given and not row.tf_args
-
-
-def tensor_value(value: Value) -> Tensor | None:
-    return as_tensor(value)
-
-
-def is_number(value: Value) -> bool:
-    return value is not UNKNOWN and python_type(value) in ("int", "float")

@@ -10,7 +10,7 @@ from .. import nodes
 from ..infer.facts import BoundCall
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..tables.schema import Row
-from ..values import Api, Const, Instance, Map, Seq, Tensor, UserClass, Value, as_tensor, options_of
+from ..values import Api, Const, Instance, Tensor, UserClass, Value, as_tensor, options_of
 from .layers import keep_lines
 from .named import named
 
@@ -104,12 +104,6 @@ def parameter(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.
 
 def is_layer(value: Value) -> bool:
     return isinstance(value, Instance) and (isinstance(value.cls, Api) or value.cls.module)
-
-
-def container_items(value: Value) -> list[Value] | None:
-    if isinstance(value, Map) and value.items is not None:
-        return list(value.items.values())
-    return value.items if isinstance(value, Seq) else None
 
 
 def tensor_like(value: Value) -> Tensor | None:

@@ -13,7 +13,6 @@ from ..layout.convert import order_of
 from ..layout.perms import Perm
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..values import (
-    STATIC,
     UNKNOWN,
     Api,
     BoundMethod,
@@ -459,7 +458,3 @@ def _flag(ctx: Context, owner: Instance, name: str) -> str | None:
     """The constructor flag that says whether a layer has this parameter."""
     target = weight_name(ctx, owner, name)
     return {"bias": "use_bias", "beta": "center", "gamma": "scale"}.get(target or "")
-
-
-def is_static(dim: Any) -> bool:
-    return dim == STATIC or isinstance(dim, int)
