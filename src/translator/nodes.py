@@ -54,7 +54,6 @@ def rebuild(node: Any, visit: Callable[[Any], Any]) -> Any:
     return node.with_changes(**changes) if changes else node
 
 
-@cache
 def walk(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
     """A node and everything below it."""
     todo = [node]
@@ -64,6 +63,7 @@ def walk(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
         todo.extend(found.children)
 
 
+@cache
 def dotted(name: str) -> Any:
     """``a.b.c`` as a node. Shared between uses: nodes are immutable."""
     return cst.parse_expression(name)

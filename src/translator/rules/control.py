@@ -9,7 +9,7 @@ import libcst as cst
 from .. import nodes
 from ..model import Severity
 from ..rewrite.context import Context, Edit, Finding, Outcome, Refusal
-from ..values import Api, Tensor, Value, without_none
+from ..values import Api, Func, MethodOf, Tensor, Value, without_none
 
 if TYPE_CHECKING:
     from ..rewrite.rewriter import Rewriter
@@ -90,7 +90,7 @@ def stopped(ctx: Context, node: cst.With) -> list[Any]:
 def if_statement(rewriter: Rewriter, node: cst.If) -> Any:
     """``if torch.jit.is_scripting(): ... else: ...`` is decided here: only the branch that runs is left."""
     ctx = rewriter.ctx
-    test = folded(ctx, node.test, gradients=recomputes(ctx, node.body))
+    test = folded(ctx, node.test, gradients=decides_recomputing(ctx, node))
     if test is node.test:
         return None
     rewriter.ctx.seen += 1
@@ -122,19 +122,93 @@ FALSE = frozenset({
 })  # fmt: skip
 
 
-def recomputes(ctx: Context, node: cst.CSTNode) -> bool:
+def decides_recomputing(ctx: Context, node: cst.If) -> bool:
+    """Whether a test asks for gradients to tell whether what follows is checkpointed."""
+    asks = any(asks_gradient(ctx, n) for n in nodes.walk(node.test) if isinstance(n, cst.Call | cst.Attribute))
+    return asks and recomputes(ctx, node.body)
+
+
+def recomputes(ctx: Context, node: cst.CSTNode, seen: frozenset[Func] = frozenset()) -> bool:
     """Whether statements checkpoint what they compute: of use only for gradients, and without effect on values."""
-    if isinstance(node, cst.Call) and called(ctx, node) == "torch.utils.checkpoint.checkpoint":
-        return True
-    return any(recomputes(ctx, child) for child in node.children)
+    if isinstance(node, cst.Call):
+        if called(ctx, node) == "torch.utils.checkpoint.checkpoint":
+            return True
+        func = function_of(ctx, node.func)
+        if func is not None and func not in seen and recomputes(ctx, func.node.body, seen | {func}):
+            return True
+    return any(recomputes(ctx, child, seen) for child in node.children)
+
+
+def function_of(ctx: Context, node: cst.CSTNode) -> Func | None:
+    """The function of the project that a name or attribute stands for."""
+    value = ctx.value(node)
+    return value.func if isinstance(value, MethodOf) else value if isinstance(value, Func) else None
 
 
 def asks_gradient(ctx: Context, node: cst.BaseExpression) -> bool:
-    """``x.requires_grad`` of a tensor, or ``any(x.requires_grad for x in xs)``."""
-    if isinstance(node, cst.Call) and called(ctx, node) in ("builtins.any", "builtins.all") and len(node.args) == 1:
-        items = node.args[0].value
-        return isinstance(items, cst.GeneratorExp | cst.ListComp) and asks_gradient(ctx, items.elt)
+    """``x.requires_grad`` of a tensor, ``any(x.requires_grad for x in xs)``, or a function that says just that."""
+    if isinstance(node, cst.Call):
+        if called(ctx, node) in ("builtins.any", "builtins.all") and len(node.args) == 1:
+            items = node.args[0].value
+            return isinstance(items, cst.GeneratorExp | cst.ListComp) and asks_gradient(ctx, items.elt)
+        func = function_of(ctx, node.func)
+        return func is not None and only_asks_gradient(ctx, func)
     return isinstance(node, cst.Attribute) and node.attr.value == "requires_grad" and ctx.tensor(node.value) is not None
+
+
+def only_asks_gradient(ctx: Context, func: Func) -> bool:
+    """Whether a function does nothing but tell whether tensors need their gradients, by a `return` or a loop."""
+    known = ctx.facts.cache.setdefault("asks_gradient", {})
+    if func not in known:
+        known[func] = False  # for functions that call themselves
+        known[func] = _only_asks_gradient(ctx, func)
+    return bool(known[func])
+
+
+def _only_asks_gradient(ctx: Context, func: Func) -> bool:
+    if not isinstance(func.node, cst.FunctionDef) or not isinstance(func.node.body, cst.IndentedBlock):
+        return False
+    lines = [s for s in func.node.body.body if not _is_docstring(s)]
+    if len(lines) == 1:
+        value = _returned(lines[0])
+        return value is not None and asks_gradient(ctx, value)
+    if len(lines) != 2 or not isinstance(lines[0], cst.For) or lines[0].orelse is not None:
+        return False
+    inside = lines[0].body.body
+    test = inside[0] if len(inside) == 1 else None
+    if not isinstance(test, cst.If) or test.orelse is not None or len(test.body.body) != 1:
+        return False
+    found, other = _returned(test.body.body[0]), _returned(lines[1])
+    constants = {nodes.code(value) for value in (found, other) if value is not None}
+    return constants == {"True", "False"} and asks_gradient(ctx, test.test)
+
+
+def _returned(statement: cst.CSTNode) -> cst.BaseExpression | None:
+    """The value of a line that only returns one."""
+    small: Any = statement
+    if isinstance(statement, cst.SimpleStatementLine):
+        small = statement.body[0] if len(statement.body) == 1 else None
+    return small.value if isinstance(small, cst.Return) else None
+
+
+def _is_docstring(statement: cst.CSTNode) -> bool:
+    small = statement.body[0] if isinstance(statement, cst.SimpleStatementLine) else None
+    return isinstance(small, cst.Expr) and isinstance(small.value, cst.SimpleString | cst.ConcatenatedString)
+
+
+def needless(ctx: Context, func: Func) -> bool:
+    """Whether every use of a function that asks for gradients stands in a test that is decided without it."""
+    if not only_asks_gradient(ctx, func):
+        return False
+    uses: set[cst.CSTNode] = set()
+    decided: set[cst.CSTNode] = set()
+    for tree in ctx.facts.trees:
+        for node in nodes.walk(tree):
+            if isinstance(node, cst.Name | cst.Attribute) and function_of(ctx, node) is func:
+                uses.add(node)
+            elif isinstance(node, cst.If) and decides_recomputing(ctx, node):
+                decided.update(nodes.walk(node.test))
+    return bool(uses) and uses <= decided
 
 
 def folded(ctx: Context, node: cst.BaseExpression, *, gradients: bool = False) -> Any:

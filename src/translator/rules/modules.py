@@ -10,6 +10,7 @@ from .. import nodes
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..rewrite.rewriter import Rewriter
 from ..values import Api, Func, Instance, MethodOf, UserClass, as_tensor, without_none
+from .control import needless
 from .tensors import reserved
 
 STATE_DICT_HOOKS = frozenset({"_load_from_state_dict", "_save_to_state_dict", "_register_load_state_dict_pre_hook"})
@@ -90,6 +91,11 @@ def function_def(rewriter: Rewriter, node: cst.FunctionDef) -> Any:
     if func.owner is not None and func.owner.module and func.name in STATE_DICT_HOOKS:
         ctx.note(node, "XL403", f"`{func.name}` is dropped: Keras does not call it when it loads or saves weights")
         return []
+    if is_overload(ctx, node):
+        return []
+    if needless(ctx, func):
+        ctx.note(node, "XL403", f"`{func.name}` is dropped: TensorFlow's tapes know which gradients are needed")
+        return []
     outer, ctx.func = ctx.func, func
     try:
         decorators = [d for d in node.decorators if not dropped_decorator(ctx, d)]
@@ -99,6 +105,12 @@ def function_def(rewriter: Rewriter, node: cst.FunctionDef) -> Any:
         return new.with_changes(body=body) if body is not node.body else new
     finally:
         ctx.func = outer
+
+
+def is_overload(ctx: Context, node: cst.FunctionDef) -> bool:
+    """Whether a function only declares another signature of the next one for TorchScript."""
+    names = [ctx.value(d.decorator) for d in node.decorators]
+    return any(isinstance(n, Api) and n.name in ("torch.jit._overload_method", "torch.jit._overload") for n in names)
 
 
 def signature(rewriter: Rewriter, node: cst.FunctionDef, new: cst.FunctionDef, func: Func) -> cst.FunctionDef:
@@ -113,7 +125,7 @@ def signature(rewriter: Rewriter, node: cst.FunctionDef, new: cst.FunctionDef, f
         ctx.refused += len(refusals)
         new = rewriter.marked(new, refusals)
         params, returns, decorators = node.params, node.returns, list(new.decorators)
-    if func in ctx.training:
+    if takes_training(ctx, func):
         params = with_training(params)
     changes = {"params": params, "returns": returns, "decorators": decorators}
     name = method_name(ctx, func)
@@ -160,13 +172,26 @@ def training_functions(ctx: Context) -> set[Func]:
         func = todo.pop()
         if func.owner is not None and func.name in ctx.dialect.forward:
             continue
-        for caller in func.callers:
+        outer = enclosing(func)
+        for caller in func.callers if outer is None else {outer}:
             if isinstance(caller, Func) and caller not in out and caller.name != "__init__":
                 if self_modes(ctx.facts, caller) is not None and not outer_calls(ctx, caller, func):
                     continue
                 out.add(caller)
                 todo.append(caller)
     return out
+
+
+def enclosing(func: Func) -> Func | None:
+    """The function around a local one whose ``training`` that reads; a constructor has none."""
+    outer = func.scope.func
+    return outer if outer is not None and outer.name != "__init__" else None
+
+
+def takes_training(ctx: Context, func: Func) -> bool:
+    """Whether a function has a ``training`` argument of its own."""
+    outer = enclosing(func)
+    return func in ctx.training and (outer is None or outer not in ctx.training)
 
 
 def inner_layers(ctx: Context) -> set[UserClass]:
@@ -208,7 +233,7 @@ def layer_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
     args = list(new.args)
     if layer:
         args = by_keyword(ctx, node, args, target)
-    elif target in ctx.training and ctx.func in ctx.training:
+    elif takes_training(ctx, target) and ctx.func in ctx.training:
         args.append(nodes.keyword("training", cst.Name("training")))
     if len(args) == len(new.args) and all(a is b for a, b in zip(args, new.args, strict=True)):
         return None
