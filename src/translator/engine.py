@@ -7,8 +7,9 @@ depends on the texts, the options and the tables only.
 from __future__ import annotations
 
 import ast
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import libcst as cst
@@ -37,8 +38,15 @@ class _File:
     state: str = "new"
 
 
+Watch = Callable[[str, cst.Module, Context], None]
+"""Called for each file that was rewritten: its path, the tree that was read, and what was found on the way."""
+
+
 def translate_sources(
-    sources: Mapping[str, bytes], options: Options, module_renames: Mapping[str, str] | None = None
+    sources: Mapping[str, bytes],
+    options: Options,
+    module_renames: Mapping[str, str] | None = None,
+    watch: Watch | None = None,
 ) -> dict[str, Translation | InputError]:
     """Translate the files of one project.
 
@@ -46,6 +54,7 @@ def translate_sources(
         sources: path to the file's bytes.
         options: direction, layout, fidelity.
         module_renames: dotted module names that get a new name, to the new one.
+        watch: is shown each file after it was rewritten.
 
     Returns:
         For each path a translation, or the reason why the file could not be read.
@@ -64,7 +73,7 @@ def translate_sources(
         files.append(_File(path, module_name(path), source))
     depth = max((f.source.depth for f in files), default=0)
     if files:
-        results.update(call_with_room(depth, lambda: _translate(files, options, module_renames or {})))
+        results.update(call_with_room(depth, lambda: _translate(files, options, module_renames or {}, watch)))
     return {path: results[path] for path in sources}
 
 
@@ -73,10 +82,13 @@ def unchanged(source: Source) -> Translation:
     return Translation(source.text, Status.UNCHANGED, encoding=source.encoding, bom=source.bom)
 
 
-def _translate(files: list[_File], options: Options, renames: Mapping[str, str]) -> dict[str, Translation | InputError]:
+def _translate(
+    files: list[_File], options: Options, renames: Mapping[str, str], watch: Watch | None
+) -> dict[str, Translation | InputError]:
     results: dict[str, Translation | InputError] = {}
     interpreter = Interpreter(options.direction)
     by_name = {f.module: f for f in files}
+    interpreter.packages.update(f.module for f in files if os.path.basename(f.path) == "__init__.py")
     for file in list(files):
         try:
             file.tree = cst.parse_module(file.source.text)
@@ -100,6 +112,8 @@ def _translate(files: list[_File], options: Options, renames: Mapping[str, str])
         ctx.training, ctx.local_layers, ctx.plain_sequentials = training, layers, plain
         ctx.interpreter = interpreter
         results[file.path] = _rewrite(file, ctx, options, renames)
+        if watch is not None and file.tree is not None:
+            watch(file.path, file.tree, ctx)
     return results
 
 

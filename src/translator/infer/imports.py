@@ -65,7 +65,8 @@ def absolute(it: Interpreter, node: cst.ImportFrom) -> str:
     if not node.relative:
         return name
     parts = it.scope.module.split(".")
-    base = parts[: len(parts) - len(node.relative)] if len(parts) >= len(node.relative) else []
+    up = len(node.relative) - (it.scope.module in it.packages)
+    base = parts[: len(parts) - up] if len(parts) >= up else []
     return ".".join([*base, name] if name else base)
 
 

@@ -54,6 +54,8 @@ class Interpreter:
         self.tables = tables(direction)
         self.facts = Facts()
         self.modules: dict[str, Namespace] = {}
+        self.packages: set[str] = set()
+        """Modules that are packages: in their ``__init__.py``, one dot means the package itself."""
         self.load_module: Callable[[str], Namespace | None] = lambda name: None
         self.scope = Scope("module", "")
         self.func: Func | None = None

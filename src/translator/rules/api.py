@@ -361,6 +361,8 @@ def reference(ctx: Context, row: Row, name: str) -> Outcome:
         needs = tuple(t if t.startswith("helper:") else n for t in targets for n in (needs_of(t) or (t,)))
         return Edit(plain[0] if len(plain) == 1 else nodes.tuple_of(plain), needs)
     if row.returns == "constant" or row.returns == "type":
+        if row.helper:
+            return Edit(nodes.dotted(row.helper), (f"helper:{row.helper}",))
         if row.tf_expr:
             return Edit(nodes.template(row.tf_expr, {}), needs_of(row.tf_expr))
         return Edit(nodes.dotted(row.tf[0]), needs_of(row.tf[0]))

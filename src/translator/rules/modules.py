@@ -46,6 +46,9 @@ def class_def(rewriter: Rewriter, node: cst.ClassDef) -> Any:
 def base_arg(rewriter: Rewriter, cls: UserClass, arg: cst.Arg) -> cst.Arg:
     """One base class."""
     ctx = rewriter.ctx
+    if isinstance(arg.value, cst.Subscript) and _of_framework(ctx, ctx.value(arg.value.value)):
+        # `Dataset[T]`: neither Keras's classes nor the helpers are generic.
+        arg = arg.with_changes(value=arg.value.value)
     value = ctx.value(arg.value)
     if isinstance(value, Api) and ctx.tables.canonical(value.name) == "torch.nn.Module":
         name = "keras.layers.Layer" if cls in ctx.local_layers else "keras.Model"
@@ -53,7 +56,7 @@ def base_arg(rewriter: Rewriter, cls: UserClass, arg: cst.Arg) -> cst.Arg:
         ctx.translated += 1
         ctx.needs.add("keras")
         return arg.with_changes(value=nodes.dotted(name))
-    if isinstance(value, Api) and value.name.split(".", 1)[0] in ctx.dialect.roots:
+    if isinstance(value, Api) and _of_framework(ctx, value):
         rows = ctx.tables.find(ctx.tables.canonical(value.name))
         adapter = rows[0].adapter if rows else None
         if adapter:
@@ -65,6 +68,10 @@ def base_arg(rewriter: Rewriter, cls: UserClass, arg: cst.Arg) -> cst.Arg:
         return arg
     new = rewriter.in_role("base", arg.value)
     return arg.with_changes(value=new) if new is not arg.value else arg
+
+
+def _of_framework(ctx: Context, value: Any) -> bool:
+    return isinstance(value, Api) and value.name.split(".", 1)[0] in ctx.dialect.roots
 
 
 def dropped_decorator(ctx: Context, decorator: cst.Decorator) -> bool:

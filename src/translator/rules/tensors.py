@@ -266,6 +266,8 @@ def reserved(ctx: Context, name: str) -> bool:
 def subscript(ctx: Context, node: cst.Subscript, new: cst.Subscript) -> Outcome:
     """``x[...]`` on a tensor, and ``x.shape[i]``."""
     owner = without_none(ctx.value(node.value))
+    if ctx.role == "annotation" and isinstance(owner, Api) and owner.name.split(".", 1)[0] in ctx.dialect.roots:
+        return Edit(new.value)  # `DataLoader[T]`: what stands for the class is not generic
     if isinstance(owner, Shape):
         return shape_item(ctx, node, new, owner)
     if not isinstance(owner, Tensor):
