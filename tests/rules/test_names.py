@@ -59,3 +59,7 @@ REFUSE = [
 @pytest.mark.parametrize(("source", "code", "line"), REFUSE, ids=range(len(REFUSE)))
 def test_refuses(source: str, code: str, line: int) -> None:
     refuses(source, code, line)
+
+
+def test_a_tensor_method_of_something_unknown_is_said_wherever_it_stands() -> None:
+    refuses("import torch\n\n\ndef f(thing):\n    return thing.size(0)\n", "XL205", 5)
