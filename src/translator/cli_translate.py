@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +15,8 @@ from translator.batch import Outcome, deliver, translate_all
 from translator.cli_root import HELP_OPTIONS
 from translator.discover import STDIN, discover
 from translator.model import Direction, Fidelity, InputError, Layout, Options, Translation
-from translator.outputs import STDOUT, SUFFIX, PlanError, plan
+from translator.outputs import STDOUT, SUFFIX, PlanError, Target, plan
+from translator.reports.options import Reports, collect, report_parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Request:
     colour: bool
     quiet: bool
     verbose: bool
+    reports: Reports
 
     @property
     def writes(self) -> bool:
@@ -53,6 +55,7 @@ def run(request: Request) -> int:
         targets = plan(found, request.output, request.in_place, direction)
     except PlanError as error:
         raise click.UsageError(str(error)) from None
+    _check_reports(request, targets)
     outcomes = translate_all(found, targets, request.options, request.stdin_filename or "<stdin>")
     work = [_finish(outcome, request) for outcome in outcomes]
     outcomes = [outcome for outcome, _ in work]
@@ -60,9 +63,8 @@ def run(request: Request) -> int:
         click.echo("no Python files found", err=True)
     if len(outcomes) > 1 and not request.quiet:
         click.echo(report.total_line(outcomes), err=True)
-    if request.json:
-        _print_json(outcomes, request)
-    return _exit_code(outcomes, request.check and any(changed for _, changed in work))
+    reported = _report(outcomes, request)
+    return 3 if not reported else _exit_code(outcomes, request.check and any(changed for _, changed in work))
 
 
 def _check_usage(request: Request) -> None:
@@ -133,9 +135,31 @@ def _action(outcome: Outcome, request: Request, written: bool, changes: bool) ->
     return ""
 
 
-def _print_json(outcomes: Sequence[Outcome], request: Request) -> None:
-    import json
+def _check_reports(request: Request, targets: Mapping[str, Target]) -> None:
+    """See that reports have places of their own.
 
+    Raises:
+        click.UsageError: one would replace a source or an output, or two things would go to standard output.
+    """
+    outputs = [target.path for target in targets.values()]
+    prints = request.json or request.diff or (STDOUT in outputs and not request.check)
+    request.reports.check([*targets, *outputs], stdout_taken=prints)
+
+
+def _report(outcomes: Sequence[Outcome], request: Request) -> bool:
+    """Print and write the reports that were asked for; whether all could be."""
+    if not request.json and not request.reports.paths:
+        return True
+    document = _document(outcomes, request)
+    if request.json:
+        import json
+
+        click.echo(json.dumps(document, indent=2))
+    by_path = {outcome.path: outcome for outcome in outcomes}
+    return request.reports.write(document, lambda path: report.texts(by_path[path]))
+
+
+def _document(outcomes: Sequence[Outcome], request: Request) -> dict[str, Any]:
     extras: dict[str, dict[str, Any]] = {}
     for outcome in outcomes:
         fields: dict[str, Any] = {}
@@ -144,7 +168,7 @@ def _print_json(outcomes: Sequence[Outcome], request: Request) -> None:
         if STDIN in request.paths and isinstance(outcome.result, Translation):
             fields["text"] = outcome.result.text
         extras[outcome.path] = fields
-    click.echo(json.dumps(report.document(outcomes, request.options, extras), indent=2))
+    return report.document(outcomes, request.options, extras)
 
 
 def _exit_code(outcomes: Sequence[Outcome], work_found: bool) -> int:
@@ -186,11 +210,12 @@ def _command(direction: Direction, doc: str) -> click.Command:
         _choice("--fidelity", list(Fidelity), Options().fidelity, "Plain layers, or the source's behaviour in full."),
         _choice("--format", ["text", "json"], "text", "How to report; json prints one document.", "format_"),
         click.Option(["--stdin-filename"], metavar="NAME", help="Name to report standard input under."),
+        *report_parameters(),
         click.Option(["colour", "--color/--no-color"], default=None, help="Colour the diff [default: on a terminal]."),
         click.Option(["-q", "--quiet"], is_flag=True, help="Print errors only."),
         click.Option(["-v", "--verbose"], is_flag=True, help="Print notes too, and tracebacks of internal errors."),
     ]
-    return click.Command(direction.value, HELP_OPTIONS, callback, parameters, help=doc.format(suffix=suffix))
+    return click.Command(direction.value, HELP_OPTIONS, collect(callback), parameters, help=doc.format(suffix=suffix))
 
 
 def _choice(flag: str, values: Sequence[str], default: str, text: str, name: str | None = None) -> click.Option:

@@ -21,7 +21,7 @@ from .infer.scope import Scope
 from .layout.solve import solve
 from .model import Counts, Diagnostic, InputError, Layout, Options, Severity, Status, Translation
 from .outputs import module_name
-from .rewrite.context import Context, diagnostics
+from .rewrite.context import Context, api_uses, diagnostics
 from .rewrite.rewriter import Rewriter
 from .rules.modules import inner_layers, training_functions
 from .source import Source, call_with_room, mentions, read
@@ -163,8 +163,9 @@ def _rewrite(file: _File, ctx: Context, options: Options, renames: Mapping[str, 
     counts = Counts(ctx.seen, ctx.translated, ctx.refused)
     status = Status.PARTIAL if refused else Status.TRANSLATED
     return Translation(
-        text, status, found, counts, tuple(ctx.edges), names, dict(ctx.renames), file.source.encoding, file.source.bom
-    )
+        text, status, found, counts, tuple(ctx.edges), names, dict(ctx.renames), file.source.encoding, file.source.bom,
+        api_uses(ctx, file.module),
+    )  # fmt: skip
 
 
 def own_names(tree: ast.Module, roots: frozenset[str]) -> frozenset[str]:

@@ -90,6 +90,17 @@ class Counts:
     refused: int = 0
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class ApiUse:
+    """How often one file calls one API of the source framework."""
+
+    name: str
+    """Qualified name, e.g. ``"torch.nn.Linear"``."""
+    calls: int
+    refused: int = 0
+    """At how many of the calls a refusal was reported."""
+
+
 @dataclass(frozen=True, slots=True)
 class Edge:
     """A tensor that enters or leaves a translated model, and its axis order there."""
@@ -117,6 +128,8 @@ class Translation:
     """``"Class.attribute"`` to the attribute's new name, where the target reserves the old one."""
     encoding: str = "utf-8"
     bom: bool = False
+    apis: tuple[ApiUse, ...] = ()
+    """The calls of the source framework's API, by name."""
 
     @property
     def data(self) -> bytes:

@@ -86,8 +86,8 @@ def module_name(path: str, root: str | None = None) -> str:
     return ".".join(reversed(parts))
 
 
-def write_file(path: str, data: bytes, *, like: str | None = None) -> None:
-    """Replace the file at ``path`` with ``data`` at once, or leave it as it was.
+def write_file(path: str, data: bytes | Iterable[bytes], *, like: str | None = None) -> None:
+    """Replace the file at ``path`` with ``data`` (whole, or in pieces) at once, or leave it as it was.
 
     The mode is that of the file that is replaced, or else of ``like`` (an executable script stays one).
 
@@ -102,7 +102,7 @@ def write_file(path: str, data: bytes, *, like: str | None = None) -> None:
         os.makedirs(folder, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix=".xlate-", suffix=".tmp", dir=folder)
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            file.writelines((data,) if isinstance(data, bytes) else data)
         os.chmod(temporary, _mode(path, like))
         os.replace(temporary, path)
     except OSError as error:

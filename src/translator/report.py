@@ -88,6 +88,15 @@ def diff(outcome: Outcome) -> str:
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
 
+def texts(outcome: Outcome) -> tuple[str, str | None]:
+    """The outcome's source as far as it is text, and the translation where there is one."""
+    result = outcome.result
+    if not isinstance(result, Translation):
+        return outcome.data.decode("utf-8", "replace"), None
+    source = outcome.data.removeprefix(b"\xef\xbb\xbf").decode(result.encoding, "replace")
+    return source, None if result.status is Status.UNCHANGED else result.text
+
+
 def coloured(text: str) -> str:
     """A unified diff with ANSI colours."""
     return "".join(_coloured_lines(text))
@@ -127,6 +136,7 @@ def _record(outcome: Outcome) -> dict[str, Any]:
         "edges": [{"owner": edge.owner, "name": edge.name, "axes": edge.axes} for edge in translation.edges],
         "renames": dict(translation.renames),
         "helpers": list(translation.helpers),
+        "apis": [{"name": use.name, "calls": use.calls, "refused": use.refused} for use in translation.apis],
         "diagnostics": [_finding(finding) for finding in diagnostics(outcome)],
     }
 

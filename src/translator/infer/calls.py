@@ -131,6 +131,7 @@ def call_api(it: Interpreter, node: cst.Call, name: str, args: Args, receiver: B
     name = it.tables.canonical(name)
     signature = it.tables.source.get(name)
     bound = bind_api(name, node, signature, args, receiver)
+    bound.module = it.scope.module
     it.facts.calls[node] = bound
     if name in it.dialect.parameter_types:
         bound.result = _parameter(bound)

@@ -40,6 +40,8 @@ class BoundCall:
     problem: str = ""
     """Why the arguments could not be bound, if they could not."""
     result: Value = UNKNOWN
+    module: str = ""
+    """Dotted name of the file of the project that makes the call."""
 
     def value(self, name: str) -> Value:
         bound = self.args.get(name)

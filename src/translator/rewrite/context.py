@@ -9,7 +9,7 @@ import libcst as cst
 
 from ..infer.dialect import Dialect
 from ..infer.facts import BoundCall, Facts
-from ..model import Diagnostic, Layout, Options, Severity
+from ..model import ApiUse, Diagnostic, Layout, Options, Severity
 from ..tables.load import Tables
 from ..values import Func, Tensor, UserClass, Value, as_tensor
 
@@ -152,3 +152,20 @@ def diagnostics(module: cst.Module, findings: list[Finding]) -> tuple[Diagnostic
     where = positions(module, {f.node for f in findings})
     out = [Diagnostic(*where.get(f.node, (1, 1)), f.code, f.severity, f.message, f.hint) for f in findings]
     return tuple(sorted(set(out)))
+
+
+def api_uses(ctx: Context, module: str) -> tuple[ApiUse, ...]:
+    """How often the file ``module`` calls which API; what is called on a layer that was made is no API of its own."""
+    by_module: dict[str, list[BoundCall]] | None = ctx.facts.cache.get("calls by module")
+    if by_module is None:
+        by_module = ctx.facts.cache["calls by module"] = {}
+        for call in ctx.facts.calls.values():
+            if call.module and not call.api.endswith(".__call__"):
+                by_module.setdefault(call.module, []).append(call)
+    refused = {f.node for f in ctx.findings if f.severity is Severity.ERROR}
+    counts: dict[str, list[int]] = {}
+    for call in by_module.get(module, ()):
+        count = counts.setdefault(call.api, [0, 0])
+        count[0] += 1
+        count[1] += call.node in refused or call.node.func in refused
+    return tuple(sorted(ApiUse(name, *count) for name, count in counts.items()))
