@@ -14,6 +14,7 @@ COMMANDS = {
     "torch2tf": ("translator.cli_translate:torch2tf", "Translate PyTorch source to TensorFlow/Keras 3."),
     "tf2torch": ("translator.cli_translate:tf2torch", "Translate TensorFlow/Keras source to PyTorch."),
     "coverage": ("translator.cli_coverage:coverage", "Count framework calls in code by what becomes of them."),
+    "migrate": ("translator.cli_migrate:command", "Migrate a whole repository."),
     "explain": ("translator.cli_explain:explain", "Explain a diagnostic code, or an API's row in the tables."),
 }
 """Command name to the click command (``module:attribute``) and the line that ``xlate --help`` shows for it."""

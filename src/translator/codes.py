@@ -11,6 +11,7 @@ CODES: dict[str, tuple[str, str]] = {
     "XL006": ("No such file or folder", "Check the path."),
     "XL007": ("The input cannot be read", "Check the permissions, and symbolic links that lead in a circle."),
     "XL008": ("Neither a Python file nor a folder", "Only Python source is translated."),
+    "XL009": ("A symbolic link that leads out of the project", "It is not followed. Copy what it leads to by hand, if it belongs there."),
     "XL010": ("The output exists and is different", "Look at it, then use --force, or choose another place with -o."),
     "XL011": ("The output cannot be written", "Check the path, the permissions and the space on the disk."),
     "XL012": ("A package's `__init__.py` cannot be translated beside itself", "Use -o DIR or --in-place."),

@@ -29,6 +29,8 @@ IMPORTS = {
 TORCH_NAMES, TF_NAMES = frozenset({"torch", "nn", "F"}), frozenset({"tf", "keras"})
 HELPERS_ONLY = frozenset({"bisect", "collections", "itertools", "json", "h5py", "os", "pickle", "ThreadPoolExecutor"})
 """Names that only helpers need an import for: in the user's code they are the user's own."""
+MAX_LINE = 100
+"""Characters of an import of helpers, from which on each name gets a line of its own."""
 _DEF = re.compile(r"^(?:def|class) (\w+)|^([A-Z_]+) = ", re.MULTILINE)
 
 
@@ -207,15 +209,21 @@ class _Change:
 
 def finish(
     text: str, helpers: Iterable[str], options: Options, roots: frozenset[str], module: str = "",
-    renames: Mapping[str, str] | None = None, taken: frozenset[str] = frozenset(),
+    renames: Mapping[str, str] | None = None, taken: frozenset[str] = frozenset(), shared: str | None = None,
 ) -> tuple[str, tuple[str, ...]]:  # fmt: skip
     """Drop imports that nothing uses any more, add those that the translation needs, insert the helpers.
+
+    Args:
+        shared: the module that the helpers are imported from; ``None`` puts them into the text.
 
     Raises:
         SyntaxError: if the rewritten text does not parse, which is a bug of the rewriting.
     """
     tree = ast.parse(text)
-    code, names = helper_text(helpers, options, taken)
+    if shared is None:
+        code, names = helper_text(helpers, options, taken)
+    else:
+        code, names = "", tuple(sorted(helpers))
     used = _names(tree)
     inner = _names(ast.parse(code)) if code else set()
     offsets = _line_offsets(text)
@@ -243,6 +251,8 @@ def finish(
     text = _apply(text, changes, place, block)
     if code:
         text = _insert_helpers(text, code)
+    elif shared is not None and names:
+        text = _insert_import(text, shared, names, taken)
     return text, names
 
 
@@ -384,6 +394,9 @@ def _after_imports(text: str, tree: ast.Module, offsets: list[int]) -> int:
             last = node.end_lineno or 0
         else:
             break
+    if not last:  # what stands on top of everything (how to run the file, its encoding, a licence) stays there
+        while last < len(offsets) and text.startswith("#", offsets[last]):
+            last += 1
     return offsets[last] if last < len(offsets) else len(text)
 
 
@@ -406,6 +419,29 @@ def _insert_helpers(text: str, code: str) -> str:
     head, tail = text[:place].rstrip(), text[place:].lstrip("\r\n")
     body = code.replace("\n", newline)
     return f"{head}{newline * 3}{body}{newline * 3}{tail}" if head else f"{body}{newline * 3}{tail}"
+
+
+def _insert_import(text: str, module: str, names: tuple[str, ...], taken: frozenset[str]) -> str:
+    """The project's helpers are imported under the other imports."""
+    tree = ast.parse(text)
+    there = {
+        (alias.name, alias.asname)
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and "." * node.level + (node.module or "") == module
+        for alias in node.names
+    }
+    wanted = [(name, f"{name}_" if name in taken else None) for name in names]
+    parts = [f"{name} as {other}" if other else name for name, other in wanted if (name, other) not in there]
+    if not parts:
+        return text
+    line = f"from {module} import {', '.join(parts)}"
+    if len(line) > MAX_LINE:
+        line = f"from {module} import (\n" + "".join(f"    {part},\n" for part in parts) + ")"
+    newline = "\r\n" if "\r\n" in text else "\n"
+    place = _after_imports(text, tree, _line_offsets(text))
+    head, tail = text[:place], text[place:]
+    gap = newline if head and not head.endswith("\n") else ""
+    return f"{head}{gap}{line.replace(chr(10), newline)}{newline}{tail}"
 
 
 def data_format(options: Options) -> str:

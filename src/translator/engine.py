@@ -7,7 +7,6 @@ depends on the texts, the options and the tables only.
 from __future__ import annotations
 
 import ast
-import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from .infer.interp import Interpreter
 from .infer.scope import Scope
 from .layout.solve import solve
 from .model import Counts, Diagnostic, InputError, Layout, Options, Severity, Status, Translation
+from .modules import Modules, is_package
 from .outputs import module_name
 from .rewrite.context import Context, api_uses, diagnostics
 from .rewrite.rewriter import Rewriter
@@ -47,6 +47,7 @@ def translate_sources(
     options: Options,
     module_renames: Mapping[str, str] | None = None,
     watch: Watch | None = None,
+    modules: Modules | None = None,
 ) -> dict[str, Translation | InputError]:
     """Translate the files of one project.
 
@@ -55,6 +56,7 @@ def translate_sources(
         options: direction, layout, fidelity.
         module_renames: dotted module names that get a new name, to the new one.
         watch: is shown each file after it was rewritten.
+        modules: what the files are called; by default, their names within the packages that hold them.
 
     Returns:
         For each path a translation, or the reason why the file could not be read.
@@ -70,10 +72,12 @@ def translate_sources(
         if not mentions(data, options.direction.source) and not module_renames and len(sources) == 1:
             results[path] = unchanged(source)
             continue
-        files.append(_File(path, module_name(path), source))
+        name = modules.names[path] if modules is not None else module_name(path)
+        files.append(_File(path, name, source))
     depth = max((f.source.depth for f in files), default=0)
     if files:
-        results.update(call_with_room(depth, lambda: _translate(files, options, module_renames or {}, watch)))
+        renames = module_renames or {}
+        results.update(call_with_room(depth, lambda: _translate(files, options, renames, watch, modules)))
     return {path: results[path] for path in sources}
 
 
@@ -83,12 +87,11 @@ def unchanged(source: Source) -> Translation:
 
 
 def _translate(
-    files: list[_File], options: Options, renames: Mapping[str, str], watch: Watch | None
+    files: list[_File], options: Options, renames: Mapping[str, str], watch: Watch | None, modules: Modules | None
 ) -> dict[str, Translation | InputError]:
     results: dict[str, Translation | InputError] = {}
     interpreter = Interpreter(options.direction)
     by_name = {f.module: f for f in files}
-    interpreter.packages.update(f.module for f in files if os.path.basename(f.path) == "__init__.py")
     for file in list(files):
         try:
             file.tree = cst.parse_module(file.source.text)
@@ -98,7 +101,11 @@ def _translate(
             )
             files.remove(file)
             by_name.pop(file.module, None)
-    interpreter.load_module = lambda name: _load(interpreter, by_name, name)
+    interpreter.packages.update(f.module for f in files if is_package(f.path))
+    aliases = modules.aliases if modules is not None else {}
+    interpreter.load_module = lambda name: _load(
+        interpreter, by_name, aliases.get(interpreter.scope.module, {}).get(name, name)
+    )
     for file in files:
         _run(interpreter, file)
     interpreter.finish()
@@ -111,7 +118,10 @@ def _translate(
         ctx = Context(options, interpreter.tables, interpreter.facts, interpreter.dialect)
         ctx.training, ctx.local_layers, ctx.plain_sequentials = training, layers, plain
         ctx.interpreter = interpreter
-        results[file.path] = _rewrite(file, ctx, options, renames)
+        shared = options.helpers_module
+        if shared is not None and modules is not None:
+            shared = modules.helpers.get(file.path, shared)
+        results[file.path] = _rewrite(file, ctx, options, renames, shared)
         if watch is not None and file.tree is not None:
             watch(file.path, file.tree, ctx)
     return results
@@ -145,14 +155,17 @@ def plain_sequentials(interpreter: Interpreter) -> set[cst.CSTNode]:
     return only_called(interpreter)
 
 
-def _rewrite(file: _File, ctx: Context, options: Options, renames: Mapping[str, str]) -> Translation:
+def _rewrite(
+    file: _File, ctx: Context, options: Options, renames: Mapping[str, str], shared: str | None
+) -> Translation:
     assert file.tree is not None
     ctx.taken = own_names(file.source.tree, ctx.dialect.roots)
     new = Rewriter(ctx).module(file.tree)
     helpers = {n.removeprefix("helper:") for n in ctx.needs if n.startswith("helper:")}
     text = new.code if new is not file.tree else file.source.text
     text, names = finish(text, helpers, options, ctx.dialect.roots | {"tensorflow"} if options.direction.source == "tf"
-                         else ctx.dialect.roots, file.module, renames, ctx.taken)  # fmt: skip
+                         else ctx.dialect.roots, file.module + ".__init__" * is_package(file.path), renames, ctx.taken,
+                         shared)  # fmt: skip
     ast.parse(text)
     found = diagnostics(file.tree, ctx.findings)
     if not any(d.severity is Severity.ERROR for d in found):

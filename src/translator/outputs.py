@@ -86,10 +86,15 @@ def module_name(path: str, root: str | None = None) -> str:
     return ".".join(reversed(parts))
 
 
-def write_file(path: str, data: bytes | Iterable[bytes], *, like: str | None = None) -> None:
+def write_file(
+    path: str, data: bytes | Iterable[bytes], *, like: str | None = None, temporary: str | None = None
+) -> None:
     """Replace the file at ``path`` with ``data`` (whole, or in pieces) at once, or leave it as it was.
 
     The mode is that of the file that is replaced, or else of ``like`` (an executable script stays one).
+
+    Args:
+        temporary: a folder on the same disk for the file while it is written; by default its own.
 
     Raises:
         InputError: the file cannot be written.
@@ -97,22 +102,24 @@ def write_file(path: str, data: bytes | Iterable[bytes], *, like: str | None = N
     import tempfile
 
     folder = os.path.dirname(path) or "."
-    temporary = ""
+    part = ""
     try:
         os.makedirs(folder, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=".xlate-", suffix=".tmp", dir=folder)
+        if temporary is not None:
+            os.makedirs(temporary, exist_ok=True)
+        handle, part = tempfile.mkstemp(prefix=".xlate-", suffix=".tmp", dir=temporary or folder)
         with os.fdopen(handle, "wb") as file:
             file.writelines((data,) if isinstance(data, bytes) else data)
-        os.chmod(temporary, _mode(path, like))
-        os.replace(temporary, path)
+        os.chmod(part, _mode(path, like))
+        os.replace(part, path)
     except OSError as error:
-        if temporary and os.path.exists(temporary):
-            os.unlink(temporary)
+        if part and os.path.exists(part):
+            os.unlink(part)
         reason = (error.strerror or str(error)).lower()
         raise InputError(f"cannot write {path}: {reason}", code="XL011") from None
     except BaseException:  # Ctrl-C between the two: no half-written file stays behind
-        if temporary and os.path.exists(temporary):
-            os.unlink(temporary)
+        if part and os.path.exists(part):
+            os.unlink(part)
         raise
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from ..values import UNKNOWN, Api, Namespace, Value
+from ..values import UNKNOWN, Api, Const, Namespace, Seq, Value
 
 if TYPE_CHECKING:
     from .interp import Interpreter
@@ -78,9 +78,8 @@ def import_from(it: Interpreter, node: cst.ImportFrom) -> None:
     found = it.load_module(module)
     if isinstance(node.names, cst.ImportStar):
         if found is not None:
-            for name, value in found.scope.vars.items():
-                if not name.startswith("_"):
-                    it.scope.bind_import(name, value)
+            for name in _starred(found):
+                it.scope.bind_import(name, _member(it, found, module, name, bool(node.relative)))
         return
     for alias in node.names:
         name = dotted(alias.name)
@@ -88,6 +87,16 @@ def import_from(it: Interpreter, node: cst.ImportFrom) -> None:
         if not isinstance(target, cst.Name):
             continue
         it.scope.bind_import(target.value, _member(it, found, module, name, bool(node.relative)))
+
+
+def _starred(found: Namespace) -> list[str]:
+    """The names that a star import takes: those of ``__all__``, or all that do not start with an underscore."""
+    listed = found.scope.vars.get("__all__")
+    if isinstance(listed, Seq) and listed.items is not None:
+        names = [item.value for item in listed.items if isinstance(item, Const) and isinstance(item.value, str)]
+        if len(names) == len(listed.items):
+            return names
+    return [name for name in found.scope.vars if not name.startswith("_")]
 
 
 def _member(it: Interpreter, found: Namespace | None, module: str, name: str, relative: bool) -> Value:

@@ -1,0 +1,170 @@
+"""Migrates a whole repository: what is found, what becomes of it, what is written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from translator.batch import Outcome
+from translator.discover import read_bytes
+from translator.model import InputError, Options, Status, Translation
+from translator.outputs import Target
+
+from . import helper_module
+from .deliver import Delivery, Item, deliver, locked
+from .imports import INIT
+from .result import Migration
+from .run import Results, translate_units
+from .scan import Entry, Kind, scan
+from .units import Program, divide, helper_stem
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is to be migrated, where to, and how."""
+
+    source: str
+    output: str | None
+    """The folder that gets the migrated tree; ``None`` to replace the source."""
+    options: Options
+    include: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    force: bool = False
+    progress: Callable[[int, int], None] = lambda done, total: None
+    """Told how many files of how many are translated."""
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A migration before anything is written."""
+
+    outcomes: list[Outcome]
+    kinds: dict[str, str]
+    items: list[Item]
+    helpers: list[str]
+    copied: int
+
+
+def migrate(job: Job) -> Migration:
+    """Translate a project and write the result.
+
+    Raises:
+        InputError: the source is no folder, or the output cannot be written at all.
+    """
+    output = job.output if job.output is not None else job.source
+    with locked(output):
+        ready = prepare(job)
+        done = deliver(ready.items, output, force=job.force)
+    return _migration(job, ready, done)
+
+
+def prepare(job: Job) -> Prepared:
+    """Everything but the writing.
+
+    Raises:
+        InputError: the source is no folder.
+    """
+    if not os.path.isdir(job.source):
+        raise InputError(f"{job.source} is no folder", code="XL006", hint="migrate takes the folder of a project")
+    skip = [job.output] if job.output is not None else []
+    entries = scan(job.source, job.include, job.exclude, skip)
+    texts, failed = _read(job.source, [e.path for e in entries if e.kind is Kind.PYTHON and e.error is None])
+    options = replace(job.options, helpers_module=helper_stem(texts, job.options))
+    assert options.helpers_module is not None
+    others = [entry.path for entry in entries if entry.path not in texts]
+    name, above = package_above(job.source)
+    program = divide(texts, others, options, name, above, options.helpers_module)
+    failed |= program.failed
+    total, finished = sum(len(unit.paths) for unit in program.units), 0
+
+    def done(count: int) -> None:
+        nonlocal finished
+        finished += count
+        job.progress(finished, total)
+
+    results = translate_units(program.units, texts, options, done)
+    results.results.update(failed)
+    results.results.update({path: Translation("", Status.UNCHANGED) for path in program.untouched})
+    return _assemble(job, entries, texts, results, program, options)
+
+
+def package_above(folder: str) -> tuple[str, tuple[str, ...]]:
+    """The name of a folder, and if it is a package the parts of its dotted name."""
+    place = os.path.abspath(folder)
+    name, parts = os.path.basename(place), []
+    while os.path.isfile(os.path.join(place, INIT)):
+        place, last = os.path.split(place)
+        parts.append(last)
+    return name, tuple(reversed(parts))
+
+
+def _read(root: str, paths: Sequence[str]) -> tuple[dict[str, bytes], dict[str, InputError]]:
+    texts: dict[str, bytes] = {}
+    failed: dict[str, InputError] = {}
+    for path in paths:
+        try:
+            texts[path] = read_bytes(os.path.join(root, path))
+        except InputError as error:
+            failed[path] = error
+    return texts, failed
+
+
+def _assemble(
+    job: Job, entries: list[Entry], texts: dict[str, bytes], results: Results, program: Program, options: Options
+) -> Prepared:
+    """The outcome of each file, and what belongs at each place of the output."""
+    output = job.output if job.output is not None else job.source
+    ready = Prepared([], {}, [], [], 0)
+    needed: dict[str, set[str]] = {}
+    for entry in entries:
+        place = os.path.join(job.source, entry.path)
+        result = entry.error if entry.error is not None else results.results.get(entry.path)
+        if result is None:
+            ready.items.append(_copy(job.source, entry))
+            ready.copied += 1
+            continue
+        target = Target(os.path.join(output, entry.path), tree=True)
+        data = texts.get(entry.path, b"")
+        outcome = Outcome(place, result, data, target, named=False, trace=results.traces.get(entry.path, ""))
+        ready.outcomes.append(outcome)
+        ready.kinds[place] = entry.kind.value
+        wanted = outcome.would_write
+        if wanted is not None and wanted != data:
+            ready.items.append(Item(entry.path, wanted, place))
+            if isinstance(result, Translation) and result.helpers:
+                needed.setdefault(program.helper_files[entry.path], set()).update(result.helpers)
+        elif entry.error is None and os.path.isfile(place) and entry.path in texts:
+            ready.items.append(_copy(job.source, entry))
+    for path, names in sorted(needed.items()):
+        ready.items.append(Item(path, helper_module.text(names, options).encode()))
+        ready.helpers.append(path)
+    if job.output is None:
+        ready.items = [item for item in ready.items if item.data is not None]
+    return ready
+
+
+def _copy(root: str, entry: Entry) -> Item:
+    place = os.path.join(root, entry.path)
+    if entry.kind is Kind.LINK:
+        target = os.readlink(place)
+        if os.path.isabs(target):
+            target = os.path.relpath(os.path.realpath(place), os.path.realpath(os.path.dirname(place)))
+        return Item(entry.path, None, place, link=target)
+    return Item(entry.path, None, place)
+
+
+def _migration(job: Job, ready: Prepared, done: Delivery) -> Migration:
+    output = job.output if job.output is not None else job.source
+    by_path = {os.path.join(job.source, path): error for path, error in done.errors.items()}
+    outcomes = [
+        replace(outcome, result=by_path.pop(outcome.path)) if outcome.path in by_path else outcome
+        for outcome in ready.outcomes
+    ]
+    outcomes += [Outcome(path, error, named=False) for path, error in by_path.items()]
+    return Migration(
+        job.source, job.output, job.options, tuple(sorted(outcomes, key=lambda outcome: outcome.path)), ready.kinds,
+        tuple(os.path.join(output, path) for path in ready.helpers),
+        tuple(os.path.join(output, path) for path in done.written), ready.copied,
+        tuple(os.path.join(output, path) for path in done.removed),
+    )  # fmt: skip
