@@ -96,4 +96,4 @@ def test_the_environment_needs_no_framework(installed: Path) -> None:
 def test_dependencies_are_few_and_light() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     names = {requirement.split(">")[0] for requirement in project["dependencies"]}
-    assert names == {"click", "libcst", "filelock", "packaging", "pathspec", "rich", "tomlkit"}  # all pure Python but one
+    assert names == {"click", "libcst", "filelock", "pathspec", "rich", "tomlkit"}

@@ -63,6 +63,12 @@ CODES: dict[str, tuple[str, str]] = {
     "XL403": ("A method that only the source framework calls is dropped", "Nothing in the other framework would call it."),
     "XL402": ("A size is not known", "PyTorch wants it when the layer is made. A lazy module finds it at the first call; else refused."),
     "XL404": ("Modes differ", "PyTorch modules start in training mode, Keras calls infer unless told to train."),
+    "XL601": ("A dependency is replaced", "The project's files name the other framework now. Look at the version that you want."),
+    "XL602": (
+        "A dependency that needs a decision",
+        "A library of the source's framework that is dropped, since nothing imports it any more, or kept, since "
+        "something still does; or a base image that only you can choose.",
+    ),
     "XL900": ("Internal error", "A defect of xlate. The source is left as it is; please report it with the traceback (-v)."),
 }  # fmt: skip
 """Code to its title and what it means for the user."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import posixpath
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -18,6 +20,8 @@ from .result import Migration
 from .run import Results, translate_units
 from .scan import Entry, Kind, scan
 from .units import Program, divide, helper_stem
+
+_IMPORT = re.compile(rb"^[ \t]*(?:import|from)[ \t]+(\w+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,48 @@ def prepare(job: Job) -> Prepared:
     results = translate_units(program.units, texts, options, done)
     results.results.update(failed)
     results.results.update({path: Translation("", Status.UNCHANGED) for path in program.untouched})
+    _rewrite_dependencies(job.source, entries, texts, results, options)
     return _assemble(job, entries, texts, results, program, options)
+
+
+def _rewrite_dependencies(
+    root: str, entries: list[Entry], texts: dict[str, bytes], results: Results, options: Options
+) -> None:
+    """Bring the files that say what the project needs in line with what its translated files import."""
+    files = [e.path for e in entries if e.kind is Kind.DEPENDENCIES and e.error is None]
+    setups = [path for path in texts if posixpath.basename(path) == "setup.py"]
+    if not files and not setups:
+        return
+    from .dependencies import rewrite
+
+    imported = _imported(texts, results)
+    data, failed = _read(root, files)
+    results.results.update(failed)
+    for path, raw in data.items():
+        result = rewrite(path, raw, options, imported)
+        if result.status is not Status.UNCHANGED or result.diagnostics:
+            results.results[path] = result
+            texts[path] = raw
+    for path in setups:
+        done = results.results.get(path)
+        if isinstance(done, Translation):
+            text = texts[path] if done.status is Status.UNCHANGED else done.data
+            result = rewrite(path, text, options, imported)
+            if result.status is not Status.UNCHANGED:
+                found = (*done.diagnostics, *result.diagnostics)
+                status = Status.PARTIAL if done.refused else Status.TRANSLATED
+                results.results[path] = replace(done, text=result.text, status=status, diagnostics=found)
+
+
+def _imported(texts: dict[str, bytes], results: Results) -> frozenset[str]:
+    """The top-level names that the project's files import once they are translated."""
+    found: set[bytes] = set()
+    for path, data in texts.items():
+        result = results.results.get(path)
+        if isinstance(result, Translation) and result.status is not Status.UNCHANGED:
+            data = result.data
+        found.update(_IMPORT.findall(data))
+    return frozenset(name.decode() for name in found)
 
 
 def package_above(folder: str) -> tuple[str, tuple[str, ...]]:
