@@ -62,7 +62,7 @@ def test_the_wheel_carries_code_helpers_tables_and_types(wheel: Path) -> None:
     package = {
         f"translator/{path.relative_to(ROOT / 'src/translator')}"
         for path in (ROOT / "src/translator").rglob("*")
-        if path.is_file() and path.suffix in {".py", ".typed"}
+        if path.is_file() and path.suffix in {".py", ".typed", ".html", ".css", ".js", ".json"}
     }
     tables = {
         f"translator/mappings/{path.relative_to(ROOT / 'mappings')}"
