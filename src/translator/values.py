@@ -385,6 +385,9 @@ def _join_same_kind(a: Value, b: Value) -> Value | None:
         return Map(None, join(elem_of(a), elem_of(b)))
     if isinstance(a, Instance) and isinstance(b, Instance) and a.cls == b.cls:
         args = {k: v for k, v in a.args.items() if k in b.args and v == b.args[k]}
+        if a.api is not None and a.api.startswith("torch.nn."):  # the steps of a container by their names
+            both = [k for k, v in a.args.items() if isinstance(v, Instance) and isinstance(b.args.get(k), Instance)]
+            args |= {k: join(a.args[k], b.args[k]) for k in both}
         sites = a.sites | b.sites if a.sites and b.sites else frozenset()
         return _join_containers(a, b, args, sites)
     if isinstance(a, Shape) and isinstance(b, Shape):

@@ -10,10 +10,12 @@ import pytest
 from snippets import run
 from translator.model import Severity
 
-HEAD = """import torch
+HEAD = """import math
+import torch
 import torch.nn as nn
 import torch.nn.functional as F
 import torch.utils.checkpoint as cp
+from collections import OrderedDict
 from torch import Tensor
 """
 
@@ -67,6 +69,89 @@ class Net(nn.Module):
         says=("        if self.save:\n", "def closure(*inputs):", "return self.run(inputs, training=training)"),
         never=("asks", "pass\n"),
     ),
+    "weights that are read before the layer is called, or never called at all": Program(
+        """
+class Net(nn.Module):
+    def __init__(self, stem: bool = True):
+        super().__init__()
+        if stem:
+            seq = nn.Sequential()
+            for i in range(2):
+                seq.add_module(f"conv{i}", nn.Conv2d(3, 3, 1))
+            seq.add_module("last", nn.Conv2d(3, 4, 1))
+            self.proj: nn.Module = seq
+        else:
+            self.proj = nn.Conv2d(3, 4, 1)
+        heads: OrderedDict[str, nn.Module] = OrderedDict()
+        if stem:
+            heads["head"] = nn.Linear(4, 6)
+        else:
+            heads["pre"] = nn.Linear(4, 5)
+            heads["head"] = nn.Linear(5, 6)
+        self.heads = nn.Sequential(heads)
+        if isinstance(self.proj, nn.Conv2d):
+            nn.init.normal_(self.proj.weight, std=math.sqrt(1 / self.proj.in_channels))
+        elif self.proj.last is not None and isinstance(self.proj.last, nn.Conv2d):
+            nn.init.normal_(self.proj.last.weight, std=math.sqrt(2.0 / self.proj.last.out_channels))
+        if hasattr(self.heads, "pre") and isinstance(self.heads.pre, nn.Linear):
+            nn.init.normal_(self.heads.pre.weight, std=math.sqrt(1 / self.heads.pre.in_features))
+        self.qkv = nn.Linear(6, 9)
+        length = self.qkv.bias.numel() // 3
+        self.qkv.bias[length : 2 * length].data.zero_()
+        self.table = nn.Parameter(torch.ones(4, 3))
+        with torch.no_grad():
+            self.table[1] = 0.5
+            self.table[2:].mul_(3)
+        for m in self.modules():
+            if isinstance(m, nn.Linear):
+                nn.init.zeros_(m.bias)
+
+    def forward(self, x):
+        x = self.heads(self.proj(x).mean((2, 3)))
+        x = F.linear(x, self.qkv.weight, self.qkv.bias)
+        return x[:, :3] @ self.table.T
+""",
+        inputs={"x": "float[2,3,4,5]"},
+        says=(
+            "self.qkv = Linear(6, 9)", 'set_initializer(m, "bias", "zeros")',
+            "math.sqrt(2.0 / self.proj.last.filters)", "self.qkv.bias.assign(slice_assign(",
+            "self.table.assign(slice_assign(self.table, 1, 0.5))",
+        ),
+    ),
+    "the size of a layer's input, where it is not written out": Program(
+        """
+class Block(nn.Module):
+    def __init__(self, dim: int):
+        super().__init__()
+        self.fc = nn.Linear(dim, 7)
+        self.out = nn.Linear(7, 2)
+
+    def forward(self, x):
+        return self.out(self.fc(x) / self.fc.in_features + self.out.in_features)
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = Block(5), Block(2)
+
+    def forward(self, x):
+        return self.b(self.a(x))
+""",
+        says=("self.fc = Linear(dim, 7)", "self.out = keras.layers.Dense(2)", "/ self.fc.in_features + 7)"),
+    ),
+    "weights read after the layer was called": Program(
+        """
+class Net(nn.Module):
+    def __init__(self, dim: int = 5):
+        super().__init__()
+        self.fc = nn.Linear(dim, 7)
+
+    def forward(self, x):
+        y = self.fc(x)
+        return y + self.fc.bias * self.fc.weight.norm()
+""",
+        says=("self.fc = keras.layers.Dense(7)",),
+    ),
 }  # fmt: skip
 
 
@@ -86,3 +171,16 @@ def test_program(name: str) -> None:
         assert text not in translation.text, translation.text
     result = compare_program(source, translation.text, "Net", program.init, [program.inputs], single=False)
     assert result.ok, f"\n{result}\n{translation.text}"
+
+
+def test_initializer_of_a_built_layer_gives_it_new_values() -> None:
+    keras = pytest.importorskip("tensorflow").keras
+    from translator.helpers.tf.adapters import Linear
+    from translator.helpers.tf.initializer import set_initializer
+
+    layer = Linear(3, 2)
+    assert layer.bias.shape == (2,)
+    set_initializer(layer, "bias", keras.initializers.Constant(0.25))
+    assert layer.bias.numpy().tolist() == [0.25, 0.25]
+    assert not hasattr(Linear(3, 2, bias=False), "gamma")
+    assert Linear(3, 2, bias=False).bias is None

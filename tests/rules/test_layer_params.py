@@ -54,6 +54,7 @@ def test_line(line: str, expected: str) -> None:
 
 REFUSED = [
     ("self.proj.weight.requires_grad = False", "XL207"),
+    ("self.norm = nn.LayerNorm(3); print(self.norm.weight.sum())", "XL207"),
     ("for n, p in self.named_parameters():\n            if 'proj' in n:\n                nn.init.ones_(p)", "XL203"),
     ("for n, p in self.named_parameters():\n            if n[0]:\n                nn.init.ones_(p)", "XL203"),
 ]

@@ -228,7 +228,7 @@ def make_instance(it: Interpreter, name: str, bound: BoundCall, args: Args) -> V
     children, elem = _layers([(a.star, v) for a, v in args])
     made = Instance(Api(name), values, children, elem, frozenset({bound.node}))
     made.first = _head([(a.star, v) for a, v in args])
-    if kind == "dict" and args and isinstance(args[0][1], Map) and args[0][1].items is not None:
+    if kind in ("dict", "sequential") and args and isinstance(args[0][1], Map) and args[0][1].items is not None:
         made.args = {str(k): v for k, v in args[0][1].items.items()}
     return made
 

@@ -43,6 +43,7 @@ from . import indexing
 from .functions import define, method_of
 from .imports import framework_name
 from .keras_graph import operated
+from .layer_attributes import SIZES, having
 from .results import binary_result
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def _attribute(it: Interpreter, node: cst.Attribute) -> Value:
     if isinstance(owner, Union):
         owner = without_none(owner)
     out: Value | None = None
-    for one in options_of(owner):
+    for one in having(it, options_of(owner), name):
         value = attribute_of(it, one, name, node)
         out = value if out is None else join(out, value)
     if name == "__name__":
@@ -125,6 +126,8 @@ def attribute_of(it: Interpreter, owner: Value, name: str, node: cst.Attribute |
         it.touch()
         return tensor_attribute(it, owner, name)
     if isinstance(owner, Instance):
+        if node is not None and (name in SIZES or name in ("weight", "bias")) and owner.api:
+            it.facts.layer_reads.append((node, owner, it.func))
         return _instance_attribute(it, owner, name)
     if isinstance(owner, Seq) and owner.kind == "tuple" and owner.items and name in RESULT_FIELDS:
         it.touch()

@@ -91,6 +91,8 @@ class Facts:
     """The files of the project."""
     modes: dict[cst.CSTNode, set[object]] | None = None
     """Calls of modules to the training modes that they run in: found when first asked for."""
+    layer_reads: list[tuple[cst.Attribute, Any, Any]] = field(default_factory=list)
+    """Where weights and input sizes of framework layers are read: the node, the layer, the function."""
     layer_inputs: dict[cst.CSTNode, dict[cst.CSTNode, Value]] = field(default_factory=dict)
     """What a layer is called with: by the call that makes it (a user's class: by the class), then by the call of it."""
     cache: dict[str, Any] = field(default_factory=dict)

@@ -162,7 +162,10 @@ def _bind_item(it: Interpreter, target: cst.Subscript, value: Value) -> None:
         replace(it, target.value, tensor)
     elif isinstance(owner, Map):
         if owner.items is not None and isinstance(key, Const):
-            owner.items[key.value] = value
+            old = owner.items.get(key.value)
+            # One of several layers, where branches set it.
+            several = isinstance(old, Instance) and isinstance(value, Instance)
+            owner.items[key.value] = join(old, value) if several and old is not None else value
         else:
             owner.elem = join(owner.elem, value) if owner.elem is not UNKNOWN or owner.items else value
             owner.items = None

@@ -20,6 +20,7 @@ from ..tables.schema import HOLE, ArgMap, Row
 from ..tables.signatures import Param
 from ..values import Api, Const, as_tensor
 from . import named
+from .kept_layers import kept
 
 ALWAYS_DROPPED = frozenset({"device", "requires_grad", "pin_memory", "memory_format", "non_blocking", "out_dtype"})
 """Arguments about placement and memory, which TensorFlow decides by itself."""
@@ -70,6 +71,10 @@ def translate_call(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new:
         return Refusal("XL203", f"{call.api}: {row.refuse}", row.hint)
     if row.adapter and any(a.star for a in node.args):
         # Which arguments these are is only known at run time; the helper takes PyTorch's own.
+        return Edit(new.with_changes(func=nodes.dotted(row.adapter)), (f"helper:{row.adapter}",))
+    if row.adapter and kept(ctx, call):
+        for note in row.notes:
+            ctx.note(call.node, "XL401", f"{call.api}: known deviation `{note}`")
         return Edit(new.with_changes(func=nodes.dotted(row.adapter)), (f"helper:{row.adapter}",))
     if row.rule:
         return named.RULES[row.rule](ctx, row, call, node, new)

@@ -15,6 +15,7 @@ from .. import nodes
 from ..infer.facts import BoundCall
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..values import Api, Const, Instance, Tensor, UserClass, Value, options_of, without_none
+from .kept_layers import built_early
 from .tensors import base_api, weight_name
 
 GAINS = {
@@ -38,6 +39,8 @@ def initialize(ctx: Context, call: BoundCall, node: cst.Call, new: Any) -> Outco
         attribute = initializer_attribute(ctx, owner, place.attr.value)
         if attribute == "kernel_initializer" and _maybe_depthwise(ctx, owner):
             attribute = None  # Keras's depthwise layer calls it otherwise
+        if attribute is not None and built_early(ctx, owner):
+            return at_run_time(ctx, call, place)
         if attribute is None and place.attr.value in ("weight", "bias") and not own_parameter(owner, place.attr.value):
             return at_run_time(ctx, call, place)
         if attribute is not None:

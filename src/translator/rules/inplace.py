@@ -117,9 +117,14 @@ def _in_place(ctx: Context, call: BoundCall) -> bool:
 def in_place(ctx: Context, statement: cst.CSTNode, node: cst.Call, call: BoundCall) -> Outcome:
     """``x.relu_()`` as a statement."""
     target = node.func.value if isinstance(node.func, cst.Attribute) else None
+    if isinstance(target, cst.Attribute) and target.attr.value == "data" and isinstance(target.value, cst.Subscript):
+        target = target.value
     tensor = as_tensor(ctx.value(target)) if target is not None else None
     if target is None or tensor is None:
         return Refusal("XL205", "what this changes in place is not known")
+    if isinstance(target, cst.Subscript) and variable_part(ctx, target):
+        value = out_of_place(ctx, node, call)
+        return assign(ctx, target, value) if isinstance(value, Edit) else value
     if tensor.variable or _parameter_place(target):
         from .initializers import fill_parameter
 
@@ -161,10 +166,19 @@ def assign(ctx: Context, target: Any, value: Edit) -> Outcome:
         whole = ctx.updated(target.value)
         name = update_helper(ctx, target)
         update = nodes.call(name, whole, index_tuple(ctx, target), nodes.bare(value.node, target))
+        if variable_part(ctx, target):
+            node = cst.Expr(nodes.call(nodes.code(whole) + ".assign", update))
+            return Edit(node, (*value.needs, f"helper:{name}"))
         node = cst.Assign([cst.AssignTarget(whole)], update)
         return Edit(node, (*value.needs, f"helper:{name}"))
     place = ctx.updated(target) if isinstance(target, cst.Attribute) else target
     return Edit(cst.Assign([cst.AssignTarget(place)], nodes.bare(value.node, target)), value.needs)
+
+
+def variable_part(ctx: Context, target: cst.Subscript) -> bool:
+    """Whether a subscript is a part of a variable whose axes are PyTorch's."""
+    tensor = as_tensor(ctx.value(target.value))
+    return tensor is not None and tensor.variable and isinstance(ctx.updated(target.value), cst.Name | cst.Attribute)
 
 
 def assign_item(ctx: Context, node: cst.Assign, new: cst.Assign) -> Outcome:
@@ -181,7 +195,7 @@ def assign_item(ctx: Context, node: cst.Assign, new: cst.Assign) -> Outcome:
         return None
     if len(node.targets) > 1:
         return Refusal("XL206", "one value is assigned to several places, one of them part of a tensor")
-    if owner.variable:
+    if owner.variable and not variable_part(ctx, target):
         return Refusal("XL206", "part of a parameter is assigned", "use `variable.assign` with the whole value")
     if not isinstance(target.value, cst.Name | cst.Attribute):
         return Refusal("XL206", "part of a temporary tensor is assigned", "assign the tensor to a name first")
@@ -191,6 +205,8 @@ def assign_item(ctx: Context, node: cst.Assign, new: cst.Assign) -> Outcome:
     whole = ctx.updated(target.value)
     name = update_helper(ctx, target)
     update = nodes.call(name, whole, index_tuple(ctx, target), new.value)
+    if owner.variable:
+        return Edit(cst.Expr(nodes.call(nodes.code(whole) + ".assign", update)), (f"helper:{name}",))
     return Edit(new.with_changes(targets=[cst.AssignTarget(whole)], value=update), (f"helper:{name}",))
 
 

@@ -8,6 +8,7 @@ import libcst as cst
 
 from .. import nodes
 from ..infer.expressions import RESULT_FIELDS
+from ..infer.layer_attributes import SIZES
 from ..infer.results import FLOATS
 from ..layout.convert import order_of
 from ..layout.perms import Perm
@@ -29,6 +30,7 @@ from ..values import (
     python_type,
     without_none,
 )
+from .kept_layers import READABLE, read_too_early
 
 PYTHON_METHODS = frozenset(
     name for kind in (list, dict, str, set, bytes, int, float, tuple) for name in dir(kind)
@@ -179,6 +181,8 @@ def instance_attribute(ctx: Context, node: cst.Attribute, new: cst.Attribute, ow
     if user is None and ctx.dialect.containers.get(owner.api or "") == "dict" and name in owner.args:
         return Edit(cst.Subscript(new.value, [cst.SubscriptElement(cst.Index(nodes.literal(name)))]))
     if name in ("weight", "bias") or name.startswith(("running_", "weight_", "bias_")):
+        if read_too_early(ctx, node):
+            return Refusal("XL207", f"`.{name}` is read before Keras builds this layer", "read it after the first call")
         return layer_parameter(ctx, owner, new, name)
     api = base_api(owner)
     rows = ctx.tables.find(api) if api else []
@@ -190,6 +194,8 @@ def instance_attribute(ctx: Context, node: cst.Attribute, new: cst.Attribute, ow
         known = owner.args.get(name) or ctx.value(node)
         if isinstance(known, Const):
             return Edit(nodes.literal(known.value))
+        if name in SIZES and (api in READABLE or user is not None) and rows[0].adapter:
+            return None
         return Refusal("XL207", f"`.{name}` of {api}: the Keras layer does not keep it", "write the number")
     return None
 

@@ -15,7 +15,24 @@ from translator.helpers.tf.pool import PaddedAveragePooling2D, PaddedMaxPooling2
 from translator.helpers.tf.pool_adaptive import AdaptiveAveragePooling2D
 
 
-class Conv1d(PaddedConv1D):
+class BuiltWhenRead:
+    """A layer that builds its weights when they are read before its first call."""
+
+    def build(self, input_shape):
+        self.__dict__["building"] = True
+        super().build(input_shape)
+
+    def __getattr__(self, name):
+        if name in ("kernel", "bias", "gamma", "beta") and "building" not in self.__dict__:
+            shape = [None] * (getattr(self, "rank", 0) + 2)
+            axis = 1 if getattr(self, "data_format", "channels_last") == "channels_first" else -1
+            shape[axis] = getattr(self, "in_features", None) or getattr(self, "in_channels", None)
+            self.build(tuple(shape))
+            return getattr(self, name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+
+class Conv1d(BuiltWhenRead, PaddedConv1D):
     """Conv1D with torch.nn.Conv1d's arguments."""
 
     def __init__(
@@ -39,7 +56,7 @@ class Conv1d(PaddedConv1D):
         self.out_channels = out_channels
 
 
-class Conv2d(PaddedConv2D):
+class Conv2d(BuiltWhenRead, PaddedConv2D):
     """Conv2D with torch.nn.Conv2d's arguments."""
 
     def __init__(
@@ -63,7 +80,7 @@ class Conv2d(PaddedConv2D):
         self.out_channels = out_channels
 
 
-class Conv3d(PaddedConv3D):
+class Conv3d(BuiltWhenRead, PaddedConv3D):
     """Conv3D with torch.nn.Conv3d's arguments."""
 
     def __init__(
@@ -112,7 +129,7 @@ class ConvTranspose2d(PaddedConv2DTranspose):
         self.out_channels = out_channels
 
 
-class Linear(keras.layers.Dense):
+class Linear(BuiltWhenRead, keras.layers.Dense):
     """Dense with torch.nn.Linear's arguments."""
 
     def __init__(self, in_features, out_features, bias=True, device=None, dtype=None, **kwargs):

@@ -13,8 +13,12 @@ def initializer_attribute(layer, name):
 
 
 def set_initializer(layer, name, initializer):
-    """Have the "weight" or "bias" of a layer that is not built yet start from an initialiser."""
-    setattr(layer, initializer_attribute(layer, name), keras.initializers.get(initializer))
+    """Have the "weight" or "bias" of a layer start from an initialiser; if it is built, it gets new values."""
+    attribute, initializer = initializer_attribute(layer, name), keras.initializers.get(initializer)
+    setattr(layer, attribute, initializer)
+    if layer.built:
+        variable = getattr(layer, attribute.removesuffix("_initializer"))
+        variable.assign(initializer(variable.shape, variable.dtype))
 
 
 class Scaled(keras.initializers.Initializer):
