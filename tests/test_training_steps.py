@@ -222,3 +222,97 @@ OPTIMIZERS = [
 def test_optimizers(source: str, target: str) -> None:
     assert lines(f"other = optim.{source}") == f"other = {target}"
     assert "keras.optimizers" not in lines(f"other = optim.{source}", fidelity="exact")
+
+
+def test_autograd_grad_gets_a_tape_of_its_own_inside_of_the_step() -> None:
+    code = """
+    for i in range(3):
+        x = torch.randn(2, 4)
+        x.requires_grad_(True)
+        opt.zero_grad()
+        y = model(x)
+        slope = torch.autograd.grad(y.sum(), x, create_graph=True)[0]
+        loss = (slope.norm(2) - 1) ** 2
+        loss.backward()
+        opt.step()
+    """
+    expected = """
+    with tf.GradientTape() as tape:
+        with tf.GradientTape() as x_tape:
+            x_tape.watch(x)
+            y = model(x, training=True)
+            outputs = tf.reduce_sum(y)
+        slope = x_tape.gradient(outputs, [x])[0]
+"""
+    assert expected in "\n" + lines(code)
+
+
+def test_gradients_without_a_graph_are_constants() -> None:
+    code = """
+    def saliency(x):
+        y = model(x).sum()
+        (grad,) = torch.autograd.grad(y, x)
+        return grad.abs()
+    """
+    found = result(code)
+    assert not found.refused, found.diagnostics
+    assert "(grad,) = [tf.stop_gradient(g) for g in tape.gradient(y, [x])]" in found.text
+
+
+@pytest.mark.parametrize("code", [
+    "def penalty(y, x):\n    return torch.autograd.grad(y, x, create_graph=True)[0]",
+    "def f(x):\n    y = model(x)\n    return torch.autograd.grad(y, x, is_grads_batched=True)[0]",
+])  # fmt: skip
+def test_autograd_grad_is_refused_where_its_tape_has_no_place(code: str) -> None:
+    assert any("autograd" in e for e in errors(code))
+
+
+def test_a_tensor_that_is_optimized_becomes_a_variable() -> None:
+    code = """
+    def fit(x, target):
+        image = x.clone().requires_grad_()
+        shift = torch.zeros(4, requires_grad=True)
+        moved = optim.Adam([image, shift], lr=0.1)
+        for i in range(3):
+            moved.zero_grad()
+            loss = F.mse_loss(image + shift, target)
+            loss.backward()
+            moved.step()
+            with torch.no_grad():
+                image.clamp_(0, 1)
+        return image
+    """
+    found = result(code)
+    assert not found.refused, found.diagnostics
+    assert "image = tf.Variable(tf.identity(x))" in found.text
+    assert "variables = [image] + [shift]" in found.text
+    assert "image.assign(tf.clip_by_value(image, 0, 1))" in found.text
+
+
+def test_a_scaler_scales_under_the_tape() -> None:
+    code = """
+    scaler = torch.cuda.amp.GradScaler()
+    for i in range(3):
+        opt.zero_grad()
+        with torch.cuda.amp.autocast():
+            loss = model(torch.randn(2, 4)).sum()
+        scaler.scale(loss).backward()
+        scaler.unscale_(opt)
+        nn.utils.clip_grad_norm_(model.parameters(), 0.5)
+        scaler.step(opt)
+        scaler.update()
+    """
+    expected = """
+        scaled_loss = scaler.scale(loss)
+    gradients = tape.gradient(scaled_loss, model.trainable_variables)
+    gradients = scaler.unscale(opt, gradients)
+    gradients, _ = tf.clip_by_global_norm(gradients, 0.5)
+    scaler.step(opt, gradients, model.trainable_variables)
+    scaler.update()
+"""
+    assert expected in "\n" + lines(code) + "\n"
+    assert [d.code for d in result(code).diagnostics if "autocast" in d.message] == ["XL405"]
+
+
+def test_a_detached_value_stays_one() -> None:
+    assert "loss = tf.stop_gradient(model(" in lines("loss = model(torch.randn(2, 4)).data")

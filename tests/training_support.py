@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import copy
+import random
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
@@ -26,12 +30,32 @@ class TorchSide:
 
         return torch.tensor(array)
 
+    def array(self, tensor: Any) -> Any:
+        return tensor.detach().numpy()
+
+    @contextmanager
+    def noise(self, program: Any, rng: Any) -> Iterator[None]:
+        """Random numbers from NumPy, so that the other side can have the same."""
+        import torch
+
+        def drawn(draw: Any) -> Any:
+            return lambda *size, **_: torch.tensor(draw(size[0] if isinstance(size[0], tuple | list) else size))
+
+        with ExitStack() as stack:
+            stack.enter_context(patch.object(torch, "rand", drawn(rng.random)))
+            stack.enter_context(patch.object(torch, "randn", drawn(rng.standard_normal)))
+            kind = torch.distributions.Categorical
+            stack.enter_context(patch.object(kind, "sample", lambda d: torch.tensor(choice(rng, d.probs.detach()))))
+            yield
+
     def start(self, model: Any, *inputs: Any, **named: Any) -> Any:
         import torch
 
         for module in model.modules():
             if isinstance(module, torch.nn.Dropout | torch.nn.Dropout2d):
                 module.p = 0.0
+            elif isinstance(getattr(module, "dropout", None), float):
+                module.dropout = 0.0
         self.first.append(copy.deepcopy(model))
         self.models.append(model)
         return model
@@ -51,6 +75,25 @@ class TfSide:
 
         return tf.constant(array)
 
+    def array(self, tensor: Any) -> Any:
+        return tensor.numpy()
+
+    @contextmanager
+    def noise(self, program: Any, rng: Any) -> Iterator[None]:
+        """Random numbers from NumPy, as the other side has them."""
+        import tensorflow as tf
+
+        def drawn(draw: Any) -> Any:
+            return lambda shape, *_, **__: tf.constant(draw(tuple(shape)))
+
+        with ExitStack() as stack:
+            stack.enter_context(patch.object(tf.keras.random, "uniform", drawn(rng.random)))
+            stack.enter_context(patch.object(tf.keras.random, "normal", drawn(rng.standard_normal)))
+            kind = getattr(program, "Categorical", None)
+            if kind is not None:
+                stack.enter_context(patch.object(kind, "sample", lambda d: tf.constant(choice(rng, d.probs.numpy()))))
+            yield
+
     def start(self, model: Any, *inputs: Any, **named: Any) -> Any:
         import tensorflow as tf
 
@@ -58,12 +101,19 @@ class TfSide:
 
         model(*(self.tensor(i) for i in inputs), **tf.nest.map_structure(self.tensor, named))
         for layer in model._flatten_layers():
-            if hasattr(layer, "rate"):
-                layer.rate = 0.0
+            for name in ("rate", "dropout"):
+                if isinstance(getattr(layer, name, None), float):
+                    setattr(layer, name, 0.0)
         report = weights.copy(self.first[len(self.models)], model)
         assert not report.torch_left and not report.mismatched, report
         self.models.append(model)
         return model
+
+
+def choice(rng: Any, shares: Any) -> Any:
+    """The index that a uniform number falls on, for each row of shares."""
+    sums = np.cumsum(np.asarray(shares), -1)
+    return (rng.random(sums.shape[:-1])[..., None] > sums / sums[..., -1:]).sum(-1)
 
 
 def translated(name: str, fidelity: str = "exact") -> Any:
@@ -97,12 +147,17 @@ def trajectories(name: str, drive: Any, fidelity: str = "exact") -> tuple[Any, A
     with precision("float64"):
         torch.manual_seed(0)
         np.random.seed(0)
+        random.seed(0)
         source = program((FIXTURES / name / "torch_model.py").read_text("utf-8"), name)
         theirs = TorchSide()
-        expected = drive(source, theirs)
+        with theirs.noise(source, np.random.default_rng(1)):
+            expected = drive(source, theirs)
         target = program(result.text, name + "_tf")
         ours = TfSide(theirs.first)
-        actual = drive(target, ours)
+        np.random.seed(0)
+        random.seed(0)
+        with ours.noise(target, np.random.default_rng(1)):
+            actual = drive(target, ours)
         gaps: dict[str, float] = {}
         for i, (model, trained) in enumerate(zip(ours.models, theirs.models, strict=True)):
             back = copy.deepcopy(trained)

@@ -69,6 +69,12 @@ CODES: dict[str, tuple[str, str]] = {
         "A library of the source's framework that is dropped, since nothing imports it any more, or kept, since "
         "something still does; or a base image that only you can choose.",
     ),
+    "XL405": (
+        "Precision is set elsewhere",
+        "PyTorch casts inside of an autocast block; Keras layers compute in the precision of their policy, which is set "
+        "before they are made. The block runs in the policy's precision.",
+    ),
+    "XL406": ("Has no meaning in TensorFlow", "A setting of PyTorch's runtime that changes speed, not results, is dropped."),
     "XL900": ("Internal error", "A defect of xlate. The source is left as it is; please report it with the traceback (-v)."),
 }  # fmt: skip
 """Code to its title and what it means for the user."""

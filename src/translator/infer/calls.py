@@ -352,7 +352,7 @@ def call_instance(it: Interpreter, node: cst.Call, owner: Instance, args: Args) 
         if owner.api == "keras.Model" and "outputs" in owner.args:
             return owner.args["outputs"]
     if isinstance(owner.cls, UserClass):
-        for name in it.dialect.forward:
+        for name in (*it.dialect.forward, "__call__"):
             forward = owner.cls.find(name)
             if isinstance(forward, Func):
                 it.facts.results.append((node, forward))
@@ -429,6 +429,8 @@ def instance_method(it: Interpreter, node: cst.Call, owner: Instance, name: str,
     base = owner.api or module_base(owner.cls)
     if base is None:
         return UNKNOWN
+    if base == "numpy.ndarray":
+        return UNKNOWN if name in ("item", "tolist") else owner
     if it.tables.find(f"{base}.{name}"):
         receiver = node.func.value if isinstance(node.func, cst.Attribute) else node.func
         call_api(it, node, f"{base}.{name}", args, Bound(receiver, owner))

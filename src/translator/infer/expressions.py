@@ -248,6 +248,8 @@ def _instance_attribute(it: Interpreter, owner: Instance, name: str) -> Value:
         return owner.args[name]
     if name == "training":
         return BOOL
+    if owner.api == NUMPY.api and name in ("T", "real", "imag"):
+        return owner
     return BoundMethod(owner, name)
 
 
@@ -411,6 +413,8 @@ def arithmetic(it: Interpreter, operator: type, a: Value, b: Value) -> Value:
         if isinstance(tb, Seq) and ta.items is not None and tb.items is not None:
             return Seq(ta.kind, ta.items + tb.items)
         return ta.added(elem_of(tb), tb.head()) if isinstance(tb, Seq) else Seq(ta.kind, None, elem_of(ta))
+    if of_numpy(ta, tb):
+        return NUMPY
     pa, pb = python_type(ta), python_type(tb)
     if pa == "str":
         return STR
@@ -420,6 +424,16 @@ def arithmetic(it: Interpreter, operator: type, a: Value, b: Value) -> Value:
     if pa == "int" and pb == "int":
         return Num("int", dim)
     return Num("float", dim) if "float" in (pa, pb) and pa and pb else UNKNOWN
+
+
+NUMPY = Instance(Api("numpy.ndarray"))
+"""Anything that NumPy computed."""
+
+
+def of_numpy(a: Value, b: Value) -> bool:
+    """Whether an operation is NumPy's: on one of its values, and another or a number."""
+    numpy = [isinstance(v, Instance) and v.api == NUMPY.api for v in (a, b)]
+    return any(numpy) and all(n or python_type(v) is not None for n, v in zip(numpy, (a, b), strict=True))
 
 
 def _fold(operator: type, a: Any, b: Any) -> Value:
@@ -482,6 +496,8 @@ def _comparison(it: Interpreter, node: cst.Comparison) -> Value:
             result = binary_result("Compare", *tensors)
             result = operated(tensors[0], tensors[1], result) if it.direction == "tf2torch" else result
             out = Tensor(result.rank, result.dims, "bool", result.layout) if isinstance(result, Tensor) else UNKNOWN
+        elif not plain and of_numpy(*tensors):
+            out = NUMPY
         elif isinstance(target.operator, cst.Is | cst.IsNot) and len(node.comparisons) == 1:
             out = _identity(left, right, isinstance(target.operator, cst.Is))
     return out

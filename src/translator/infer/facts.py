@@ -95,6 +95,8 @@ class Facts:
     """Where weights and input sizes of framework layers are read: the node, the layer, the function."""
     layer_inputs: dict[cst.CSTNode, dict[cst.CSTNode, Value]] = field(default_factory=dict)
     """What a layer is called with: by the call that makes it (a user's class: by the class), then by the call of it."""
+    leaves: set[cst.CSTNode] = field(default_factory=set)
+    """Statements that make a tensor a variable, since an optimizer moves it."""
     cache: dict[str, Any] = field(default_factory=dict)
     """What rules found out about the whole project."""
     quoted: dict[cst.CSTNode, cst.BaseExpression] = field(default_factory=dict)

@@ -99,6 +99,8 @@ def item_of(it: Interpreter, node: cst.Subscript, owner: Value, key: Value) -> V
     element = node.slice[0].slice
     if isinstance(owner, Instance):
         it.facts.opened.append(owner)
+        if owner.api == "numpy.ndarray":
+            return owner
     if isinstance(owner, Shape):
         it.touch()
         if isinstance(element, cst.Slice):

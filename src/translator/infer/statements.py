@@ -27,6 +27,7 @@ from ..values import (
     options_of,
     without_none,
 )
+from . import leaves
 from .functions import define
 from .imports import import_from, import_names
 from .scope import Scope
@@ -46,6 +47,7 @@ def _assign(it: Interpreter, node: cst.Assign) -> None:
     it.rebinding = frozenset(t.target.value for t in node.targets if isinstance(t.target, cst.Name))
     value = it.expr(node.value)
     it.rebinding = frozenset()
+    value = leaves.bound_leaf(it, node, value)
     for target in node.targets:
         bind(it, target.target, value)
 
@@ -200,6 +202,8 @@ def _leave_turn(it: Interpreter, node: cst.Break | cst.Continue) -> None:
 
 def _expression(it: Interpreter, node: cst.Expr) -> None:
     call = node.value
+    if leaves.effect_leaf(it, node):
+        return
     if isinstance(call, cst.Call) and isinstance(call.func, cst.Attribute) and call.func.attr.value.endswith("_"):
         it.rebinding, it.effect = base_name(call.func.value), call
     it.expr(call)

@@ -125,3 +125,35 @@ def subsets(call: BoundCall) -> Value:
 
 
 RESULTS["subsets"] = subsets
+
+
+def gradients(call: BoundCall) -> Value:
+    """What ``autograd.grad`` gives: one tensor like each of its inputs."""
+    inputs = call.value("inputs")
+    many = [inputs] if isinstance(inputs, Tensor) else inputs.items if isinstance(inputs, Seq) else None
+    if many is None:
+        return Seq("tuple", None, Tensor(dtype="float"))
+    like = [Tensor(t.rank, t.dims, t.dtype) if (t := as_tensor(v)) is not None else UNKNOWN for v in many]
+    return Seq("tuple", like)
+
+
+RESULTS["gradients"] = gradients
+
+
+def scaled(call: BoundCall) -> Value:
+    """A loss times a number."""
+    outputs = call.args.get("outputs") or next((b for n, b in call.args.items() if n != "input"), None)
+    outputs = outputs or next(iter(call.varargs), None)
+    tensor = as_tensor(outputs.value) if outputs is not None else None
+    return Tensor(tensor.rank, tensor.dims, tensor.dtype) if tensor is not None else UNKNOWN
+
+
+RESULTS["scaled"] = scaled
+
+
+def receiver(call: BoundCall) -> Value:
+    """A method that gives back its object."""
+    return call.receiver.value if call.receiver is not None else UNKNOWN
+
+
+RESULTS["receiver"] = receiver

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 QUIET = frozenset(
     {"torch.no_grad", "torch.inference_mode", "torch.autograd.no_grad", "torch.autograd.grad_mode.no_grad"}
 )
-NEUTRAL = frozenset({"torch.enable_grad", "torch.autograd.enable_grad", "torch.autograd.detect_anomaly"})
+AUTOCAST = frozenset({"torch.autocast", "torch.cuda.amp.autocast", "torch.cpu.amp.autocast"})
+NEUTRAL = frozenset({"torch.enable_grad", "torch.autograd.enable_grad", "torch.autograd.detect_anomaly"}) | AUTOCAST
 
 
 def with_statement(rewriter: Rewriter, node: cst.With) -> Any:
@@ -32,6 +33,10 @@ def with_statement(rewriter: Rewriter, node: cst.With) -> Any:
         return None
     ctx.seen += sum(gone)
     ctx.translated += sum(gone)
+    for item, name in zip(node.items, names, strict=True):
+        if name in AUTOCAST:
+            hint = 'call keras.mixed_precision.set_global_policy("mixed_float16") before the model is made'
+            ctx.note(item.item, "XL405", "autocast: layers compute in the precision of Keras's policy", hint)
     if not all(gone):
         kept = [item for item, drop in zip(node.items, gone, strict=True) if not drop]
         kept[-1] = kept[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)

@@ -90,23 +90,39 @@ def _certain_dtype(call: BoundCall) -> bool:
 @named("random")
 def random(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
     """``rand``, ``randn`` and their ``_like`` forms: `keras.random` with one tuple of sizes."""
-    problem = foreign(call, {"size", "dtype", "input"})
+    problem = foreign(call, {"size", "dtype", "input", "generator"})
     if problem is not None:
         return problem
-    dtype = node_of(ctx, call, "dtype")
+    dtype, seed = node_of(ctx, call, "dtype"), seeds(call)
+    if isinstance(seed, Refusal):
+        return seed
+    keywords = typed(dtype=dtype) if seed is None else typed(dtype=dtype, seed=attribute(ctx.updated(seed), "seeds"))
     if "input" in call.args:
         x = ctx.updated(call.args["input"].node)
-        dtype = dtype if dtype is not None else attribute(x, "dtype")
-        return edit(nodes.call(row.tf[0], nodes.call("keras.ops.shape", x), **typed(dtype=dtype)))
-    return edit(nodes.call(row.tf[0], shape_node(ctx, call, "size"), **typed(dtype=dtype)))
+        keywords.setdefault("dtype", attribute(x, "dtype"))
+        return edit(nodes.call(row.tf[0], nodes.call("keras.ops.shape", x), **keywords))
+    return edit(nodes.call(row.tf[0], shape_node(ctx, call, "size"), **keywords))
+
+
+def seeds(call: BoundCall) -> Any:
+    """The generator that a random function draws from, if one is given."""
+    bound = call.args.get("generator")
+    if bound is None or bound.value == NONE:
+        return None
+    known = isinstance(bound.value, Instance) and bound.value.api == "torch.Generator"
+    return bound.node if known else Refusal("XL201", f"{call.api}: it is not known which `generator` this is")
 
 
 @named("randint")
 def randint(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
     """``torch.randint(low, high, size)``: int64 unless a dtype is given."""
-    problem = foreign(call, {"size", "dtype", "low", "high", "input"})
+    problem = foreign(call, {"size", "dtype", "low", "high", "input", "generator"})
     if problem is not None:
         return problem
+    seed = seeds(call)
+    if isinstance(seed, Refusal):
+        return seed
+    more = {} if seed is None else {"seed": attribute(ctx.updated(seed), "seeds")}
     if "high" not in call.args:
         return Refusal("XL202", f"{call.api}: {call.problem}")
     low = node_of(ctx, call, "low") or nodes.literal(0)
@@ -118,7 +134,7 @@ def randint(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Ca
     else:
         shape = shape_node(ctx, call, "size")
     dtype = dtype if dtype is not None else nodes.literal("int64")
-    return edit(nodes.call(row.tf[0], shape, low, ctx.updated(call.args["high"].node), dtype=dtype))
+    return edit(nodes.call(row.tf[0], shape, low, ctx.updated(call.args["high"].node), dtype=dtype, **more))
 
 
 @named("normal")
@@ -229,16 +245,18 @@ def typed_tensor(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: c
     if any(b.star for b in bounds) and not all(b.star for b in bounds):
         return Refusal("XL202", f"{call.api}: `*` arguments hide what is passed")
     kinds = {python_type(b.value) for b in bounds}
+    if len(bounds) == 1 and bounds[0].value is UNKNOWN and not bounds[0].star:
+        value = ctx.updated(bounds[0].node)
+        return Edit(nodes.call("sized_or_filled", value, dtype), ("helper:sized_or_filled", *_keras(dtype)))
     if len(bounds) == 1 and not bounds[0].star and not isinstance(bounds[0].value, Shape) and kinds != {"int"}:
         value = ctx.updated(bounds[0].node)
         if as_tensor(bounds[0].value) is not None:
             return edit(nodes.call("tf.cast", value, dtype))
         if _plain_data(bounds[0].value):
             return edit(nodes.call("tf.constant", value, dtype=dtype))
-        if bounds[0].value is UNKNOWN:
-            return Refusal("XL209", f"{call.api}: it is not known whether this is data or a size", "use torch.tensor")
         return Edit(nodes.call("as_tensor", value, dtype), ("helper:as_tensor", *_keras(dtype)))
-    if kinds <= {"int"} or isinstance(bounds[0].value, Shape):
+    if kinds <= {"int", None} and not any(b.star or as_tensor(b.value) for b in bounds):
+        # Several arguments can only be sizes.
         call.varargs, call.args = bounds, {}
         return edit(nodes.call("tf.zeros", shape_node(ctx, call, "size"), dtype=dtype))
     return Refusal("XL209", f"{call.api}: it is not known whether these are sizes")

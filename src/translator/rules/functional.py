@@ -57,9 +57,29 @@ def batched(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Ca
     if call.problem:
         return Refusal("XL202", f"{call.api}: {call.problem}")
     tensor, spatial = as_tensor(call.value("input")), next((int(c) for c in reversed(call.api) if c.isdigit()), 0)
+    if spatial and tensor is not None and tensor.rank == spatial + 1:
+        return one_sample(ctx, row, call, new)
     if spatial and tensor is not None and tensor.rank not in (None, spatial + 2):
         return Refusal("XL201", f"{call.api} is translated for batches only", "add an axis in front, and drop it after")
     return to_call(ctx, row, call, new)
+
+
+def one_sample(ctx: Context, row: Row, call: BoundCall, new: cst.Call) -> Outcome:
+    """A sample without a batch axis gets one for the call."""
+    from .api import to_call
+
+    x = call.args["input"].node
+    if not ctx.channels_first or isinstance(call.result, Seq):
+        return Refusal("XL201", f"{call.api} is translated for batches only", "add an axis in front, and drop it after")
+    before = ctx.new.get(x)
+    ctx.new[x] = nodes.call("tf.expand_dims", ctx.updated(x), nodes.literal(0))
+    out = to_call(ctx, row, call, new)
+    ctx.new.pop(x)
+    if before is not None:
+        ctx.new[x] = before
+    if not isinstance(out, Edit):
+        return out
+    return Edit(nodes.call("tf.squeeze", out.node, nodes.literal(0)), (*out.needs, "tf"))
 
 
 @named("pad")

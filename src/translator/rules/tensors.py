@@ -103,9 +103,18 @@ def setting_owner(ctx: Context, owner: Union, name: str) -> Value:
     return having[0] if len(having) == 1 else owner
 
 
+LAYER_METHODS = frozenset({
+    "state_dict", "load_state_dict", "named_parameters", "named_buffers", "named_modules", "named_children",
+    "zero_grad", "register_buffer", "register_parameter", "register_forward_hook", "register_full_backward_hook",
+})  # fmt: skip
+"""Methods that layers or optimizers of PyTorch have, and hardly anything else."""
+
+
 def unknown_receiver(ctx: Context, node: cst.Attribute, name: str) -> Outcome:
     """A tensor method on something that may or may not be a tensor is not guessed."""
     full = f"{ctx.dialect.tensor}.{name}"
+    if name in LAYER_METHODS:
+        return Refusal("XL205", f"`.{name}`: it is not known whose this is", "annotate the value with its class")
     if name in PYTHON_METHODS or name in HARMLESS or name.startswith("_") or full not in ctx.tables.source:
         return None
     return Refusal(
@@ -118,7 +127,7 @@ def tensor_attribute(ctx: Context, node: cst.Attribute, new: cst.Attribute, owne
     if name == "shape":
         return shape_read(x, chosen_order(ctx, owner))
     if name == "data":
-        return Edit(x)
+        return Edit(x) if owner.variable else Edit(nodes.call("tf.stop_gradient", x), ("tf",))
     if name == "requires_grad" and owner.variable:
         return Edit(cst.Attribute(nodes.parenthesized(x), cst.Name("trainable")))
     place = weight_type(ctx, node)

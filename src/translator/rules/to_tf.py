@@ -17,6 +17,7 @@ from .self_modes import self_mode_claim, self_mode_if, self_mode_statement
 from .tensors import attribute, binary, builtin_call, comparison, equality, subscript, weight_type_claim
 from .training import dropped_assign, mode_call, mode_statement, model_call, replaced, training_block
 from .training_files import checkpoint_call
+from .training_leaves import leaf_assign, leaf_claim, leaf_statement
 from .training_rates import freeze_claim, freeze_statement, groups_used, rate_assign, rate_claim, rate_loop, rate_read
 
 RULES = RuleSet(
@@ -39,16 +40,23 @@ RULES = RuleSet(
         cst.IfExp: (conditional,),
     },
     statements={
-        cst.Expr: (self_mode_statement, flag_statement, mode_statement, freeze_statement, call_statement),
-        cst.Assign: (self_mode_statement, flag_statement, rate_assign, dropped_assign, assign_item),
+        cst.Expr: (
+            self_mode_statement,
+            flag_statement,
+            mode_statement,
+            freeze_statement,
+            leaf_statement,
+            call_statement,
+        ),
+        cst.Assign: (self_mode_statement, flag_statement, leaf_assign, rate_assign, dropped_assign, assign_item),
         cst.AugAssign: (augmented,),
         cst.ImportFrom: (star_import,),
     },
     claims={
         cst.Attribute: (weight_type_claim,),
         cst.Subscript: (rate_claim,),
-        cst.Expr: (self_mode_claim, claimed_call, flag_claim, freeze_claim),
-        cst.Assign: (self_mode_claim, claimed_targets, rate_claim, flag_claim),
+        cst.Expr: (self_mode_claim, claimed_call, flag_claim, freeze_claim, leaf_claim),
+        cst.Assign: (self_mode_claim, claimed_targets, rate_claim, flag_claim, leaf_claim),
         cst.AugAssign: (claimed_targets,),
     },
     structures={

@@ -13,6 +13,7 @@ from ..values import Const, Instance, MethodOf, UserClass, options_of, without_n
 from .layer_calls import framework_layer_call
 from .modules import layer_call
 from .self_modes import acts_otherwise, inner_mode, modal_methods
+from .training_grads import plain
 from .training_modes import decided, mode_change, modes_of
 from .training_params import is_module
 from .training_parts import Block, Plan, Region, Unit
@@ -24,13 +25,17 @@ if TYPE_CHECKING:
 SILENT = frozenset({"torch.nn.ModuleList", "torch.nn.ModuleDict"})
 
 
+ASKED = ("torch.optim.", "torch.Tensor.backward", "torch.autograd.grad")
+"""What a file calls that has training steps."""
+
+
 # -- steps -------------------------------------------------------------------------------------------------
 
 
 def plan_of(ctx: Context) -> Plan | None:
     """The file's plan: made once, before its first block is rewritten."""
     if ctx.steps is None:
-        needed = any(c.api.startswith(("torch.optim.", "torch.Tensor.backward")) for c in ctx.facts.calls.values())
+        needed = any(c.api.startswith(ASKED) for c in ctx.facts.calls.values())
         ctx.steps = Planner(ctx).run(ctx.tree) if needed and ctx.tree is not None else False
     return ctx.steps or None
 
@@ -118,12 +123,21 @@ def region_lines(rw: Rewriter, plan: Plan, block: Block, low: int, high: int, re
             continue
         rest = [r for r in regions if r is not region]
         body = region_lines(rw, plan, block, i, region.end, rest)
-        extra = plan.replaced.get((region.backward.statement, "loss"))
+        extra = plan.replaced.get((region.backward.statement, "loss")) or unnamed_outputs(plan, region)
         body += extra(rw) if extra is not None else []
         out.append(tape(rw, region, body))
         out += [s for s in body if empty(s)]
         regions, i = rest, region.end
     return out
+
+
+def unnamed_outputs(plan: Plan, region: Region) -> Any:
+    """The line that names the outputs of an ``autograd.grad`` which are an expression."""
+    found = plan.grads.get(region.backward.call)
+    if found is None or plain(found.outputs):
+        return None
+    target = cst.AssignTarget(cst.Name(found.name))
+    return lambda rw: [cst.SimpleStatementLine([cst.Assign([target], rw.visit(found.outputs))])]
 
 
 def empty(line: Any) -> bool:
@@ -151,6 +165,9 @@ def tape(rw: Rewriter, region: Region, body: list[Any]) -> cst.With:
     real = [s for s in body if not empty(s)]
     lead = real[0].leading_lines
     real[0] = real[0].with_changes(leading_lines=[])
+    watch = nodes.dotted(f"{region.tape}.watch")
+    watched = [cst.Call(watch, [cst.Arg(rw.visit(w))]) for w in region.watched]
+    real[:0] = [cst.SimpleStatementLine([cst.Expr(call)]) for call in watched]
     item = cst.WithItem(nodes.call("tf.GradientTape"), asname=cst.AsName(cst.Name(region.tape)))
     return cst.With([item], cst.IndentedBlock(real), leading_lines=lead)
 

@@ -57,7 +57,7 @@ class Emitter:
 
     def prepare(self, steps: list[Event], backwards: list[Event]) -> None:
         for step in steps:
-            if self.ctx.facts.calls[step.call].args.keys() - {"input"}:
+            if step.owner is None and self.ctx.facts.calls[step.call].args.keys() - {"input"}:
                 raise Unresolved("`step` with a closure is not translated yet")
             self.shown[step.who] = self.planner.variables(step.who, self.block.home)
             if step.who not in self.plan.waiting:
@@ -91,7 +91,7 @@ class Emitter:
             self.names[step.who] = name + "_" if name in used else name
 
     def optimizer_name(self, step: Event) -> str:
-        node = step.call.func.value  # type: ignore[attr-defined]
+        node = step.optimizer
         return node.attr.value if isinstance(node, cst.Attribute) else node.value
 
     def preface(self, event: Event) -> None:
@@ -126,6 +126,7 @@ class Emitter:
         shown = {who: self.shown[who] for who in takers}
         simple = isinstance(loss, cst.Name | cst.Attribute)
         name = "loss" if "loss" not in self.planner.used_names(self.block.home) else "step_loss"
+        name = "scaled_loss" if isinstance(loss, cst.Call) and self.plan.program.api(loss).endswith(".scale") else name
         waiting = {who: self.optimizer(who) for who in takers if who in self.plan.waiting}
         prefaces = self.prefaces.get(event, [])
         first = {who: self.parts[who][0] is event for who in takers if who in self.parts}
@@ -166,15 +167,34 @@ class Emitter:
     def step(self, event: Event) -> Lines:
         shown, name = self.shown[event.who], self.names[event.who]
         waits = event.who in self.plan.waiting
-        node = event.call.func.value  # type: ignore[attr-defined]
+        node = event.optimizer
+        call: Any = event.call.func
 
         def lines(rw: Rewriter) -> list[Any]:
             optimizer = rw.visit(node)
+            if event.owner is not None:
+                given = cst.Attribute(optimizer, cst.Name("accumulated")) if waits else cst.Name(name)
+                return [line(cst.Call(rw.visit(call), [cst.Arg(a) for a in (optimizer, given, shown)]))]
             if waits:
                 rw.ctx.needs.add("helper:apply_accumulated")
                 return [line(nodes.call("apply_accumulated", optimizer, shown))]
             pairs = nodes.call("zip", cst.Name(name), shown)
             return [line(cst.Call(cst.Attribute(optimizer, cst.Name("apply_gradients")), [cst.Arg(pairs)]))]
+
+        return lines
+
+    def unscale(self, event: Event) -> Lines:
+        waits, node, call = event.who in self.plan.waiting, event.optimizer, event.call
+        if not waits and event.who not in self.names:
+            raise Unresolved("the gradients of another step are unscaled")
+        name = None if waits else cst.Name(self.names[event.who])
+
+        def lines(rw: Rewriter) -> list[Any]:
+            optimizer = rw.visit(node)
+            place = name if name is not None else cst.Attribute(optimizer, cst.Name("accumulated"))
+            assert isinstance(call.func, cst.Attribute)
+            method = cst.Attribute(rw.visit(call.func.value), cst.Name("unscale"))
+            return [line(cst.Call(method, [cst.Arg(optimizer), cst.Arg(place)]), place)]
 
         return lines
 

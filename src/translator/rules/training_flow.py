@@ -8,6 +8,7 @@ import libcst as cst
 
 from ..infer.facts import Facts
 from ..values import Api, BoundMethod, Func, Instance, MethodOf, Partial, Tensor, UserClass, options_of, without_none
+from .training_modes import called_method
 from .training_params import is_module, sites_of, walk
 
 
@@ -106,6 +107,9 @@ class Touch:
 
     def _callee(self, value: Any) -> bool:
         if isinstance(value, Instance):
+            method = called_method(value)
+            if method is not None:
+                return self._reaches(method, set())
             return is_module(value) and not (value.api or "").endswith("Loss")
         if isinstance(value, Api | BoundMethod | UserClass):
             return False

@@ -116,6 +116,8 @@ class Modes:
                 state = self.function(one.func, state)
             elif isinstance(one, UserClass) and not one.module and isinstance(one.find("__init__"), Func):
                 state = self.function(one.find("__init__"), state)  # type: ignore[arg-type]
+            elif isinstance(one, Instance) and (found := called_method(one)) is not None:
+                state = self.function(found, state)
         self.module_call(node, state)
         return state
 
@@ -144,6 +146,12 @@ class Modes:
         self.home = outer
         self.active.discard(func.node)
         return self.done[memo]
+
+
+def called_method(value: Instance) -> Func | None:
+    """The method that runs where an object that is no layer is called."""
+    found = value.cls.find("__call__") if isinstance(value.cls, UserClass) and not value.cls.module else None
+    return found if isinstance(found, Func) else None
 
 
 def inside_module(func: Func) -> bool:

@@ -17,6 +17,7 @@ GRAD_BLOCKS = frozenset({
 CLIPS = frozenset({
     "torch.nn.utils.clip_grad_norm_", "torch.nn.utils.clip_grad_norm", "torch.nn.utils.clip_grad_value_",
 })  # fmt: skip
+SCALERS = frozenset({"torch.GradScaler", "torch.cuda.amp.GradScaler"})
 Place = tuple[int, int]
 
 
@@ -31,6 +32,14 @@ class Event:
     who: frozenset[Any] = frozenset()
     """The optimizer (or, for ``zero``, the module) as the calls that may have made it."""
     branch: Any = None
+    owner: Any = None
+    """The expression for the optimizer, where the call is a method of something else (a scaler)."""
+
+    @property
+    def optimizer(self) -> Any:
+        """The expression for the optimizer that a step is taken with."""
+        assert isinstance(self.call.func, cst.Attribute)
+        return self.owner if self.owner is not None else self.call.func.value
 
 
 @dataclass(eq=False)
@@ -41,6 +50,18 @@ class Region:
     end: int
     backward: Event
     tape: str = "tape"
+    watched: list[Any] = field(default_factory=list)
+    """Tensors that the tape is told to watch."""
+
+
+@dataclass(eq=False)
+class GradCall:
+    """An ``autograd.grad``: its tape, the expression for its inputs, and its outputs (``name`` where they had none)."""
+
+    region: Region
+    wanted: Any
+    outputs: Any
+    name: str = "outputs"
 
 
 @dataclass(eq=False)
@@ -75,6 +96,7 @@ class Plan:
     """By the first statement of the original list."""
     replaced: dict[Any, Any] = field(default_factory=dict)
     """Statement to a function of the rewriter that gives its new lines."""
+    grads: dict[Any, GradCall] = field(default_factory=dict)
     waiting: set[frozenset[Any]] = field(default_factory=set)
     """Optimizers whose gradients wait for them."""
 

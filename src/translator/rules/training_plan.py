@@ -14,6 +14,7 @@ import libcst as cst
 from ..rewrite.context import Context
 from ..values import Const, Instance, Num, UserClass, without_none
 from .training_flow import Touch, slice_of
+from .training_grads import grad_call, grad_region, join_grads
 from .training_params import (
     Group,
     Program,
@@ -30,6 +31,7 @@ from .training_params import (
 from .training_parts import (
     CLIPS,
     GRAD_BLOCKS,
+    SCALERS,
     Block,
     Event,
     Place,
@@ -64,7 +66,7 @@ class Planner:
         for i, item in enumerate(block.items):
             self.events(block, i, item)
         taken = {e.branch for e in block.events if e.branch is not None}
-        if any(e.kind in ("backward", "step", "zero", "clip") for e in block.events):
+        if block.events:
             self.plan.blocks[statements[0]] = block
         for item in block.items:
             inner = item if isinstance(item, cst.FunctionDef) else home
@@ -114,6 +116,9 @@ class Planner:
         """What part of a step a statement is."""
         if not isinstance(statement, cst.SimpleStatementLine) or len(statement.body) != 1:
             return None
+        inner = grad_call(self, statement)
+        if inner is not None:
+            return Event("grad", place, statement, inner)
         small = statement.body[0]
         call = small.value if isinstance(small, cst.Expr | cst.Assign) else None
         if not isinstance(call, cst.Call):
@@ -129,9 +134,21 @@ class Planner:
         value = without_none(self.facts.value(call.func.value))
         if name == "zero_grad" and (is_module(value) or is_optimizer(value)):
             return Event("zero", place, statement, call, sites_of(value))
+        if isinstance(value, Instance) and value.api in SCALERS and name in ("step", "unscale_"):
+            return self.scaler_event(name, place, statement, call)
         if name == "step" and is_optimizer(value):
             return Event("step", place, statement, call, sites_of(value))
         return None
+
+    def scaler_event(self, name: str, place: Place, statement: Any, call: cst.Call) -> Event | None:
+        """``scaler.step(optimizer)`` and ``scaler.unscale_(optimizer)``."""
+        if len(call.args) != 1 or call.args[0].star:
+            return None
+        node = call.args[0].value
+        value = without_none(self.facts.value(node))
+        if not is_optimizer(value):
+            return None
+        return Event("step" if name == "step" else "unscale", place, statement, call, sites_of(value), owner=node)
 
     def loss(self, event: Event) -> Any:
         """The expression that ``backward`` is called on."""
@@ -248,13 +265,17 @@ class Planner:
 
     def units(self, block: Block) -> None:
         backwards = [e for e in block.events if e.kind == "backward"]
+        grads = self.grad_units(block)
+        block.events = [e for e in block.events if e.kind != "grad"]
         if not backwards:
+            block.units += grads
             self.loose(block)
             return
-        touched = [e.place[0] for e in block.events if e.kind in ("backward", "step", "clip", "zero")]
+        touched = [e.place[0] for e in block.events]
         unit = Unit(min(touched), max(touched) + 1, place=backwards[0].statement, events=list(block.events))
         try:
             unit.regions = self.regions(block, backwards)
+            self.take_in(block, unit, grads)
             from .training_emit import Emitter
 
             Emitter(self, block, unit).fill()
@@ -263,6 +284,33 @@ class Planner:
         unit.start = min([unit.start, *(r.start for r in unit.regions)])
         whole(block, unit)
         block.units.append(unit)
+
+    def grad_units(self, block: Block) -> list[Unit]:
+        """A unit for each ``autograd.grad`` of a block."""
+        out = []
+        for event in (e for e in block.events if e.kind == "grad"):
+            unit = Unit(event.place[0], event.place[0] + 1, place=event.statement)
+            try:
+                region = grad_region(self, block, event)
+                unit.start, unit.regions = min(unit.start, region.start), [region]
+            except Unresolved as error:
+                unit.reason = str(error)
+            out.append(unit)
+        join_grads(block, [], [r for u in out for r in u.regions])
+        return out
+
+    def take_in(self, block: Block, unit: Unit, grads: list[Unit]) -> None:
+        """Units of ``autograd.grad`` that stand in a training step become part of it."""
+        start = min([unit.start, *(r.start for r in unit.regions)])
+        for inner in grads:
+            if inner.start < unit.end and start < inner.end:
+                if inner.reason:
+                    raise Unresolved(inner.reason)
+                join_grads(block, unit.regions, inner.regions)
+                unit.regions += inner.regions
+                unit.start, unit.end = min(unit.start, inner.start), max(unit.end, inner.end)
+            else:
+                block.units.append(inner)
 
     def loose(self, block: Block) -> None:
         """``zero_grad``, clipping and ``step`` away from any ``backward``: they work on what waits."""

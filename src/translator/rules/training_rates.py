@@ -185,6 +185,10 @@ def frozen(ctx: Context, node: Any) -> tuple[Any, Any]:
     body = node.body.body
     line = body[0] if len(body) == 1 else None
     small = line.body[0] if isinstance(line, cst.SimpleStatementLine) and len(line.body) == 1 else line
+    if isinstance(small, cst.Expr):
+        flag = frozen_by_call(ctx, small.value, node.target.value)
+        known = flag is not None and is_module(without_none(ctx.value(func.value)))
+        return (func.value, flag) if known else (None, None)
     if not isinstance(small, cst.Assign) or len(small.targets) != 1:
         return None, None
     if not is_module(without_none(ctx.value(func.value))):
@@ -194,6 +198,16 @@ def frozen(ctx: Context, node: Any) -> tuple[Any, Any]:
     if isinstance(target, cst.Attribute) and target.attr.value == "requires_grad" and known:
         return (func.value, small.value) if nodes.is_name(target.value, node.target.value) else (None, None)
     return None, None
+
+
+def frozen_by_call(ctx: Context, call: Any, name: str) -> Any:
+    """The flag of ``p.requires_grad_(False)``."""
+    if not isinstance(call, cst.Call) or not isinstance(call.func, cst.Attribute):
+        return None
+    if call.func.attr.value != "requires_grad_" or not nodes.is_name(call.func.value, name) or len(call.args) > 1:
+        return None
+    flag = call.args[0].value if call.args else nodes.literal(True)
+    return flag if not call.args or isinstance(ctx.value(flag), Const) else None
 
 
 def freeze_call(ctx: Context, node: Any) -> Any:

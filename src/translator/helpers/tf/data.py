@@ -8,17 +8,20 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import tensorflow as tf
+from tensorflow import keras
 
 
 class Generator:
-    """A source of random numbers with a seed of its own."""
+    """A source of random numbers with a seed of its own: ``rng`` for orders, ``seeds`` for `keras.random`."""
 
     def __init__(self, device=None):
         self.rng = np.random.default_rng()
+        self.seeds = keras.random.SeedGenerator()
 
     def manual_seed(self, seed):
         """Start again from a seed."""
         self.rng = np.random.default_rng(seed)
+        self.seeds = keras.random.SeedGenerator(seed % 2**31)
         return self
 
 

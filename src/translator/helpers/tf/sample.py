@@ -26,6 +26,13 @@ def as_tensor(data, dtype=None):
     return tf.convert_to_tensor(data, dtype)
 
 
+def sized_or_filled(value, dtype):
+    """What ``torch.FloatTensor(value)`` makes: an int is a size, anything else is data."""
+    if isinstance(value, int):
+        return tf.zeros((value,), dtype)
+    return as_tensor(value, dtype)
+
+
 def normal(mean, std):
     """Normal samples with a mean and a standard deviation for each element; one of them may be a number."""
     like = mean if tf.is_tensor(mean) else std

@@ -50,8 +50,8 @@ class OneCycleLR(LRScheduler):
         return start + (end - start) * part if self.linear else end + (start - end) / 2 * (1 + math.cos(math.pi * part))
 
     def closed(self, base, group):
-        if self.last_epoch >= self.total_steps:
-            raise ValueError(f"the cycle has {self.total_steps} steps, and step {self.last_epoch + 1} was asked for")
+        if self.last_epoch > self.total_steps:
+            raise ValueError(f"the cycle has {self.total_steps} steps, and step {self.last_epoch} was asked for")
         low = self.max_lrs[group] / self.div_factor
         rates = (low, self.max_lrs[group], low / self.final_div_factor)
         source, target, part = self.phase()
