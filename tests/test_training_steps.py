@@ -316,3 +316,13 @@ def test_a_scaler_scales_under_the_tape() -> None:
 
 def test_a_detached_value_stays_one() -> None:
     assert "loss = tf.stop_gradient(model(" in lines("loss = model(torch.randn(2, 4)).data")
+
+
+def test_arguments_about_worker_processes_are_dropped_with_a_word() -> None:
+    code = """
+    from torch.utils.data import DataLoader
+    data = DataLoader(range(9), 3, num_workers=2, worker_init_fn=print, pin_memory=True, timeout=0, in_order=True)
+    """
+    found = result(code)
+    assert "data = DataLoader(range(9), batch_size=3, num_workers=2)" in found.text
+    assert [d.message.split("`")[1] for d in found.diagnostics if d.code == "XL406"] == ["worker_init_fn"]

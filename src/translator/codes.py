@@ -74,7 +74,10 @@ CODES: dict[str, tuple[str, str]] = {
         "PyTorch casts inside of an autocast block; Keras layers compute in the precision of their policy, which is set "
         "before they are made. The block runs in the policy's precision.",
     ),
-    "XL406": ("Has no meaning in TensorFlow", "A setting of PyTorch's runtime that changes speed, not results, is dropped."),
+    "XL406": (
+        "Has no meaning in TensorFlow",
+        "An argument or setting of PyTorch's runtime (worker processes, memory, backends) is dropped.",
+    ),
     "XL900": ("Internal error", "A defect of xlate. The source is left as it is; please report it with the traceback (-v)."),
 }  # fmt: skip
 """Code to its title and what it means for the user."""

@@ -168,3 +168,23 @@ def same_call(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.
 def keep(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
     """A method that the helper has under the same name."""
     return Edit(new)
+
+
+WORKERS = {
+    "worker_init_fn": "the translated loader's workers are threads of this process: they share its random state",
+    "timeout": "the translated loader waits for its threads without a limit",
+    "multiprocessing_context": "the translated loader's workers are threads",
+    "in_order": "the translated loader gives batches in order",
+}
+"""Arguments of a loader that its translation does without, and why."""
+
+
+@named("data_loader")
+def data_loader(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
+    """``DataLoader``: what concerns processes goes, with a word on it."""
+    from .api import at_default, ctx_default, to_call
+
+    for name, why in WORKERS.items():
+        if name in call.args and not at_default(ctx_default(call, name), call.args[name]):
+            ctx.note(call.args[name].node, "XL406", f"DataLoader: `{name}` is dropped: {why}")
+    return to_call(ctx, row, call, new)
