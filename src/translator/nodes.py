@@ -54,13 +54,71 @@ def rebuild(node: Any, visit: Callable[[Any], Any]) -> Any:
     return node.with_changes(**changes) if changes else node
 
 
-def walk(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
-    """A node and everything below it."""
+_PLACES: dict[type, tuple[str, ...]] = {
+    cst.Parameters: ("posonly_params", "posonly_ind", "params", "star_arg", "kwonly_params", "star_kwarg"),
+    cst.Arg: ("keyword", "value"), cst.IfExp: ("body", "test", "orelse"),
+    cst.CompFor: ("asynchronous", "target", "iter", "ifs", "inner_for_in"),
+    cst.ExceptHandler: ("type", "name", "body"), cst.ExceptStarHandler: ("type", "name", "body"),
+    cst.FunctionDef: ("decorators", "asynchronous", "name", "type_parameters", "params", "returns", "body"),
+    cst.ClassDef: ("decorators", "name", "type_parameters", "bases", "keywords", "body"),
+    cst.With: ("asynchronous", "items", "body"), cst.For: ("asynchronous", "target", "iter", "body", "orelse"),
+    cst.MatchCase: ("pattern", "guard", "body"), cst.TypeAlias: ("name", "type_parameters", "value"),
+}  # fmt: skip
+"""The fields that hold code, in the order in which it stands, where that is not the order of the fields."""
+
+
+@cache
+def _places(kind: type) -> tuple[str, ...]:
+    """The fields in which a type of node may hold others that are code; nothing for what is no node."""
+    if kind in _PLACES:
+        return _PLACES[kind]
+    if not issubclass(kind, cst.CSTNode):
+        return ()
+    return tuple(f.name for f in dataclasses.fields(kind) if not f.name.startswith(_SKIPPED))
+
+
+_NO_NODES = frozenset({type(None), str, bool, cst.MaybeSentinel})
+"""What such a field may hold instead. (An ``isinstance`` of an abstract class would take most of the time.)"""
+
+
+def parts(node: Any) -> list[Any]:
+    """The nodes directly below one, in the order of the source: code and identifiers, no whitespace or punctuation.
+
+    Tens of times as fast as LibCST's own ``children``, which visits, and copies, every node.
+    """
+    out: list[Any] = []
+    for name in _places(type(node)):
+        child = getattr(node, name)
+        if type(child) is tuple or type(child) is list:
+            out += child
+        elif type(child) not in _NO_NODES:
+            out.append(child)
+    return out
+
+
+def walk(node: Any) -> Iterator[Any]:
+    """A node and everything below it, in the order of the source."""
     todo = [node]
     while todo:
         found = todo.pop()
         yield found
-        todo.extend(found.children)
+        below = parts(found)
+        below.reverse()
+        todo += below
+
+
+def walk_own(node: Any) -> Iterator[Any]:
+    """A node and everything below it, without the bodies of nested functions and classes."""
+    todo = [node]
+    while todo:
+        found = todo.pop()
+        yield found
+        below = [n for n in parts(found) if type(n) not in DEFINITIONS]
+        below.reverse()
+        todo += below
+
+
+DEFINITIONS = frozenset({cst.FunctionDef, cst.ClassDef, cst.Lambda})
 
 
 @cache

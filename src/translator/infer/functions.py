@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from .. import nodes
 from ..values import UNKNOWN, Const, Func, Instance, Map, MethodOf, Seq, Tensor, UserClass, Value, escape, join
 from .scope import Scope
 
@@ -134,7 +134,7 @@ def _for_this_call(it: Interpreter, func: Func, passed: dict[str, Value] | None)
         return None
     scope = Scope("function", func.scope.module, func.scope, func=func)
     facts = it.facts
-    inner = list(_below(expression))
+    inner = list(nodes.walk(expression))
     saved = [(d, {n: d[n] for n in inner if n in d}) for d in (facts.values, facts.calls)]
     func.running = True
     with it._in(scope, func):
@@ -164,12 +164,6 @@ def _is_module(value: Value) -> bool:
     if not isinstance(value, Instance):
         return False
     return value.cls.module if isinstance(value.cls, UserClass) else value.cls.name.startswith("torch.nn.")
-
-
-def _below(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
-    yield node
-    for child in node.children:
-        yield from _below(child)
 
 
 def _alike(a: Value, b: Value) -> bool:

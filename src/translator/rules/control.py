@@ -133,15 +133,19 @@ def decides_recomputing(ctx: Context, node: cst.If) -> bool:
     return asks and recomputes(ctx, node.body)
 
 
-def recomputes(ctx: Context, node: cst.CSTNode, seen: frozenset[Func] = frozenset()) -> bool:
+def recomputes(ctx: Context, node: cst.CSTNode, seen: set[Func] | None = None) -> bool:
     """Whether statements checkpoint what they compute: of use only for gradients, and without effect on values."""
-    if isinstance(node, cst.Call):
-        if called(ctx, node) == "torch.utils.checkpoint.checkpoint":
-            return True
-        func = function_of(ctx, node.func)
-        if func is not None and func not in seen and recomputes(ctx, func.node.body, seen | {func}):
-            return True
-    return any(recomputes(ctx, child, seen) for child in node.children)
+    seen = set() if seen is None else seen
+    for found in nodes.walk(node):
+        if type(found) is cst.Call:
+            if called(ctx, found) == "torch.utils.checkpoint.checkpoint":
+                return True
+            func = function_of(ctx, found.func)
+            if func is not None and func not in seen:
+                seen.add(func)
+                if recomputes(ctx, func.node.body, seen):
+                    return True
+    return False
 
 
 def function_of(ctx: Context, node: cst.CSTNode) -> Func | None:

@@ -148,7 +148,7 @@ def named_parameters_loop(rw: Rewriter, node: cst.For) -> Any:
     cases = [branch(rw, s, names) for s in node.body.body] if names is not None else []
     if not cases or None in cases:
         return None
-    taken = {n.value for n in every(rw.ctx.tree) if isinstance(n, cst.Name)}
+    taken = {n.value for n in nodes.walk(rw.ctx.tree) if isinstance(n, cst.Name)}
     layer = next(n for n in ("layer", "sublayer", "inner_layer") if n not in taken)
     body = []
     for statement, (test, attribute, value, certain) in zip(node.body.body, cases, strict=True):  # type: ignore[misc]
@@ -167,12 +167,6 @@ def named_parameters_loop(rw: Rewriter, node: cst.For) -> Any:
     return node.with_changes(
         target=target, iter=nodes.call("named_layers", rw.visit(owner)), body=node.body.with_changes(body=body)
     )
-
-
-def every(node: Any) -> Any:
-    yield node
-    for child in node.children:
-        yield from every(child)
 
 
 def loop_names(ctx: Context, node: cst.For) -> tuple[str, str] | None:
@@ -207,7 +201,7 @@ def branch(rw: Rewriter, statement: Any, names: tuple[str, str] | None) -> tuple
     if call is None or path is None or not call.api.startswith("torch.nn.init.") or "tensor" not in call.args:
         return None
     others = [b.node for n, b in call.args.items() if n != "tensor"]
-    used = {n.value for other in others for n in every(other) if isinstance(n, cst.Name)}
+    used = {n.value for other in others for n in nodes.walk(other) if isinstance(n, cst.Name)}
     if not nodes.is_name(call.args["tensor"].node, parameter) or used & {name, parameter}:
         return None
     attributes = {initializer_attribute(rw.ctx, o, path[1]) for o in reached(rw.ctx, path[0])}

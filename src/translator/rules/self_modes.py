@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -74,11 +73,11 @@ class _Scan:
 
     def complete(self) -> bool:
         """Whether nothing else in the method looks at the mode."""
-        for node in every(self.body):
+        for node in nodes.walk(self.body):
             if node in self.known:
                 continue
             inner = isinstance(node, cst.FunctionDef | cst.Lambda)
-            if inner and any(nodes.is_name(n, self.owner) for n in every(node)):
+            if inner and any(nodes.is_name(n, self.owner) for n in nodes.walk(node)):
                 return False
             if nodes.is_name(node, self.saved) or (self.own(node) in ("training", "train", "eval")):
                 return False
@@ -134,13 +133,6 @@ class _Scan:
         if not isinstance(call, cst.Call) or self.own(call.func) not in ("train", "eval"):
             return None
         return call if len(call.args) <= (self.own(call.func) == "train") else None
-
-
-def every(node: Any) -> Iterator[Any]:
-    """The node and everything below it."""
-    yield node
-    for child in node.children:
-        yield from every(child)
 
 
 # -- rules -------------------------------------------------------------------------------------------------

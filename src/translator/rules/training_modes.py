@@ -12,6 +12,7 @@ from typing import Any
 
 import libcst as cst
 
+from .. import nodes
 from ..infer.facts import Facts
 from ..values import Const, Func, Instance, MethodOf, UserClass, Value, options_of, without_none
 from .training_params import is_module, sites_of
@@ -96,7 +97,7 @@ class Modes:
         """The calls in an expression or small statement, arguments first."""
         if isinstance(node, cst.Lambda):
             return state
-        for child in node.children:
+        for child in nodes.parts(node):
             state = self.expressions(child, state)
         return self.call(node, state) if isinstance(node, cst.Call) else state
 

@@ -37,12 +37,7 @@ class Source:
 Group = tuple[Source, ...]
 
 
-def walk(node: Any) -> Iterator[Any]:
-    """The node and everything below it, without the bodies of nested functions and classes."""
-    yield node
-    for child in node.children:
-        if not isinstance(child, cst.FunctionDef | cst.ClassDef | cst.Lambda):
-            yield from walk(child)
+walk = nodes.walk_own
 
 
 class Program:
@@ -55,7 +50,7 @@ class Program:
             self._index(tree, tree)
 
     def _index(self, node: Any, home: Any) -> None:
-        for child in node.children:
+        for child in nodes.parts(node):
             if isinstance(child, cst.Call | cst.Name | cst.Attribute):
                 self.home[child] = home
             inner = child if isinstance(child, cst.FunctionDef | cst.Lambda) else home
@@ -83,7 +78,7 @@ class Program:
 def walk_home(home: Any) -> Iterator[Any]:
     """Everything in a function or file, without what stands in nested functions."""
     if home is not None:
-        for child in home.children:
+        for child in nodes.parts(home):
             if not isinstance(child, cst.FunctionDef | cst.ClassDef | cst.Lambda):
                 yield from walk(child)
 

@@ -242,11 +242,7 @@ def freeze_statement(ctx: Context, node: cst.Expr, new: cst.Expr) -> Outcome:
 
 def freezes(ctx: Context) -> bool:
     """Whether the project freezes whole modules."""
-    every = (n for tree in ctx.facts.trees for n in everything(tree) if isinstance(n, cst.For | cst.Expr))
+    every = (n for tree in ctx.facts.trees for n in nodes.walk(tree) if isinstance(n, cst.For | cst.Expr))
     return any(frozen(ctx, n)[0] is not None or freeze_call(ctx, n) is not None for n in every)
 
 
-def everything(node: Any) -> Any:
-    yield node
-    for child in node.children:
-        yield from everything(child)

@@ -100,7 +100,9 @@ def rate_changes(ctx: Context) -> bool:
     """Whether the program may change a learning rate as it runs."""
     if any(".lr_scheduler." in c.api for c in ctx.facts.calls.values()):
         return True
-    return any("param_groups" in nodes.code(t) for t in ctx.facts.trees)
+    return any(
+        type(n) is cst.Attribute and n.attr.value == "param_groups" for t in ctx.facts.trees for n in nodes.walk(t)
+    )
 
 
 def keras_arguments(ctx: Context, name: str, call: BoundCall, given: dict[str, Any]) -> dict[str, Any] | None:
