@@ -16,7 +16,8 @@ import libcst as cst
 
 from .engine import translate_sources
 from .model import InputError, Options, Severity, Translation
-from .rewrite.context import Context, Finding, positions
+from .rewrite.context import Context, Finding
+from .rewrite.places import positions
 from .values import Api
 
 NO_ROW = "XL200"

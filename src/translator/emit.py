@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from . import syntax
 from .infer.imports import framework_name
 from .model import Layout, Options
 from .tables.signatures import Param
@@ -44,6 +45,9 @@ class Helper:
     name: str
     text: str
     uses: frozenset[str]
+    """The names that it uses and does not bind itself."""
+    loads: frozenset[str]
+    """All names that it reads."""
     order: tuple[str, int]
     params: tuple[Param, ...] = ()
     bases: tuple[str, ...] = ()
@@ -74,8 +78,8 @@ def _module(path: Path) -> dict[str, Helper]:
         for name in names:
             first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
             source = "".join(lines[first - 1 : node.end_lineno])
-            uses = global_names(node)
-            out[name] = Helper(name, source, uses, (path.name, node.lineno), _params(node), _bases(node))
+            uses, loads = global_names(node), frozenset(_names(node))
+            out[name] = Helper(name, source, uses, loads, (path.name, node.lineno), _params(node), _bases(node))
     return out
 
 
@@ -157,8 +161,8 @@ def closure(names: Iterable[str], framework: str) -> list[Helper]:
 
 def helper_text(
     names: Iterable[str], options: Options, taken: frozenset[str] = frozenset()
-) -> tuple[str, tuple[str, ...]]:
-    """The source of the helpers that a file needs, and their names. Names that are taken get an underscore."""
+) -> tuple[str, list[Helper]]:
+    """The source of the helpers that a file needs, and which they are. Names that are taken get an underscore."""
     found = closure(names, options.direction.target)
     parts = []
     for item in found:
@@ -170,7 +174,7 @@ def helper_text(
         parts.append(text)
     constants = [p for p in parts if re.match(r"[A-Z_]+ = ", p)]
     rest = [p for p in parts if p not in constants]
-    return "\n\n\n".join(constants + rest), tuple(h.name for h in found)
+    return "\n\n\n".join(constants + rest), found
 
 
 def renamed(text: str, old: str, new: str) -> str:
@@ -220,23 +224,22 @@ def finish(
         SyntaxError: if the rewritten text does not parse, which is a bug of the rewriting.
     """
     tree = ast.parse(text)
-    if shared is None:
-        code, names = helper_text(helpers, options, taken)
-    else:
-        code, names = "", tuple(sorted(helpers))
+    code, found = helper_text(helpers, options, taken) if shared is None else ("", [])
+    names = tuple(h.name for h in found) if shared is None else tuple(sorted(helpers))
     used = _names(tree)
-    inner = _names(ast.parse(code)) if code else set()
+    inner = frozenset().union(*(h.loads for h in found))
     offsets = _line_offsets(text)
     changes: list[_Change] = []
     first: int | None = None
-    for node, body in _statements(tree):
-        if not isinstance(node, ast.Import | ast.ImportFrom):
-            continue
-        if first is None and body is tree.body and _of_framework(node, roots):
-            first = offsets[node.lineno - 1]
-        new = _import(node, used - set(names), roots, module, renames or {})
-        if new is not None:
-            changes.append(_replace(text, offsets, node, new, alone=len(body) == 1 and body is not tree.body))
+    for body in syntax.blocks(tree):
+        for node in body:
+            if not isinstance(node, ast.Import | ast.ImportFrom):
+                continue
+            if first is None and body is tree.body and _of_framework(node, roots):
+                first = offsets[node.lineno - 1]
+            new = _import(node, used - set(names), roots, module, renames or {})
+            if new is not None:
+                changes.append(_replace(text, offsets, node, new, alone=len(body) == 1 and body is not tree.body))
     ours = IMPORTS.keys() - (TORCH_NAMES if options.direction.target == "tf" else TF_NAMES)
     wanted = [
         n
@@ -248,32 +251,29 @@ def finish(
     ]
     block = [IMPORTS[n] for n in wanted]
     place = first if first is not None else _after_imports(text, tree, offsets)
-    text = _apply(text, changes, place, block)
+    head = _head(text, tree, offsets)
+    newline = "\r\n" if "\r\n" in text else "\n"
+    changes.append(_Change(place, place, "".join(line + newline for line in block)))
+    text = _apply(text, changes)
     if code:
-        text = _insert_helpers(text, code)
+        text = _insert_helpers(text, code, head + sum(len(c.text) - c.end + c.start for c in changes if c.end <= head))
     elif shared is not None and names:
         text = _insert_import(text, shared, names, taken)
     return text, names
 
 
 def _names(tree: ast.AST) -> set[str]:
-    out = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets):
+    """The names that a program reads, with those in ``__all__`` and in quoted annotations of parameters."""
+    out: set[str] = set()
+    for node in syntax.walk(tree):
+        if type(node) is ast.Name:
+            if type(node.ctx) is ast.Load:
+                out.add(node.id)
+        elif isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets):
             out |= {c.value for c in ast.walk(node.value) if isinstance(c, ast.Constant) and isinstance(c.value, str)}
         elif isinstance(node, ast.arg) and isinstance(node.annotation, ast.Constant):
             out |= set(re.findall(r"\w+", str(node.annotation.value)))
     return out
-
-
-def _statements(tree: ast.Module) -> Iterable[tuple[ast.stmt, list[ast.stmt]]]:
-    """Every statement with the block that it stands in."""
-    for node in ast.walk(tree):
-        for name in ("body", "orelse", "finalbody"):
-            block = getattr(node, name, None)
-            if isinstance(block, list):
-                for statement in block:
-                    yield statement, block
 
 
 def _of_framework(node: ast.stmt, roots: frozenset[str]) -> bool:
@@ -339,11 +339,7 @@ def _aliases(names: list[ast.alias]) -> str:
 
 
 def _line_offsets(text: str) -> list[int]:
-    out = [0]
-    for i, char in enumerate(text):
-        if char == "\n":
-            out.append(i + 1)
-    return out
+    return [0, *(match.end() for match in re.finditer("\n", text))]
 
 
 def _position(text: str, offsets: list[int], line: int, column: int) -> int:
@@ -400,19 +396,26 @@ def _after_imports(text: str, tree: ast.Module, offsets: list[int]) -> int:
     return offsets[last] if last < len(offsets) else len(text)
 
 
-def _apply(text: str, changes: list[_Change], place: int, block: list[str]) -> str:
-    newline = "\r\n" if "\r\n" in text else "\n"
-    if block:
-        changes = [*changes, _Change(place, place, "".join(line + newline for line in block))]
+def _head(text: str, tree: ast.Module, offsets: list[int]) -> int:
+    """Where the first statement begins that is neither an import nor the docstring."""
+    for i, node in enumerate(tree.body):
+        doc = i == 0 and isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        if not doc and not isinstance(node, ast.Import | ast.ImportFrom):
+            first: ast.stmt | ast.expr = (getattr(node, "decorator_list", None) or [node])[0]
+            return _position(text, offsets, first.lineno, 0 if first is not node else node.col_offset)
+    return len(text)
+
+
+def _apply(text: str, changes: list[_Change]) -> str:
     out = text
     for change in sorted(changes, key=lambda c: (c.start, c.end), reverse=True):
         out = out[: change.start] + change.text + out[change.end :]
     return out
 
 
-def _insert_helpers(text: str, code: str) -> str:
-    """Helpers stand under the imports."""
-    tree = ast.parse(text)
+def _insert_helpers(text: str, code: str, end: int) -> str:
+    """Helpers stand under the imports, which are all in ``text[:end]``."""
+    tree = ast.parse(text[:end])
     offsets = _line_offsets(text)
     place = _after_imports(text, tree, offsets)
     newline = "\r\n" if "\r\n" in text else "\n"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import libcst as cst
 
+from . import syntax
 from .emit import finish
 from .infer.imports import framework_name
 from .infer.interp import Interpreter
@@ -166,10 +167,10 @@ def _rewrite(
     text, names = finish(text, helpers, options, ctx.dialect.roots | {"tensorflow"} if options.direction.source == "tf"
                          else ctx.dialect.roots, file.module + ".__init__" * is_package(file.path), renames, ctx.taken,
                          shared)  # fmt: skip
-    ast.parse(text)
-    found = diagnostics(file.tree, ctx.findings)
+    tree = ast.parse(text)
+    found = diagnostics(file.tree, file.source.tree, file.source.text, ctx.findings, ctx.homes)
     if not any(d.severity is Severity.ERROR for d in found):
-        found += leftovers(file.source.text, text, ctx.dialect.roots, frozenset(ctx.interpreter.modules))
+        found += leftovers(file.source.text, tree, ctx.dialect.roots, frozenset(ctx.interpreter.modules))
     refused = any(d.severity == "error" for d in found)
     if text == file.source.text and not refused:
         return unchanged(file.source)
@@ -184,11 +185,12 @@ def _rewrite(
 def own_names(tree: ast.Module, roots: frozenset[str]) -> frozenset[str]:
     """Every name that a file defines: variables, functions, classes, parameters, imports of other things."""
     out: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+    for node in syntax.walk(tree):
+        if type(node) is ast.Name:
+            if type(node.ctx) is not ast.Load:
+                out.add(node.id)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             out.add(node.name)
-        elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-            out.add(node.id)
         elif isinstance(node, ast.arg):
             out.add(node.arg)
         elif isinstance(node, ast.Import | ast.ImportFrom):
@@ -201,7 +203,7 @@ def own_names(tree: ast.Module, roots: frozenset[str]) -> frozenset[str]:
 
 
 def leftovers(
-    before: str, text: str, roots: frozenset[str], project: frozenset[str] = frozenset()
+    before: str, tree: ast.Module, roots: frozenset[str], project: frozenset[str] = frozenset()
 ) -> tuple[Diagnostic, ...]:
     """Whatever is still imported from the source framework is said, even where no rule refused it.
 
@@ -210,7 +212,7 @@ def leftovers(
             framework.
     """
     out = []
-    for node in ast.walk(ast.parse(text)):
+    for node in (statement for block in syntax.blocks(tree) for statement in block):
         names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom) and not node.level:
             names = [node.module or ""]

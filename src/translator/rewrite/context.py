@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,7 @@ from ..infer.facts import BoundCall, Facts
 from ..model import ApiUse, Diagnostic, Layout, Options, Severity
 from ..tables.load import Tables
 from ..values import Func, Tensor, UserClass, Value, as_tensor
+from .places import places
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,8 @@ class Context:
     """Original expression nodes to their rewritten forms, within the statement at hand."""
     needs: set[str] = field(default_factory=set)
     findings: list[Finding] = field(default_factory=list)
+    homes: dict[Any, Any] = field(default_factory=dict)
+    """Where findings stand: their nodes to the statements around them."""
     refusals: list[tuple[cst.CSTNode, Refusal]] = field(default_factory=list)
     """Refusals inside the statement at hand."""
     cls: UserClass | None = None
@@ -112,44 +116,13 @@ class Context:
         self.findings.append(Finding(node, code, Severity.NOTE, message, hint))
 
 
-def positions(module: cst.Module, wanted: set[cst.CSTNode]) -> dict[cst.CSTNode, tuple[int, int]]:
-    """Line and column (from 1) of some nodes of a tree, by generating its code once."""
-    from libcst._nodes.internal import CodegenState
-
-    out: dict[cst.CSTNode, tuple[int, int]] = {}
-
-    class Positions(CodegenState):
-        line, column = 1, 0
-
-        def add_token(self, value: str) -> None:
-            breaks = value.count("\n")
-            if breaks:
-                self.line += breaks
-                self.column = len(value) - value.rfind("\n") - 1
-            else:
-                self.column += len(value)
-
-        def add_indent_tokens(self) -> None:
-            self.column += sum(map(len, self.indent_tokens))
-
-        def before_codegen(self, node: cst.CSTNode) -> None:
-            pass
-
-        def record_syntactic_position(self, node: cst.CSTNode, **kwargs: Any) -> Any:
-            if node in wanted and node not in out:
-                out[node] = (self.line, self.column + 1)
-            return super().record_syntactic_position(node, **kwargs)
-
-    state = Positions(default_indent=module.default_indent, default_newline=module.default_newline)
-    module._codegen(state)
-    return out
-
-
-def diagnostics(module: cst.Module, findings: list[Finding]) -> tuple[Diagnostic, ...]:
+def diagnostics(
+    module: cst.Module, tree: ast.Module, text: str, findings: list[Finding], homes: dict[Any, Any]
+) -> tuple[Diagnostic, ...]:
     """Give findings their places, in source order."""
     if not findings:
         return ()
-    where = positions(module, {f.node for f in findings})
+    where = places(module, tree, text, {f.node for f in findings}, homes)
     out = [Diagnostic(*where.get(f.node, (1, 1)), f.code, f.severity, f.message, f.hint) for f in findings]
     return tuple(sorted(set(out)))
 

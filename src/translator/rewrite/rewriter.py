@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -48,6 +49,17 @@ class Rewriter:
 
     def statement(self, node: Any) -> Any:
         """One statement: a node, or a list where one becomes several or none."""
+        return self.placed(node, self._statement)
+
+    def placed(self, node: Any, rewrite: Callable[[Any], Any]) -> Any:
+        """Rewrite a statement, and note for what is found in it where it stands."""
+        first = len(self.ctx.findings)
+        out = rewrite(node)
+        for finding in self.ctx.findings[first:]:
+            self.ctx.homes.setdefault(finding.node, node)
+        return out
+
+    def _statement(self, node: Any) -> Any:
         for rule in self.rules.parts if self.ctx.steps else ():
             lines = rule(self, node)
             if lines is not None:
@@ -189,9 +201,9 @@ class Rewriter:
                 return node
             return node.with_changes(body=_never_empty(body))
         if isinstance(node, cst.SimpleStatementSuite):
-            return self.suite(node)
+            return self.placed(node, self.suite)
         if isinstance(node, cst.If):
-            return self.alternative(node)
+            return self.placed(node, self.alternative)
         header = nodes.rebuild(node, self.header)
         return self.bodies(node, header)
 

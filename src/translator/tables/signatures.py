@@ -26,10 +26,15 @@ class Param:
     def literal(self) -> Any:
         """The default as a Python value; the text itself where it is no literal."""
         assert self.default is not None
-        try:
-            return ast.literal_eval(self.default)
-        except (ValueError, SyntaxError):
-            return self.default
+        return _literal(self.default)
+
+
+@cache
+def _literal(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
 
 
 Overload = tuple[Param, ...]
