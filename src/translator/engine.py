@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import libcst as cst
@@ -41,6 +41,9 @@ class _File:
 
 Watch = Callable[[str, cst.Module, Context], None]
 """Called for each file that was rewritten: its path, the tree that was read, and what was found on the way."""
+Rewrite = Callable[[str], Translation | InputError]
+Spread = Callable[[Sequence[str], Rewrite], Mapping[str, Translation | InputError]]
+"""Calls a function for each of some paths, in any order or at once."""
 
 
 def translate_sources(
@@ -49,6 +52,7 @@ def translate_sources(
     module_renames: Mapping[str, str] | None = None,
     watch: Watch | None = None,
     modules: Modules | None = None,
+    spread: Spread | None = None,
 ) -> dict[str, Translation | InputError]:
     """Translate the files of one project.
 
@@ -58,6 +62,8 @@ def translate_sources(
         module_renames: dotted module names that get a new name, to the new one.
         watch: is shown each file after it was rewritten.
         modules: what the files are called; by default, their names within the packages that hold them.
+        spread: runs the rewriting of the files, each of which stands alone once all are understood; by default, one
+            after the other.
 
     Returns:
         For each path a translation, or the reason why the file could not be read.
@@ -78,7 +84,7 @@ def translate_sources(
     depth = max((f.source.depth for f in files), default=0)
     if files:
         renames = module_renames or {}
-        results.update(call_with_room(depth, lambda: _translate(files, options, renames, watch, modules)))
+        results.update(call_with_room(depth, lambda: _translate(files, options, renames, watch, modules, spread)))
     return {path: results[path] for path in sources}
 
 
@@ -88,8 +94,9 @@ def unchanged(source: Source) -> Translation:
 
 
 def _translate(
-    files: list[_File], options: Options, renames: Mapping[str, str], watch: Watch | None, modules: Modules | None
-) -> dict[str, Translation | InputError]:
+    files: list[_File], options: Options, renames: Mapping[str, str], watch: Watch | None, modules: Modules | None,
+    spread: Spread | None,
+) -> dict[str, Translation | InputError]:  # fmt: skip
     results: dict[str, Translation | InputError] = {}
     interpreter = Interpreter(options.direction)
     by_name = {f.module: f for f in files}
@@ -115,16 +122,22 @@ def _translate(
     base = Context(options, interpreter.tables, interpreter.facts, interpreter.dialect)
     training, layers = training_functions(base), inner_layers(base)
     plain = plain_sequentials(interpreter)
-    for file in files:
+
+    def rewritten(path: str) -> Translation:
+        file = by_path[path]
         ctx = Context(options, interpreter.tables, interpreter.facts, interpreter.dialect)
         ctx.training, ctx.local_layers, ctx.plain_sequentials = training, layers, plain
         ctx.interpreter = interpreter
         shared = options.helpers_module
         if shared is not None and modules is not None:
             shared = modules.helpers.get(file.path, shared)
-        results[file.path] = _rewrite(file, ctx, options, renames, shared)
+        result = _rewrite(file, ctx, options, renames, shared)
         if watch is not None and file.tree is not None:
             watch(file.path, file.tree, ctx)
+        return result
+
+    by_path = {file.path: file for file in files}
+    results.update(spread(list(by_path), rewritten) if spread else {path: rewritten(path) for path in by_path})
     return results
 
 

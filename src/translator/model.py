@@ -153,3 +153,5 @@ class InputError(Exception):
         self.column = column
         self.code = code
         self.hint = hint
+        self.trace = ""
+        """The traceback, if it is a crash of our own."""

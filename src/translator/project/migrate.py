@@ -14,12 +14,13 @@ from translator.model import InputError, Options, Status, Translation
 from translator.outputs import Target
 
 from . import helper_module
+from .cache import Cache, digest
 from .deliver import Delivery, Item, deliver, locked
-from .imports import INIT
+from .imports import INIT, ROOT_MARKS
 from .result import Migration
 from .run import Results, translate_units
 from .scan import Entry, Kind, scan
-from .units import Program, divide, helper_stem
+from .units import Program, Unit, divide, helper_stem
 
 _IMPORT = re.compile(rb"^[ \t]*(?:import|from)[ \t]+(\w+)", re.MULTILINE)
 
@@ -35,6 +36,10 @@ class Job:
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()
     force: bool = False
+    workers: int = 0
+    """Processes that translate at once; 0 for none but this one."""
+    cached: bool = True
+    """Whether results of earlier runs are used and kept."""
     progress: Callable[[int, int], None] = lambda done, total: None
     """Told how many files of how many are translated."""
 
@@ -77,18 +82,8 @@ def prepare(job: Job) -> Prepared:
     options = replace(job.options, helpers_module=helper_stem(texts, job.options))
     assert options.helpers_module is not None
     others = [entry.path for entry in entries if entry.path not in texts]
-    name, above = package_above(job.source)
-    program = divide(texts, others, options, name, above, options.helpers_module)
-    failed |= program.failed
-    total, finished = sum(len(unit.paths) for unit in program.units), 0
-
-    def done(count: int) -> None:
-        nonlocal finished
-        finished += count
-        job.progress(finished, total)
-
-    results = translate_units(program.units, texts, options, done)
-    results.results.update(failed)
+    program, results = _translate(job, texts, others, options)
+    results.results.update(failed | program.failed)
     results.results.update({path: Translation("", Status.UNCHANGED) for path in program.untouched})
     _rewrite_dependencies(job.source, entries, texts, results, options)
     return _assemble(job, entries, texts, results, program, options)
@@ -132,6 +127,41 @@ def _imported(texts: dict[str, bytes], results: Results) -> frozenset[str]:
             data = result.data
         found.update(_IMPORT.findall(data))
     return frozenset(name.decode() for name in found)
+
+
+def _translate(job: Job, texts: dict[str, bytes], others: list[str], options: Options) -> tuple[Program, Results]:
+    """The project's programs, and what became of their files, as far as possible from the results of earlier runs."""
+    cache = Cache(options, on=job.cached)
+    digests = {path: digest(data) for path, data in texts.items()}
+    name, above = package_above(job.source)
+    stem = options.helpers_module or helper_module.NAME
+    marks = sorted(path for path in others if posixpath.basename(path) in ROOT_MARKS)
+    key = cache.program_key(digests, stem, name, *above, "--", *marks)
+    program = cache.program(key)
+    if program is None:
+        program = divide(texts, others, options, name, above, stem)
+        cache.keep_program(key, program)
+    out, missing = Results(), []
+    for unit in program.units:
+        known = cache.results(cache.unit_key(unit, digests))
+        if known is not None and known.results.keys() == set(unit.paths):
+            out.update(known)
+        else:
+            missing.append(unit)
+    total = sum(len(unit.paths) for unit in program.units)
+    job.progress(len(out.results), total)
+    finished = len(out.results)
+
+    def done(unit: Unit, found: Results) -> None:
+        nonlocal finished
+        cache.keep(cache.unit_key(unit, digests), found)
+        finished += len(unit.paths)
+        job.progress(finished, total)
+
+    if missing:
+        out.update(translate_units(missing, texts, options, job.workers, done))
+        cache.tidy()
+    return program, out
 
 
 def package_above(folder: str) -> tuple[str, tuple[str, ...]]:

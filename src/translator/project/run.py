@@ -1,17 +1,19 @@
-"""Translates a project's units: each on its own, so that what goes wrong in one costs no other."""
+"""Translates a project's units in worker processes; what goes wrong costs the file that caused it and no other."""
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from translator.batch import INTERNAL
 from translator.model import InputError, Options, Translation
 
+from .pool import Died, Pool
 from .units import Unit
 
 Result = Translation | InputError
+_HINT = "please report it, with the traceback that --verbose prints"
 
 
 @dataclass(slots=True)
@@ -26,48 +28,162 @@ class Results:
         self.traces.update(other.traces)
 
 
-def translate_unit(unit: Unit, texts: Mapping[str, bytes], options: Options) -> Results:
-    """Translate one unit. A file that makes the engine fail is left out and the rest tried again."""
-    from translator.engine import translate_sources
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A unit with all that its translation needs, to be sent to a worker."""
 
-    sources = {path: texts[path] for path in unit.paths}
-    try:
-        return Results(dict(translate_sources(sources, options, modules=unit.modules)))
-    except Exception as error:
-        if len(unit.paths) == 1:
-            return crashed(unit.paths[0], error)
-    alone = Results()
-    for path in unit.paths:
-        alone.update(translate_unit(Unit((path,), unit.modules.restricted(frozenset((path,)))), texts, options))
-    bad = [path for path in unit.paths if path in alone.traces]
-    good = tuple(path for path in unit.paths if path not in bad)
-    if bad and good:
-        rest = translate_unit(Unit(good, unit.modules.restricted(frozenset(good))), texts, options)
-        alone.update(rest)
-    return alone
-
-
-def crashed(path: str, error: BaseException) -> Results:
-    """A crash of ours, as the result of the file that caused it."""
-    message = str(error).split("\n", 1)[0][:200]
-    failure = InputError(
-        f"internal error of xlate ({type(error).__name__}: {message}); the file is left as it is",
-        code=INTERNAL,
-        hint="please report it, with the traceback that --verbose prints",
-    )
-    return Results({path: failure}, {path: "".join(traceback.format_exception(error))})
+    unit: Unit
+    sources: dict[str, bytes]
+    options: Options
+    workers: int
+    """Processes that may work on this unit."""
 
 
 def translate_units(
-    units: Iterable[Unit], texts: Mapping[str, bytes], options: Options, done: Callable[[int], None]
+    units: Sequence[Unit],
+    texts: Mapping[str, bytes],
+    options: Options,
+    workers: int,
+    done: Callable[[Unit, Results], None],
 ) -> Results:
-    """Translate all units.
+    """Translate all units; the result is the same for any number of workers.
 
     Args:
-        done: told how many files are finished, as they are.
+        workers: processes that translate at once; 0 for none but this one.
+        done: told what became of each unit, as it is finished.
     """
+    share = max(1, workers // max(1, len(units)))
+    tasks = [Task(u, {path: texts[path] for path in u.paths}, options, share if workers else 0) for u in units]
+    tasks.sort(key=lambda task: -sum(map(len, task.sources.values())))
     out = Results()
-    for unit in units:
-        out.update(translate_unit(unit, texts, options))
-        done(len(unit.paths))
+    for task, answer in _answers(tasks, workers):
+        result = answer if isinstance(answer, Results) else _isolated(task, workers, answer)
+        out.update(result)
+        done(task.unit, result)
     return out
+
+
+def translate_task(task: Task) -> Results:
+    """Translate one unit in this process. If that fails as a whole, files that fail alone are left out."""
+    from translator.engine import translate_sources
+
+    def spread(paths: Sequence[str], rewrite: Callable[[str], Result]) -> dict[str, Result]:
+        return _spread(paths, rewrite, task.workers)
+
+    try:
+        found = translate_sources(task.sources, task.options, modules=task.unit.modules, spread=spread)
+    except Exception as error:
+        if len(task.sources) == 1:
+            return _failed(task.unit.paths[0], crash(error))
+        return _without_culprits(task, [(t, translate_task(t)) for t in _alone(task)], str(error), translate_task)
+    traces = {path: r.trace for path, r in found.items() if isinstance(r, InputError) and r.trace}
+    return Results(dict(found), traces)
+
+
+def crash(error: BaseException) -> InputError:
+    """A crash of ours as the result of a file."""
+    message = str(error).split("\n", 1)[0][:200]
+    name = type(error).__name__
+    failure = InputError(f"internal error of xlate ({name}: {message}); the file is left as it is", code=INTERNAL, hint=_HINT)  # fmt: skip # noqa: E501
+    failure.trace = "".join(traceback.format_exception(error))
+    return failure
+
+
+def _answers(tasks: Sequence[Task], workers: int) -> Iterator[tuple[Task, Results | Died]]:
+    if not tasks:
+        return
+    if not workers:
+        for task in tasks:
+            yield task, translate_task(task)
+        return
+    _load(tasks[0].options)
+    for number, answer in Pool(translate_task, min(workers, len(tasks))).run(tasks):
+        yield tasks[number], answer
+
+
+def _load(options: Options) -> None:
+    """Load what every worker needs before they are forked, so that they share it."""
+    from translator import engine  # noqa: F401
+    from translator.tables import tables
+
+    tables(options.direction)
+
+
+def _spread(paths: Sequence[str], rewrite: Callable[[str], Result], workers: int) -> dict[str, Result]:
+    """Rewrite files in forked processes, which have everything that was understood; or here, where that is no gain."""
+    from .pool import can_fork
+
+    def guarded(path: str) -> Result:
+        try:
+            return rewrite(path)
+        except Exception as error:
+            return crash(error)
+
+    if workers < 2 or len(paths) < 2 * workers or not can_fork():
+        return {path: guarded(path) for path in paths}
+    out: dict[str, Result] = {}
+    for number, answer in Pool(guarded, workers).run(paths):
+        out[paths[number]] = died(answer) if isinstance(answer, Died) else answer
+    return out
+
+
+def died(why: Died) -> InputError:
+    return InputError(f"internal error of xlate (a worker was {why}); the file is left as it is", code=INTERNAL,
+                      hint="please report it, with the file")  # fmt: skip
+
+
+def _isolated(task: Task, workers: int, why: Died) -> Results:
+    """A unit whose worker died: the files that kill a worker alone are left out."""
+    if len(task.sources) == 1:
+        return _failed(task.unit.paths[0], died(why))
+    alone = list(_answers(_alone(task), workers))
+    results = [(t, a if isinstance(a, Results) else _failed(t.unit.paths[0], died(a))) for t, a in alone]
+
+    def again(rest: Task) -> Results:
+        ((_, answer),) = _answers([rest], workers)
+        return answer if isinstance(answer, Results) else _all_failed(rest, f"a worker was {answer}")
+
+    return _without_culprits(task, results, f"a worker was {why}", again)
+
+
+def _alone(task: Task) -> list[Task]:
+    """Each file of a unit as a unit of its own."""
+    return [_part(task, (path,)) for path in task.unit.paths]
+
+
+def _part(task: Task, paths: tuple[str, ...]) -> Task:
+    modules = task.unit.modules.restricted(frozenset(paths))
+    return Task(Unit(paths, modules), {path: task.sources[path] for path in paths}, task.options, task.workers)
+
+
+def _without_culprits(
+    task: Task, alone: Sequence[tuple[Task, Results]], why: str, again: Callable[[Task], Results]
+) -> Results:
+    """Translate a unit without the files that fail by themselves. If none does, the unit fails as a whole:
+    files that were translated without knowing each other could be wrong without a word."""
+    out = Results()
+    good: list[str] = []
+    for part, result in alone:
+        (path,) = part.unit.paths
+        failure = result.results[path]
+        if isinstance(failure, InputError) and failure.code == INTERNAL:
+            out.update(result)
+        else:
+            good.append(path)
+    if not out.results:
+        return _all_failed(task, why)
+    if good:
+        out.update(again(_part(task, tuple(good))))
+    return out
+
+
+def _all_failed(task: Task, why: str) -> Results:
+    out = Results()
+    for path in task.unit.paths:
+        message = f"internal error of xlate ({why[:200]}) while files that import each other are translated together"
+        out.update(_failed(path, InputError(message, code=INTERNAL, hint="--exclude files to find out which it is")))
+    return out
+
+
+def _failed(path: str, error: InputError) -> Results:
+    return Results({path: error}, {path: error.trace or error.message})

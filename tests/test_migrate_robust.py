@@ -1,0 +1,263 @@
+"""Whatever happens in between, a migration ends with the same bytes, and says what went wrong."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from translator.cli_root import root
+from translator.model import ApiUse, Counts, Diagnostic, Edge, InputError, Options, Severity, Status, Translation
+from translator.modules import Modules
+from translator.project import cache as cache_module
+from translator.project import migrate as module
+from translator.project.cache import Cache
+from translator.project.deliver import locked
+from translator.project.migrate import Job, migrate
+from translator.project.pool import Died, Pool
+from translator.project.run import Results
+from translator.project.units import Unit
+
+Xlate = Callable[..., Result]
+LAYER = """\
+from torch import nn
+
+
+class Part{0}(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d({0} + 1, 4, 3)
+        self.pool = nn.AdaptiveAvgPool2d((3, 2))
+
+    def forward(self, x):
+        return self.pool(self.conv(x)).flatten(1)
+"""
+
+
+@pytest.fixture
+def xlate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Xlate:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cache_module, "folder", lambda: tmp_path / "cache")
+
+    def run(*arguments: str) -> Result:
+        result = CliRunner().invoke(root, ["migrate", *arguments])
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exc_info
+        return result
+
+    return run
+
+
+def many(count: int, folder: str = "src") -> None:
+    """Half of the files alone, half in a package whose files import each other."""
+    package = Path(folder, "net")
+    package.mkdir(parents=True, exist_ok=True)
+    half = count // 2
+    (package / "__init__.py").write_text("".join(f"from .part{i} import Part{i}\n" for i in range(half)))
+    for i in range(half):
+        (package / f"part{i}.py").write_text(LAYER.format(i))
+    for i in range(half, count):
+        Path(folder, f"script{i}.py").write_text(LAYER.format(i))
+
+
+def tree(folder: str = "out") -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(Path(folder).rglob("*")) if p.is_file()}
+
+
+def test_any_number_of_workers_gives_the_same(xlate: Xlate) -> None:
+    many(12)
+    for jobs in ("1", "2", "5"):
+        assert xlate("src", "-o", f"out{jobs}", "-j", jobs, "--no-cache").exit_code == 0
+    assert tree("out1") == tree("out2") == tree("out5")
+    assert len(tree("out1")) == 15  # 13 sources, the helpers, the list of what was written
+    migrate(Job("src", "out0", Options(), cached=False))
+    assert tree("out0") == tree("out1")
+
+
+def test_the_cache_gives_what_translating_gives(xlate: Xlate, monkeypatch: pytest.MonkeyPatch) -> None:
+    many(6)
+    xlate("src", "-o", "out")
+    asked: list[str] = []
+    real = module.translate_units
+
+    def noted(units, *more):  # type: ignore[no-untyped-def]
+        asked.extend(unit.paths[0] for unit in units)
+        return real(units, *more)
+
+    monkeypatch.setattr(module, "translate_units", noted)
+    xlate("src", "-o", "again")
+    assert tree() == tree("again") and not asked
+    Path("src/script4.py").write_text(LAYER.format(44))
+    xlate("src", "-o", "out")
+    assert asked == ["script4.py"]
+    assert "class Part44" in Path("out/script4.py").read_text()
+    Path("src/net/part0.py").write_text(LAYER.format(0) + "\nX = 1\n")  # its package is one program with it
+    xlate("src", "-o", "out")
+    assert asked == ["script4.py", "net/__init__.py"]
+    xlate("src", "-o", "exact", "--fidelity", "exact")
+    assert len(asked) == 2 + 4
+
+
+def test_what_is_kept_comes_back_whole(tmp_path: Path) -> None:
+    cache = Cache(Options(), tmp_path)
+    unit = Unit(("a.py", "b.py"), Modules({"a.py": "a", "b.py": "b"}, {"a": {"x": "b"}}, {"a.py": "xlate_helpers"}))
+    whole = Translation(
+        "text é", Status.PARTIAL, (Diagnostic(1, 2, "XL203", Severity.ERROR, "m", "h"),), Counts(3, 2, 1),
+        (Edge("Net", "x", "NCHW"),), ("helper",), {"A.b": "c"}, "latin-1", True, (ApiUse("torch.f", 2, 1),),
+    )  # fmt: skip
+    error = InputError("bad", line=3, column=4, code="XL001", hint="h")
+    key = cache.unit_key(unit, {"a.py": "1", "b.py": "2"})
+    cache.keep(key, Results({"a.py": whole, "b.py": error}))
+    found = cache.results(key)
+    assert found is not None
+    assert found.results["a.py"] == whole
+    assert vars(found.results["b.py"]) == vars(error)
+    assert cache.unit_key(unit, {"a.py": "1", "b.py": "3"}) != key
+    assert Cache(Options(helpers_module="h"), tmp_path).unit_key(unit, {"a.py": "1", "b.py": "2"}) != key
+    for path in tmp_path.rglob("*.json"):
+        path.write_bytes(path.read_bytes()[:40])
+    assert cache.results(key) is None
+
+
+def slow_or_dead(task: str) -> str:
+    if task == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if task == "leave":
+        os._exit(3)
+    return task.upper()
+
+
+def test_a_worker_that_dies_costs_its_own_task() -> None:
+    tasks = ["a", "die", "b", "leave", "c", "d"]
+    answers = dict(Pool(slow_or_dead, 2).run(tasks))
+    assert [answers[i] for i in (0, 2, 4, 5)] == ["A", "B", "C", "D"]
+    assert isinstance(answers[1], Died) and "SIGKILL" in str(answers[1])
+    assert isinstance(answers[3], Died) and "exit code 3" in str(answers[3])
+
+
+@pytest.mark.parametrize("where", ["understanding", "rewriting"])
+@pytest.mark.parametrize("how", ["raise", "kill"])
+def test_a_crash_of_ours_costs_one_file(xlate: Xlate, monkeypatch: pytest.MonkeyPatch, where: str, how: str) -> None:
+    from translator import engine
+
+    many(8)
+    name = {"understanding": "_run", "rewriting": "_rewrite"}[where]
+    real = getattr(engine, name)
+
+    def broken(*arguments):  # type: ignore[no-untyped-def]
+        file = arguments[1] if where == "understanding" else arguments[0]
+        if file.path.endswith("part1.py"):
+            if how == "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise RuntimeError("a bug")
+        return real(*arguments)
+
+    monkeypatch.setattr(engine, name, broken)
+    result = xlate("src", "-o", "out", "-j", "2")
+    assert result.exit_code == 3
+    lines = [line for line in result.stderr.splitlines() if "XL900" in line]
+    assert [line.split(":")[0] for line in lines] == ["src/net/part1.py"]
+    assert ("SIGKILL" if how == "kill" else "RuntimeError: a bug") in lines[0]
+    assert Path("out/net/part1.py").read_text() == LAYER.format(1)
+    assert all("keras" in Path(f"out/net/part{i}.py").read_text() for i in (0, 2, 3))
+
+
+def test_killed_in_the_middle_and_run_again(xlate: Xlate, tmp_path: Path) -> None:
+    many(30)
+    xlate("src", "-o", "whole", "--no-cache")
+    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path), XDG_CACHE_HOME=str(tmp_path / "other"))
+    command = [sys.executable, "-m", "translator", "migrate", "src", "-o", "out", "-j", "2"]
+    rng = random.Random(5)
+    for _ in range(3):
+        with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, start_new_session=True) as process:
+            time.sleep(0.6 + rng.random() * 1.5)
+            os.killpg(process.pid, signal.SIGKILL)
+    written = tree() if Path("out").exists() else {}
+    whole = tree("whole")
+    for path, data in written.items():
+        if path in whole and not path.startswith(".xlate"):
+            assert data == whole[path], path
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert tree() == whole
+
+
+@pytest.mark.parametrize("after", [0, 1, 5, 13])
+def test_interrupted_while_writing(xlate: Xlate, monkeypatch: pytest.MonkeyPatch, after: int) -> None:
+    """Killed between two files: what is there is whole, and the next run replaces it although it is not listed."""
+    many(12)
+    xlate("src", "-o", "whole")
+    xlate("src", "-o", "out")
+    for path in Path("src").rglob("*.py"):
+        path.write_text(path.read_text() + "# more\n")
+    real, count = os.replace, 0
+
+    def dying(a: str, b: str) -> None:
+        nonlocal count
+        if str(b).startswith("out"):
+            count += 1
+            if count > after:
+                raise KeyboardInterrupt
+        real(a, b)
+
+    monkeypatch.setattr(os, "replace", dying)
+    runner = CliRunner()
+    assert runner.invoke(root, ["migrate", "src", "-o", "out"]).exit_code != 0
+    monkeypatch.setattr(os, "replace", real)
+    Path("src/script11.py").write_text("import torch\nx = torch.ones(3)\n")
+    assert xlate("src", "-o", "out").exit_code == 0
+    xlate("src", "-o", "fresh")
+    assert tree() == tree("fresh")
+    assert not Path("out/.xlate-tmp").exists()
+
+
+def test_two_at_once(xlate: Xlate) -> None:
+    many(2)
+    with locked("out"):
+        result = xlate("src", "-o", "out")
+        assert result.exit_code == 3
+        assert "XL011 another xlate is writing to out" in result.stderr
+        assert not Path("out").exists()
+        assert xlate("src", "-o", "other").exit_code == 0
+    assert xlate("src", "-o", "out").exit_code == 0
+
+
+def test_an_output_that_cannot_be_written(xlate: Xlate, monkeypatch: pytest.MonkeyPatch) -> None:
+    many(2)
+    Path("out").write_text("a file")
+    result = xlate("src", "-o", "out")
+    assert result.exit_code == 3
+    assert "XL011 cannot write out" in result.stderr
+    assert Path("out").read_text() == "a file"
+
+
+def test_a_full_disk_costs_what_did_not_fit(xlate: Xlate, monkeypatch: pytest.MonkeyPatch) -> None:
+    many(4)
+    xlate("src", "-o", "whole")
+    real = os.replace
+
+    def full(a: str, b: str) -> None:
+        if str(b).endswith("script3.py"):
+            raise OSError(28, "No space left on device")
+        real(a, b)
+
+    monkeypatch.setattr(os, "replace", full)
+    result = xlate("src", "-o", "out")
+    assert result.exit_code == 3
+    assert "src/script3.py:1:1: XL011 cannot write out/script3.py: no space left on device" in result.stderr
+    monkeypatch.setattr(os, "replace", real)
+    assert xlate("src", "-o", "out").exit_code == 0
+    assert tree() == tree("whole")
+
+
+def test_a_cache_that_cannot_be_kept(xlate: Xlate, tmp_path: Path) -> None:
+    many(2)
+    (tmp_path / "cache").write_text("no folder")
+    assert xlate("src", "-o", "out").exit_code == 0
