@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from translator._version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from translator.model import (
         Counts,
         Diagnostic,
@@ -50,6 +52,7 @@ def translate(
     path: str | None = None,
     layout: Layout | str = "channels_first",
     fidelity: Fidelity | str = "idiomatic",
+    mappings: Sequence[str] = (),
 ) -> Translation:
     """Translate one Python file, given as text or as the bytes of the file.
 
@@ -62,16 +65,17 @@ def translate(
         path: the file's name, where it has one; only its module name matters (for relative imports).
         layout: the axis order of image tensors in the TensorFlow program.
         fidelity: ``"idiomatic"`` or ``"exact"``.
+        mappings: paths of tables of your own, in the form of the shipped ones; their rows win.
 
     Raises:
         InputError: the source is no Python 3 that can be read; it says where and why.
-        ValueError: an option is none of its choices.
+        ValueError: an option is none of its choices, or a table of yours is not in order (`TableError`).
     """
     from translator.engine import translate_sources
     from translator.model import Direction, Fidelity, InputError, Layout, Options
     from translator.source import encode
 
-    options = Options(direction=Direction(direction), layout=Layout(layout), fidelity=Fidelity(fidelity))
+    options = Options(Direction(direction), Layout(layout), Fidelity(fidelity), mappings=tuple(mappings))
     if options.direction is Direction.TORCH2TF and options.layout is Layout.CHANNELS_LAST:
         raise ValueError("layout='channels_last' is not proven yet; use 'channels_first'")
     data = encode(source) if isinstance(source, str) else source

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from .cli_explain import own_or_usage_error
 from .cli_root import HELP_OPTIONS
 from .coverage import DECIDED, FileCoverage, State, misses, other_errors, survey, tally
 from .discover import discover, read_bytes
@@ -21,15 +22,18 @@ SCHEMA_VERSION = 1
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option("--from", "source", type=click.Choice(["torch", "tf"]), default="torch", show_default=True,
               help="The framework that the code is written for.")  # fmt: skip
+@click.option("--mappings", multiple=True, metavar="FILE", help="A table of your own; its rows win.")
 @click.option("--top", default=40, show_default=True, type=click.IntRange(0), help="How many misses to list.")
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True,
               help="How to report.")  # fmt: skip
-def coverage(paths: tuple[str, ...], source: str, top: int, format_: str) -> int:
+def coverage(paths: tuple[str, ...], source: str, mappings: tuple[str, ...], top: int, format_: str) -> int:
     """Count the framework calls in some code by what becomes of them, most frequent misses first.
 
     Each PATH (a file or a folder) is read as one project. Nothing is written and none of it is run.
     """
-    options = Options(direction=Direction.TORCH2TF if source == "torch" else Direction.TF2TORCH)
+    direction = Direction.TORCH2TF if source == "torch" else Direction.TF2TORCH
+    own_or_usage_error(direction, mappings)
+    options = Options(direction, mappings=mappings)
     files: list[FileCoverage] = []
     for path in paths:
         sources = dict(_read(path, options.direction))

@@ -6,13 +6,14 @@ import click
 
 from .codes import CODES
 from .model import Direction
-from .tables import Row, tables
+from .tables import Row, TableError, Tables, tables
 from .tables.signatures import Param, Signature
 
 
 @click.command()
 @click.argument("what")
-def explain(what: str) -> None:
+@click.option("--mappings", multiple=True, metavar="FILE", help="A table of your own, read before the others.")
+def explain(what: str, mappings: tuple[str, ...]) -> None:
     """Explain a diagnostic code (XL203) or an API (torch.nn.Linear, keras.layers.Dense)."""
     if what.upper() in CODES:
         title, text = CODES[what.upper()]
@@ -20,7 +21,7 @@ def explain(what: str) -> None:
         return
     found = False
     for direction in Direction:
-        table = tables(direction)
+        table = own_or_usage_error(direction, mappings)
         rows = table.find(what)
         signature = table.source.get(what)
         if signature is not None and (rows or not found):
@@ -33,6 +34,18 @@ def explain(what: str) -> None:
             return
     if not found:
         raise click.UsageError(f"{what!r} is neither a code nor an API that the tables know")
+
+
+def own_or_usage_error(direction: Direction, mappings: tuple[str, ...]) -> Tables:
+    """The tables with users' own before them.
+
+    Raises:
+        click.UsageError: a table of the user's is not in order; the message says which row and why.
+    """
+    try:
+        return tables(direction, mappings)
+    except TableError as error:
+        raise click.UsageError(str(error)) from None
 
 
 def _signature(signature: Signature) -> str:
@@ -67,5 +80,6 @@ def describe(row: Row) -> str:
     if notes:
         lines.append("  known deviations: " + ", ".join(notes))
     lines += [f"  sample: {s.get('code', s)}" for s in row.samples]
-    lines.append(f"  mappings/{row.file}, row {row.number}")
+    lines += [f"  case: {case}" for case in row.cases]
+    lines.append(f"  {row.file if row.own else f'mappings/{row.file}'}, row {row.number}")
     return "\n".join(lines)

@@ -67,6 +67,19 @@ def run(request: Request) -> int:
     return 3 if not reported else _exit_code(outcomes, request.check and any(changed for _, changed in work))
 
 
+def own_tables(direction: Direction, mappings: Sequence[str]) -> tuple[str, ...]:
+    """The paths of users' tables, which are in order.
+
+    Raises:
+        click.UsageError: one is not; the message says which row and why.
+    """
+    if mappings:
+        from translator.cli_explain import own_or_usage_error
+
+        own_or_usage_error(direction, tuple(mappings))
+    return tuple(mappings)
+
+
 def _check_usage(request: Request) -> None:
     if request.in_place and request.output is not None:
         raise click.UsageError("--in-place and --output exclude each other")
@@ -190,7 +203,8 @@ def _command(direction: Direction, doc: str) -> click.Command:
     suffix = SUFFIX[direction]
 
     def callback(paths: tuple[str, ...], layout: str, fidelity: str, **flags: Any) -> None:
-        options = Options(direction=direction, layout=Layout(layout), fidelity=Fidelity(fidelity))
+        mappings = own_tables(direction, flags.pop("mappings"))
+        options = Options(direction, Layout(layout), Fidelity(fidelity), mappings=mappings)
         if direction is Direction.TORCH2TF and options.layout is Layout.CHANNELS_LAST:
             raise click.UsageError("--layout channels_last is not proven yet; use channels_first")
         flags["json"] = flags.pop("format_") == "json"
@@ -209,6 +223,7 @@ def _command(direction: Direction, doc: str) -> click.Command:
         _choice("--layout", list(Layout), Options().layout, "Axis order of images in the TensorFlow program."),
         _choice("--fidelity", list(Fidelity), Options().fidelity, "Plain layers, or the source's behaviour in full."),
         _choice("--format", ["text", "json"], "text", "How to report; json prints one document.", "format_"),
+        click.Option(["--mappings"], multiple=True, metavar="FILE", help="A table of your own; its rows win."),
         click.Option(["--stdin-filename"], metavar="NAME", help="Name to report standard input under."),
         *report_parameters(),
         click.Option(["colour", "--color/--no-color"], default=None, help="Colour the diff [default: on a terminal]."),

@@ -214,11 +214,13 @@ class _Change:
 def finish(
     text: str, helpers: Iterable[str], options: Options, roots: frozenset[str], module: str = "",
     renames: Mapping[str, str] | None = None, taken: frozenset[str] = frozenset(), shared: str | None = None,
+    lines: Iterable[str] = (),
 ) -> tuple[str, tuple[str, ...]]:  # fmt: skip
     """Drop imports that nothing uses any more, add those that the translation needs, insert the helpers.
 
     Args:
         shared: the module that the helpers are imported from; ``None`` puts them into the text.
+        lines: imports of the libraries that users' tables write.
 
     Raises:
         SyntaxError: if the rewritten text does not parse, which is a bug of the rewriting.
@@ -249,7 +251,8 @@ def finish(
         and n not in _bound(tree)
         and n not in taken
     ]
-    block = [IMPORTS[n] for n in wanted]
+    there = {ast.unparse(n) for n in tree.body if isinstance(n, ast.Import | ast.ImportFrom)}
+    block = [*(IMPORTS[n] for n in wanted), *(line for line in sorted(lines) if line not in there)]
     place = first if first is not None else _after_imports(text, tree, offsets)
     head = _head(text, tree, offsets)
     newline = "\r\n" if "\r\n" in text else "\n"

@@ -76,7 +76,8 @@ def translate_sources(
         except InputError as error:
             results[path] = error
             continue
-        if not mentions(data, options.direction.source) and not module_renames and len(sources) == 1:
+        alone = len(sources) == 1 and not module_renames and not options.mappings
+        if alone and not mentions(data, options.direction.source):
             results[path] = unchanged(source)
             continue
         name = modules.names[path] if modules is not None else module_name(path)
@@ -98,7 +99,7 @@ def _translate(
     spread: Spread | None,
 ) -> dict[str, Translation | InputError]:  # fmt: skip
     results: dict[str, Translation | InputError] = {}
-    interpreter = Interpreter(options.direction)
+    interpreter = Interpreter(options.direction, options.mappings)
     by_name = {f.module: f for f in files}
     for file in list(files):
         try:
@@ -177,13 +178,15 @@ def _rewrite(
     new = Rewriter(ctx).module(file.tree)
     helpers = {n.removeprefix("helper:") for n in ctx.needs if n.startswith("helper:")}
     text = new.code if new is not file.tree else file.source.text
-    text, names = finish(text, helpers, options, ctx.dialect.roots | {"tensorflow"} if options.direction.source == "tf"
-                         else ctx.dialect.roots, file.module + ".__init__" * is_package(file.path), renames, ctx.taken,
-                         shared)  # fmt: skip
+    lines = [need for need in ctx.needs if need.startswith(("import ", "from "))]
+    roots = ctx.dialect.roots | {"tensorflow"} if options.direction.source == "tf" else ctx.dialect.roots
+    module = file.module + ".__init__" * is_package(file.path)
+    text, names = finish(text, helpers, options, roots, module, renames, ctx.taken, shared, lines)
     tree = ast.parse(text)
     found = diagnostics(file.tree, file.source.tree, file.source.text, ctx.findings, ctx.homes)
     if not any(d.severity is Severity.ERROR for d in found):
-        found += leftovers(file.source.text, tree, ctx.dialect.roots, frozenset(ctx.interpreter.modules))
+        ours = {line.split()[1] for line in lines}
+        found += leftovers(file.source.text, tree, ctx.dialect.roots, frozenset(ctx.interpreter.modules) | ours)
     refused = any(d.severity == "error" for d in found)
     if text == file.source.text and not refused:
         return unchanged(file.source)

@@ -67,6 +67,8 @@ class Options:
     fidelity: Fidelity = Fidelity.IDIOMATIC
     helpers_module: str | None = None
     """Name of the project's shared helper module; ``None`` inlines helpers in each file."""
+    mappings: tuple[str, ...] = ()
+    """Paths of users' own tables; their rows win over the shipped ones."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -26,7 +26,7 @@ def bind_api(api: str, node: cst.Call, signature: Signature | None, args: Args, 
         return call
     attempts = []
     for overload in signature.overloads:
-        attempt = BoundCall(api, node, receiver=receiver)
+        attempt = BoundCall(api, node, receiver=receiver, signature=signature)
         _bind(attempt, overload, args, signature.synonyms)
         attempts.append(attempt)
     fitting = [a for a in attempts if not a.problem]

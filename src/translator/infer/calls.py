@@ -35,6 +35,7 @@ from ..values import (
 )
 from . import einops_results, keras_graph, keras_results, layer_results, shape_results, shapes, training  # noqa: F401  (some register)
 from .binding import Args, bind_api
+from .choose import chosen
 from .builtin_calls import BUILTIN_CALLS
 from .facts import Bound, BoundCall
 from .functions import bind_user, call_user, instantiate
@@ -114,10 +115,9 @@ def _call_method_of(it: Interpreter, node: cst.Call, func: MethodOf, args: Args)
 # -- framework APIs ------------------------------------------------------------------------------------
 
 
-def row_for(it: Interpreter, name: str, call: BoundCall | None = None) -> Row | None:
-    """The row that applies; the first one where none can be told apart."""
-    rows = it.tables.find(name)
-    return rows[0] if rows else None
+def row_for(it: Interpreter, name: str, call: BoundCall) -> Row | None:
+    """The row that applies, if it is known which."""
+    return chosen(it.tables.find(name), call)
 
 
 def call_api(it: Interpreter, node: cst.Call, name: str, args: Args, receiver: Bound | None = None) -> Value:
@@ -142,7 +142,7 @@ def call_api(it: Interpreter, node: cst.Call, name: str, args: Args, receiver: B
     elif signature is not None and signature.kind == "class":
         bound.result = make_instance(it, name, bound, args)
     else:
-        row = row_for(it, name)
+        row = row_for(it, name, bound)
         if row is not None:
             seen = keras_graph.view(row, bound) if it.direction == "tf2torch" else bound
             _evidence(it, seen, row)
@@ -401,7 +401,8 @@ def _same_layer(a: Instance, b: Value) -> bool:
 def call_layer(it: Interpreter, node: cst.Call, owner: Instance, args: Args) -> Value:
     """Call a framework layer: its row says what comes out."""
     assert owner.api is not None
-    row = row_for(it, owner.api)
+    rows = it.tables.find(owner.api)
+    row = rows[0] if rows else None
     signature = it.tables.source.get(owner.api)
     from ..tables.signatures import Signature
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import libcst as cst
 
+from ..tables.signatures import Signature
 from ..values import UNKNOWN, Func, UserClass, Value
 
 
@@ -42,6 +43,8 @@ class BoundCall:
     result: Value = UNKNOWN
     module: str = ""
     """Dotted name of the file of the project that makes the call."""
+    signature: Signature | None = None
+    """What the arguments are bound to."""
 
     def value(self, name: str) -> Value:
         bound = self.args.get(name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -48,10 +49,12 @@ MAX_RUNS = 5
 class Interpreter:
     """Runs the modules of a project abstractly and fills `Facts`."""
 
-    def __init__(self, direction: Direction) -> None:
+    def __init__(self, direction: Direction, mappings: tuple[str, ...] = ()) -> None:
         self.direction = direction
+        self.tables = tables(direction, mappings)
         self.dialect = DIALECTS[direction]
-        self.tables = tables(direction)
+        if self.tables.roots - self.dialect.roots:
+            self.dialect = replace(self.dialect, roots=self.dialect.roots | self.tables.roots)
         self.facts = Facts()
         self.modules: dict[str, Namespace] = {}
         self.packages: set[str] = set()

@@ -8,17 +8,19 @@ only at its default.
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from typing import Any
 
 import libcst as cst
 
 from .. import nodes
 from ..converters import NotConvertible, convert, is_literal
+from ..infer.choose import applies
 from ..infer.facts import Bound, BoundCall
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..tables.schema import HOLE, ArgMap, Row
 from ..tables.signatures import Param
-from ..values import Api, Const, as_tensor
+from ..values import Api, Const
 from . import named
 from .kept_layers import kept
 
@@ -40,24 +42,6 @@ def api_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
     return translate_call(ctx, row, call, node, new)
 
 
-def applies(row: Row, call: BoundCall) -> bool:
-    """Whether a row's ``when`` holds: the rank of the input, an argument given or absent."""
-    for key, wanted in row.when.items():
-        if key == "rank":
-            tensor = as_tensor(call.value("input"))
-            if tensor is None or tensor.rank != wanted:
-                return False
-        elif key == "given":
-            if any(name not in call.args for name in wanted):
-                return False
-        elif key == "absent":
-            if any(name in call.args for name in wanted):
-                return False
-        elif key not in call.args or call.args[key].value != Const(wanted) or not is_literal(call.args[key].node):
-            return False
-    return True
-
-
 def unknown(ctx: Context, api: str) -> Refusal:
     """An API without a row."""
     if api in ctx.tables.source:
@@ -67,6 +51,20 @@ def unknown(ctx: Context, api: str) -> Refusal:
 
 def translate_call(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
     """Apply one row to one call."""
+    return with_imports(row, _translate_call(ctx, row, call, node, new))
+
+
+def with_imports(row: Row, outcome: Outcome) -> Outcome:
+    """An edit with the imports that a user's row asks for."""
+    if not row.own or not isinstance(outcome, Edit):
+        return outcome
+    module = row.tf[0].rpartition(".")[0] if row.tf and not row.helper else ""
+    framework = module.split(".", 1)[0] in ("", "tf", "keras", "torch", "nn", "F")
+    lines = row.imports or (() if framework else (f"import {module}",))
+    return replace(outcome, needs=outcome.needs + lines)
+
+
+def _translate_call(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
     if row.refuse:
         return Refusal("XL203", f"{call.api}: {row.refuse}", row.hint)
     if row.adapter and any(a.star for a in node.args):
@@ -132,12 +130,7 @@ def unmentioned(row: Row, call: BoundCall, used: set[str]) -> Refusal | None:
 
 def ctx_default(call: BoundCall, name: str) -> str | None:
     """The source default of a parameter that was given."""
-    from ..tables.signatures import signatures
-
-    signature = signatures(call.api.split(".", 1)[0].replace("keras", "tf").replace("torchvision", "torch")).get(
-        call.api
-    )
-    for overload in signature.overloads if signature is not None else ():
+    for overload in call.signature.overloads if call.signature is not None else ():
         for param in overload:
             if param.name == name and param.default is not None:
                 return param.default
@@ -335,7 +328,7 @@ def api_name(ctx: Context, node: Any, new: Any) -> Outcome:
         if signature is not None and signature.kind == "module":
             return Refusal("XL204", f"{name} is passed on as a whole", "name the functions or classes that are used")
         return unknown(ctx, name)
-    return reference(ctx, rows[0], name)
+    return with_imports(rows[0], reference(ctx, rows[0], name))
 
 
 DEPTHWISE = "keras.layers.DepthwiseConv2D"

@@ -7,10 +7,12 @@ from typing import Any
 import libcst as cst
 
 from .. import nodes
+from ..infer.choose import applies
 from ..infer.facts import BoundCall
 from ..infer.keras_graph import CHANNELS_FIRST, made_by
 from ..infer.keras_results import parts_of
-from ..rewrite.context import Context, Edit, Outcome
+from ..rewrite.context import Context, Edit, Outcome, Refusal
+from ..tables.schema import Row
 from ..values import (
     UNKNOWN,
     Api,
@@ -29,7 +31,7 @@ from ..values import (
     without_none,
 )
 from . import keras_layers as layers
-from .api import applies, translate_call, unknown
+from .api import translate_call, unknown
 from .keras_arrange import arranged
 from .keras_layout import (
     Perm,
@@ -41,6 +43,7 @@ from .keras_layout import (
     rank_of,
     settled,
 )
+from .named import named
 
 MERGES = {
     "keras.layers.Add": "{a} + {b}", "keras.layers.Subtract": "{a} - {b}", "keras.layers.Multiply": "{a} * {b}",
@@ -376,6 +379,12 @@ def api_call(ctx: Context, call: BoundCall, node: cst.Call, new: cst.Call) -> Ou
     if not isinstance(outcome, Edit):
         return outcome
     return Edit(settled(ctx, node, shortened(outcome.node), natural), outcome.needs)
+
+
+@named("keras_layer")
+def layer_row(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
+    """Layers are read by `keras_layers`; what comes here is a layer that it does not know in this place."""
+    return Refusal("XL203", f"{call.api} is not translated here")
 
 
 def shortened(node: Any) -> Any:

@@ -58,8 +58,10 @@ def in_reading_order(row: Row) -> Row:
 
 def reading(rows: Iterable[Row]) -> list[Row]:
     """All rows as tf2torch reads them: those of its own first, then one canonical inverse for each target."""
-    rows = list(rows)
+    rows = sorted(rows, key=lambda row: not row.own)  # users' rows win
     own = [in_reading_order(r) for r in rows if r.one_way == Direction.TF2TORCH]
+    users = {name for row in rows if row.own and invertible(row) for name in row.tf}
+    own = [replace(r, torch=tuple(n for n in r.torch if r.own or n not in users)) for r in own]
     taken = {name for row in own for name in row.torch}
     out = list(own)
     for row in rows:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
@@ -14,7 +15,7 @@ from .compiled import cached
 from .invert import reading
 from .location import mappings_dir
 from .schema import ArgMap, Row, TableError, parse_row
-from .signatures import SignatureSet, signatures
+from .signatures import SignatureSet, signatures, written_params
 
 FIELDS = tuple(f.name for f in fields(Row))
 
@@ -27,8 +28,12 @@ class Tables:
 
     def __init__(self, data: dict[str, Any], direction: Direction) -> None:
         self.direction = direction
-        self.source: SignatureSet = signatures(direction.source)
-        self.target: SignatureSet = signatures(direction.target)
+        own = data["signatures"]
+        self.source: SignatureSet = signatures(direction.source).extended(own[direction.source])
+        self.target: SignatureSet = signatures(direction.target).extended(own[direction.target])
+        self.roots: frozenset[str] = frozenset(data["roots"])
+        """First components of the names that users' tables translate."""
+        self.families: list[tuple[str, int]] = data["families"]
         self.plain: list[tuple[Any, ...]] = data["rows"]
         self.index: dict[str, list[int]] = data["index"]
         self.made: dict[str, list[Row]] = {}
@@ -47,8 +52,14 @@ class Tables:
             else:
                 owner, _, method = name.rpartition(".")
                 found = next((r for b in self.source.bases(owner) if (r := self.find(f"{b}.{method}"))), [])
+                found = found or self._of_family(name)
             self.made[name] = found
         return found
+
+    def _of_family(self, name: str) -> list[Row]:
+        """The row for all names that begin alike (``torch.library.*``): the one with the longest beginning."""
+        found = [(prefix, i) for prefix, i in self.families if name.startswith(prefix)]
+        return [from_plain(self.plain[max(found)[1]])] if found else []
 
 
 def to_plain(row: Row) -> tuple[Any, ...]:
@@ -68,34 +79,59 @@ def from_plain(values: tuple[Any, ...]) -> Row:
 def compile_tables(rows: Iterable[Row], direction: Direction) -> dict[str, Any]:
     """Rows in plain form, and which of them stand for which name."""
     source = signatures(direction.source)
+    rows = list(rows)
+    own = own_signatures(rows)
     if direction is Direction.TF2TORCH:
         rows = reading(rows)
     plain: list[tuple[Any, ...]] = []
     index: dict[str, list[int]] = {}
+    families: list[tuple[str, int]] = []
+    roots: set[str] = set()
     for row in rows:
         if row.one_way and row.one_way != direction:
             continue
         for name in row.torch:
+            if name.endswith(".*"):
+                families.append((name[:-1], len(plain)))
+                continue
             for known in sorted({name, source.canonical(name)}):
                 index.setdefault(known, []).append(len(plain))
+            if row.own:
+                roots.add(name.split(".", 1)[0])
         plain.append(to_plain(row))
-    return {"rows": plain, "index": index}
+    return {"rows": plain, "index": index, "families": families, "roots": sorted(roots), "signatures": own}
 
 
-def read_rows(path: Path) -> list[Row]:
-    """The rows of one table.
+def own_signatures(rows: Iterable[Row]) -> dict[str, dict[str, Any]]:
+    """Signatures that users' tables give, by framework and name, in the form of the signature files."""
+    out: dict[str, dict[str, Any]] = {"torch": {}, "tf": {}}
+    for row in rows:
+        for framework, names, text in (("torch", row.torch, row.signature), ("tf", row.tf, row.tf_signature)):
+            for name in names if text is not None else ():
+                kind = "class" if name.rpartition(".")[2][:1].isupper() else "function"
+                out[framework][name] = {"kind": kind, "overloads": [written_params(text)]}
+    return out
+
+
+def read_rows(path: Path, *, own: bool = False) -> list[Row]:
+    """The rows of one table; ``own`` where it is a user's.
 
     Raises:
         TableError: if the file is not TOML or a row is malformed.
     """
+    name = str(path) if own else path.name
     try:
         raw = tomllib.loads(path.read_text("utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise TableError(f"{path.name}: {error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise TableError(f"{name}: {error}") from error
+    except OSError as error:
+        raise TableError(f"{name}: cannot be read: {(error.strerror or str(error)).lower()}") from error
     unknown = set(raw) - {"row"}
-    if unknown:
-        raise TableError(f"{path.name}: unknown top-level keys {sorted(unknown)}; a table holds [[row]] entries")
-    return [parse_row(r, path.name, i) for i, r in enumerate(raw.get("row", []), 1)]
+    rows = raw.get("row", [])
+    if unknown or not isinstance(rows, list) or not all(isinstance(r, dict) for r in rows):
+        listed = f"unknown top-level keys {sorted(unknown)}; " if unknown else ""
+        raise TableError(f"{name}: {listed}a table holds [[row]] entries")
+    return [parse_row(r, name, i, own=own) for i, r in enumerate(rows, 1)]
 
 
 @cache
@@ -105,13 +141,51 @@ def all_rows() -> tuple[Row, ...]:
 
 
 @cache
-def tables(direction: Direction) -> Tables:
-    """The shipped tables, read in one direction."""
+def tables(direction: Direction, mappings: tuple[str, ...] = ()) -> Tables:
+    """The shipped tables, read in one direction, with users' own before them.
+
+    Args:
+        mappings: paths of users' tables. For an API that one of them names, the shipped rows come after.
+
+    Raises:
+        TableError: a table of the user's cannot be read, or says what the tables do not accept.
+    """
     folder, code = mappings_dir(), Path(__file__).parent
+    own = own_tables(mappings)
     files = [
+        *own,
         *sorted(folder.glob("*.toml")),
         *sorted((folder / "signatures").glob("*.json")),
         *sorted(code.glob("*.py")),
     ]
-    data = cached(f"tables-{direction.value}", files, lambda: compile_tables(all_rows(), direction))
+    name = f"tables-{direction.value}" + ("-own" if own else "")
+    data = cached(name, files, lambda: compile_tables(checked(own), direction))
     return Tables(data, direction)
+
+
+def own_tables(mappings: Iterable[str]) -> list[Path]:
+    """The paths of users' tables.
+
+    Raises:
+        TableError: one is not there.
+    """
+    paths = [Path(os.path.abspath(name)) for name in mappings]
+    for path, name in zip(paths, mappings, strict=True):
+        if not path.is_file():
+            raise TableError(f"{name}: no such table")
+    return paths
+
+
+def checked(own: Sequence[Path]) -> list[Row]:
+    """Users' rows and then all others, checked.
+
+    Raises:
+        TableError: something in a table is wrong.
+    """
+    from .check import check
+
+    mine = [row for path in own for row in read_rows(path, own=True)]
+    check(mine)
+    shipped = list(all_rows())
+    check(shipped)
+    return [*mine, *shipped]

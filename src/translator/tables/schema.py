@@ -16,7 +16,7 @@ HOLE = re.compile(r"\{(\w+)\}")
 KEYS = {
     "torch", "tf", "tf_expr", "torch_expr", "args", "tf_args", "torch_args", "returns", "rule", "adapter",
     "instance_of", "weights", "axis", "layout", "notes", "refuse", "hint",
-    "samples", "when", "one_way", "canonical", "infer",
+    "samples", "cases", "when", "one_way", "canonical", "infer", "signature", "tf_signature", "imports",
 }  # fmt: skip
 
 
@@ -64,12 +64,21 @@ class Row:
     refuse: str | None = None
     hint: str = ""
     samples: tuple[dict[str, Any], ...] = ()
+    cases: tuple[str, ...] = ()
+    """Tests that execute the row, where a single expression cannot show what it does."""
     when: dict[str, Any] = field(default_factory=dict)
     one_way: str | None = None
     canonical: bool = True
     layout: str = "opaque"
     """How axis order passes through: ``pointwise``, ``channels``, ``aware`` (the rule asks itself), or ``opaque``
     (source order in and out)."""
+    signature: str | None = None
+    tf_signature: str | None = None
+    """Of APIs that the signature files do not have, in users' tables: ``"(x, dim=1)"``."""
+    imports: tuple[str, ...] = ()
+    """What the translation must import, in users' tables: ``"import mylib.layers as ml"``."""
+    own: bool = False
+    """Whether the row stands in a table of the user's."""
 
     @property
     def label(self) -> str:
@@ -111,8 +120,30 @@ def _check_template(text: str | None, where: str) -> None:
         raise TableError(f"{where}: the expression does not parse: {text!r}") from error
 
 
-def parse_row(raw: dict[str, Any], file: str, number: int) -> Row:
+USERS_KEYS = ("signature", "tf_signature", "imports")
+
+
+def _check_signature(text: Any, where: str) -> None:
+    try:
+        ast.parse(f"def f{text}: pass")
+    except SyntaxError as error:
+        raise TableError(f'{where}: a signature is written as "(x, dim=1)", not {text!r}') from error
+
+
+def _check_import(line: str, where: str) -> None:
+    try:
+        (node,) = ast.parse(line).body
+    except (SyntaxError, ValueError) as error:
+        raise TableError(f"{where}: `imports` holds import statements, not {line!r}") from error
+    if not isinstance(node, ast.Import | ast.ImportFrom):
+        raise TableError(f"{where}: `imports` holds import statements, not {line!r}")
+
+
+def parse_row(raw: dict[str, Any], file: str, number: int, *, own: bool = False) -> Row:
     """Build a row from its TOML table.
+
+    Args:
+        own: whether it stands in a user's table: samples are welcome there, not asked for.
 
     Raises:
         TableError: on an unknown key, a malformed value, or a row that claims something without a sample.
@@ -128,6 +159,17 @@ def parse_row(raw: dict[str, Any], file: str, number: int) -> Row:
         raise TableError(f"{where}: names neither a torch nor a tf API")
     args = raw.get("args", {})
     same = args == "same"
+    if not same and not isinstance(args, dict):
+        raise TableError(f'{where}: `args` is a table, or "same"')
+    for key in USERS_KEYS:
+        if key in raw and not own:
+            raise TableError(f"{where}: `{key}` is for users' tables")
+    for key in ("signature", "tf_signature"):
+        if key in raw:
+            _check_signature(raw[key], where)
+    imports = _names(raw.get("imports", ()), where)
+    for line in imports:
+        _check_import(line, where)
     row = Row(
         torch=torch,
         tf=tf,
@@ -152,12 +194,17 @@ def parse_row(raw: dict[str, Any], file: str, number: int) -> Row:
         one_way=raw.get("one_way"),
         canonical=raw.get("canonical", True),
         layout=raw.get("layout", "opaque"),
+        cases=_names(raw.get("cases", ()), where),
+        signature=raw.get("signature"),
+        tf_signature=raw.get("tf_signature"),
+        imports=imports,
+        own=own,
     )
     if row.layout not in LAYOUTS:
         raise TableError(f"{where}: layout is one of {', '.join(LAYOUTS)}, not {row.layout!r}")
     _check_template(row.tf_expr, where)
     _check_template(row.torch_expr, where)
-    if not row.refuse and not row.samples and "no_sample" not in row.notes:
+    if not own and not row.refuse and not row.samples and not row.cases and "no_sample" not in row.notes:
         raise TableError(f"{where}: needs at least one sample (or `refuse` with a reason)")
     if not (row.tf or row.tf_expr or row.refuse or row.rule or row.torch_expr):
         raise TableError(f"{where}: needs a target (`tf`, `tf_expr`), a `rule`, or a `refuse` reason")

@@ -52,6 +52,23 @@ class Signature:
     """Other spellings of keywords that a native function takes: ``axis`` for ``dim``."""
 
 
+def written_params(text: str) -> list[list[str]]:
+    """The parameters of a signature that is written out, ``"(x, dim=1, *, out=None)"``, as in the signature files."""
+    (node,) = ast.parse(f"def f{text}: pass").body
+    assert isinstance(node, ast.FunctionDef)
+    a = node.args
+    positional = [*((p, "po") for p in a.posonlyargs), *((p, "pk") for p in a.args)]
+    defaults = [None] * (len(positional) - len(a.defaults)) + list(a.defaults)
+    out = [_written(p.arg, kind, d) for (p, kind), d in zip(positional, defaults, strict=True)]
+    out += [[a.vararg.arg, "va"]] if a.vararg else []
+    out += [_written(p.arg, "ko", d) for p, d in zip(a.kwonlyargs, a.kw_defaults, strict=True)]
+    return out + ([[a.kwarg.arg, "vk"]] if a.kwarg else [])
+
+
+def _written(name: str, kind: str, default: ast.expr | None) -> list[str]:
+    return [name, kind] if default is None else [name, kind, ast.unparse(default)]
+
+
 def _overloads(raw: list[Any]) -> tuple[Overload, ...]:
     return tuple(tuple(Param(*p) for p in overload) for overload in raw)
 
@@ -68,6 +85,15 @@ class SignatureSet:
             other: name for name, others in raw.get("argument_synonyms", {}).items() for other in others
         }
         self._parsed: dict[str, Signature] = {}
+
+    def extended(self, apis: dict[str, Any]) -> SignatureSet:
+        """These signatures and some more; the same set where there are none."""
+        if not apis:
+            return self
+        more = SignatureSet({})
+        more.version, more.tensor_methods_only, more.reserved = self.version, self.tensor_methods_only, self.reserved
+        more.apis, more.synonyms = {**self.apis, **apis}, self.synonyms
+        return more
 
     def canonical(self, name: str) -> str:
         """The one name that stands for all names of an object."""
