@@ -107,7 +107,7 @@ BAD = {
     "helper": ('[[row]]\ntorch = "a.b"\ntf = "helper:no_such"\n', "there is no helper 'no_such'"),
     "expression": ('[[row]]\ntorch = "a.b"\ntf_expr = "tf.abs("\n', "the expression does not parse"),
     "hole": ('[[row]]\ntorch = "torch.relu"\ntf_expr = "tf.abs({x})"\n', "torch.relu has no argument 'x'"),
-    "signature": ('[[row]]\ntorch = "a.b"\ntf = "c.d"\nsignature = "(x,,)"\n', 'a signature is written as "(x, dim=1)"'),
+    "signature": ('[[row]]\ntorch = "a.b"\ntf = "c.d"\nsignature = "(x,,)"\n', "a signature is written as"),
     "import": ('[[row]]\ntorch = "a.b"\ntf = "c.d"\nimports = ["x = 1"]\n', "`imports` holds import statements"),
     "twice": ('[[row]]\ntorch = "a.b"\ntf = "c.d"\n[[row]]\ntorch = "a.b"\ntf = "c.e"\n', "for the same calls"),
 }  # fmt: skip

@@ -35,8 +35,8 @@ from ..values import (
 )
 from . import einops_results, keras_graph, keras_results, layer_results, shape_results, shapes, training  # noqa: F401  (some register)
 from .binding import Args, bind_api
-from .choose import chosen
 from .builtin_calls import BUILTIN_CALLS
+from .choose import chosen
 from .facts import Bound, BoundCall
 from .functions import bind_user, call_user, instantiate
 from .math_results import called_type

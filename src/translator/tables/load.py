@@ -107,7 +107,8 @@ def own_signatures(rows: Iterable[Row]) -> dict[str, dict[str, Any]]:
     out: dict[str, dict[str, Any]] = {"torch": {}, "tf": {}}
     for row in rows:
         for framework, names, text in (("torch", row.torch, row.signature), ("tf", row.tf, row.tf_signature)):
-            for name in names if text is not None else ():
+            for name in names if text else ():
+                assert text is not None
                 kind = "class" if name.rpartition(".")[2][:1].isupper() else "function"
                 out[framework][name] = {"kind": kind, "overloads": [written_params(text)]}
     return out
