@@ -1,18 +1,18 @@
 """xlate: translates deep-learning source code between PyTorch and TensorFlow/Keras 3.
 
-``translate`` is the whole programming interface for one file; the types that it takes and returns are
-exported beside it. Importing this package loads neither a framework nor the parser: both wait until
-they are needed.
+``translate`` is the whole programming interface for one file, ``verify`` runs a file and its translation; the types
+that they take and return are exported beside them. Importing this package loads neither a framework nor the parser:
+both wait until they are needed.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from translator._version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from translator.model import (
         Counts,
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
         Status,
         Translation,
     )
+    from translator.proof.pool import Pool
+    from translator.proof.result import Report
 
 __all__ = [
     "Counts",
@@ -42,6 +44,7 @@ __all__ = [
     "Translation",
     "__version__",
     "translate",
+    "verify",
 ]
 
 
@@ -84,6 +87,47 @@ def translate(
     if isinstance(result, InputError):
         raise result
     return result
+
+
+def verify(
+    path: str, direction: str | None = None, *, translated: str | None = None, entry: str | Sequence[str] = (),
+    init: Mapping[str, Any] | None = None, inputs: Iterable[Mapping[str, Any]] = (), train: bool = True,
+    graph: bool = True, steps: int = 3, layout: str = "channels_first", fidelity: str = "idiomatic", seed: int = 0,
+    timeout: float = 300.0, pool: Pool | None = None,
+) -> Report:  # fmt: skip
+    """Run a program and its translation, and compare what they compute.
+
+    Args:
+        path: the source file. What it imports from beside it goes along.
+        direction: ``"torch2tf"`` or ``"tf2torch"``; by default, from the framework that the file imports.
+        translated: the translation, where it stands in a file (edited by hand, say); else it is made anew.
+        entry: the classes or functions to build; by default those that the file seems to be for.
+        init: their arguments.
+        inputs: arguments of the call, by name, several times; ``"float[2,3,8,6]"`` and the like are drawn (see
+            `translator.compare.inputs`). By default shapes are tried until one runs.
+        train: also compare in train mode, with all buffers.
+        graph: also run the translation to TensorFlow under ``tf.function``, sizes that differ among ``inputs`` open.
+        steps: how many steps of gradient descent to compare.
+        timeout: seconds for each command of each side.
+        pool: processes to use, and to leave running for the next call.
+
+    Raises:
+        InputError: the file cannot be read, or not be translated.
+        ValueError: an option is none of its choices.
+    """
+    from translator.proof.files import Request, verify_file
+    from translator.proof.pool import Pool
+    from translator.proof.result import Report
+
+    names = (entry,) if isinstance(entry, str) else tuple(entry)
+    request = Request(
+        path, direction, translated, names, dict(init or {}), [dict(case) for case in inputs], train, graph, steps,
+        layout, fidelity, seed,
+    )  # fmt: skip
+    if pool is not None:
+        return Report([verify_file(pool, request)])
+    with Pool(timeout) as own:
+        return Report([verify_file(own, request)])
 
 
 def __getattr__(name: str) -> object:

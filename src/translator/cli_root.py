@@ -16,6 +16,7 @@ COMMANDS = {
     "coverage": ("translator.cli_coverage:coverage", "Count framework calls in code by what becomes of them."),
     "migrate": ("translator.cli_migrate:command", "Migrate a whole repository."),
     "sync": ("translator.cli_sync:sync", "Keep translations beside their sources in step with them."),
+    "verify": ("translator.cli_verify:verify", "Run source and translation on the same numbers and compare."),
     "explain": ("translator.cli_explain:explain", "Explain a diagnostic code, or an API's row in the tables."),
 }
 """Command name to the click command (``module:attribute``) and the line that ``xlate --help`` shows for it."""

@@ -15,6 +15,12 @@ CODES: dict[str, tuple[str, str]] = {
     "XL010": ("The output exists and is different", "Look at it, then use --force, or choose another place with -o."),
     "XL011": ("The output cannot be written", "Check the path, the permissions and the space on the disk."),
     "XL012": ("A package's `__init__.py` cannot be translated beside itself", "Use -o DIR or --in-place."),
+    "XL050": ("The direction is not known", "The file imports both frameworks, or neither: say which way with --direction."),
+    "XL051": (
+        "Nothing to verify",
+        "No class or function was found that makes a model without arguments. Name one with --entry, and its arguments "
+        "with --init 'num_classes=10'.",
+    ),
     "XL200": ("No row for this API yet", "Translate the line by hand, or add a row to a table of your own (docs/tables.md)."),
     "XL201": (
         "An argument is not translated",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -15,24 +15,35 @@ KERAS = (
 
 
 @contextmanager
-def dropout_off() -> Iterator[None]:
-    """Within it, dropout functions and layers of both frameworks return their input. See also `settle`."""
-    import keras
-    import tensorflow as tf
+def dropout_off(frameworks: Collection[str] = ("torch", "tf")) -> Iterator[None]:
+    """Within it, dropout functions and layers of the frameworks return their input. See also `settle`."""
+    with ExitStack() as stack:
+        if "torch" in frameworks:
+            _torch_off(stack)
+        if "tf" in frameworks:
+            _tf_off(stack)
+        yield
+
+
+def _torch_off(stack: ExitStack) -> None:
     import torch
     import torch.nn.functional as F
 
-    with ExitStack() as stack:
-        for name in TORCH:
-            stack.enter_context(patch.object(F, name, _first))
-        stack.enter_context(patch.object(torch, "dropout", _first))
-        attention = _without(F.scaled_dot_product_attention, "dropout_p", 4)
-        stack.enter_context(patch.object(F, "scaled_dot_product_attention", attention))
-        for name in KERAS:
-            stack.enter_context(patch.object(getattr(keras.layers, name), "call", _layer))
-        stack.enter_context(patch.object(tf.nn, "dropout", _first))
-        stack.enter_context(patch.object(keras.random, "dropout", _first))
-        yield
+    for name in TORCH:
+        stack.enter_context(patch.object(F, name, _first))
+    stack.enter_context(patch.object(torch, "dropout", _first))
+    attention = _without(F.scaled_dot_product_attention, "dropout_p", 4)
+    stack.enter_context(patch.object(F, "scaled_dot_product_attention", attention))
+
+
+def _tf_off(stack: ExitStack) -> None:
+    import keras
+    import tensorflow as tf
+
+    for name in KERAS:
+        stack.enter_context(patch.object(getattr(keras.layers, name), "call", _layer))
+    stack.enter_context(patch.object(tf.nn, "dropout", _first))
+    stack.enter_context(patch.object(keras.random, "dropout", _first))
 
 
 def settle(module: Any) -> None:

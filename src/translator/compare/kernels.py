@@ -9,31 +9,34 @@ So does PyTorch's hard sigmoid, whose gradient is float32's 1/6.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
+from unittest.mock import patch
 
 LAST = {3: "NWC", 4: "NHWC", 5: "NDHWC"}
 
 @contextmanager
-def double_kernels() -> Iterator[None]:
+def double_kernels(frameworks: Collection[str] = ("torch", "tf")) -> Iterator[None]:
     """Within it, functions of ``tf.nn`` and PyTorch that are float32 at heart are exact in float64 too."""
-    import tensorflow as tf
-    import torch.nn.functional as F
+    with ExitStack() as stack:
+        if "torch" in frameworks:
+            import torch.nn.functional as F
 
-    names = ("convolution", "conv_transpose", "avg_pool", "leaky_relu", "gelu")
-    saved = {name: getattr(tf.nn, name) for name in names}
-    tf.nn.convolution = _last(saved["convolution"])
-    tf.nn.conv_transpose = _last_transposed(saved["conv_transpose"])
-    tf.nn.avg_pool = _average(saved["avg_pool"])
-    tf.nn.leaky_relu, tf.nn.gelu = _leaky_relu, _gelu
-    hardsigmoid, F.hardsigmoid = F.hardsigmoid, _hardsigmoid
-    try:
+            stack.enter_context(patch.object(F, "hardsigmoid", _hardsigmoid))
+        if "tf" in frameworks:
+            import tensorflow as tf
+
+            wrapped = {
+                "convolution": _last(tf.nn.convolution),
+                "conv_transpose": _last_transposed(tf.nn.conv_transpose),
+                "avg_pool": _average(tf.nn.avg_pool),
+                "leaky_relu": _leaky_relu,
+                "gelu": _gelu,
+            }
+            for name, function in wrapped.items():
+                stack.enter_context(patch.object(tf.nn, name, function))
         yield
-    finally:
-        F.hardsigmoid = hardsigmoid
-        for name, function in saved.items():
-            setattr(tf.nn, name, function)
 
 
 def _first(data_format: str | None) -> bool:

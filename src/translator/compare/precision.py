@@ -7,8 +7,8 @@ means the precision that it works in, so where it is loaded for a float64 run th
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -22,22 +22,24 @@ OWNERS = {"torch", "tf", "np", "numpy", "tensorflow", "jnp"}
 
 
 @contextmanager
-def precision(dtype: str) -> Iterator[None]:
-    """Make ``"float32"`` or ``"float64"`` the default of torch and Keras, and put the old defaults back."""
-    import keras
-    import torch
+def precision(dtype: str, frameworks: Collection[str] = ("torch", "tf")) -> Iterator[None]:
+    """Make ``"float32"`` or ``"float64"`` the default of the frameworks, and put the old defaults back."""
+    with ExitStack() as stack:
+        if "torch" in frameworks:
+            import torch
 
-    saved = torch.get_default_dtype(), keras.config.floatx(), keras.config.dtype_policy()
-    torch.set_default_dtype(getattr(torch, dtype))
-    keras.config.set_floatx(dtype)
-    keras.config.set_dtype_policy(dtype)
-    try:
-        with double_kernels() if dtype == "float64" else nullcontext():
-            yield
-    finally:
-        torch.set_default_dtype(saved[0])
-        keras.config.set_floatx(saved[1])
-        keras.config.set_dtype_policy(saved[2])
+            stack.callback(torch.set_default_dtype, torch.get_default_dtype())
+            torch.set_default_dtype(getattr(torch, dtype))
+        if "tf" in frameworks:
+            import keras
+
+            stack.callback(keras.config.set_dtype_policy, keras.config.dtype_policy())
+            stack.callback(keras.config.set_floatx, keras.config.floatx())
+            keras.config.set_floatx(dtype)
+            keras.config.set_dtype_policy(dtype)
+        if dtype == "float64":
+            stack.enter_context(double_kernels(frameworks))
+        yield
 
 
 @cache

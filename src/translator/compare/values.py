@@ -21,6 +21,8 @@ class Quantity:
     name: str
     error: float = 0.0
     problem: str = ""
+    absolute: float = 0.0
+    """The largest difference of two values."""
 
     def ok(self, tolerance: float) -> bool:
         return not self.problem and self.error <= tolerance
@@ -123,14 +125,28 @@ def compare_leaf(name: str, expected: Any, actual: Any, *, values: bool = True, 
     if wanted.dtype.kind not in "fc":
         wrong = int(np.count_nonzero(wanted != found))
         return Quantity(name, problem=f"{wrong} of {wanted.size} values differ" if wrong else "")
-    return Quantity(name, *distance(wanted, found, scale))
+    return Quantity(name, *distance(wanted, found, scale), largest(wanted, found))
+
+
+def largest(expected: Any, actual: Any) -> float:
+    """The largest absolute difference where both are finite."""
+    import numpy as np
+
+    finite = np.isfinite(expected) & np.isfinite(actual)
+    return float(np.max(np.abs(expected[finite] - actual[finite]), initial=0.0))
 
 
 def compare_values(name: str, expected: Any, actual: Any, *, values: bool = True) -> list[Quantity]:
     """Compare two nested results leaf by leaf. A size written as a tensor counts as the tuple that it holds."""
     if type(expected).__name__ == "Size" and is_tensor(actual) and len(actual.shape) == 1:
         actual = tuple(array(actual).tolist())
-    wanted, found = parts(expected, name), parts(actual, name)
+    return compare_parts(parts(expected, name), parts(actual, name), name, values=values)
+
+
+def compare_parts(
+    wanted: list[tuple[str, Any]], found: list[tuple[str, Any]], name: str, *, values: bool = True
+) -> list[Quantity]:
+    """Compare the leaves of two results, see `parts`."""
     if [path for path, _ in wanted] != [path for path, _ in found]:
         return [Quantity(name, problem=f"structure {_shape(found)} instead of {_shape(wanted)}")]
     return [compare_leaf(p, e, a, values=values) for (p, e), (_, a) in zip(wanted, found, strict=True)]

@@ -8,7 +8,7 @@ from .converters import ShapeError
 from .report import Report
 from .walk import Pair, Pairing, pair_up
 
-__all__ = ["Pair", "Pairing", "Report", "copy", "copy_back", "pair_up"]
+__all__ = ["Pair", "Pairing", "Report", "ShapeError", "copy", "copy_back", "pair_up"]
 
 
 def copy(torch_module: Any, keras_model: Any) -> Report:

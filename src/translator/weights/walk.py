@@ -57,6 +57,8 @@ class Pairing:
     pairs: list[Pair] = field(default_factory=list)
     torch_left: list[str] = field(default_factory=list)
     keras_left: list[str] = field(default_factory=list)
+    modules: list[tuple[str, Any, str]] = field(default_factory=list)
+    """(torch path, Keras object, Keras path) of every module that has a counterpart."""
 
 
 def pair_up(module: Any, model: Any) -> Pairing:
@@ -92,6 +94,7 @@ class _Walker:
         if (id(module), id(keras)) in self.seen_modules:
             return
         self.seen_modules.add((id(module), id(keras)))
+        self.out.modules.append((path.removesuffix("."), keras, place))
         row = row_of(module.__class__)
         if row is not None:
             build_leaf(module, keras)

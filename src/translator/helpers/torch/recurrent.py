@@ -6,10 +6,16 @@ from torch import nn
 
 
 class KerasLSTM(nn.LSTM):
-    """An LSTM over (batch, time, features) that gives its last output, or all of them with ``return_sequences``."""
+    """An LSTM over (batch, time, features) that gives its last output, or all of them with ``return_sequences``.
+
+    Keras's has one bias where PyTorch adds two: the second stays zero.
+    """
 
     def __init__(self, input_size, hidden_size, return_sequences=False, return_state=False, bidirectional=False):
         super().__init__(input_size, hidden_size, batch_first=True, bidirectional=bidirectional)
+        for name, parameter in self.named_parameters():
+            if name.startswith("bias_hh"):
+                nn.init.zeros_(parameter).requires_grad_(False)
         self.return_sequences = return_sequences
         self.return_state = return_state
 

@@ -1,0 +1,67 @@
+"""Axis orders at the edge: the translation may take and return tensors in the other framework's order.
+
+Everything is compared in the source's order. The side that runs the translation gets its inputs turned just before
+the call and turns its outputs just after, inside of what gradients flow through, so that those come out right too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from ..model import Direction, Edge
+
+Perm = tuple[int, ...]
+
+
+def edges_of(edges: Iterable[Edge], owners: Iterable[str]) -> dict[str, str]:
+    """Axis letters (of the translation) by parameter name or ``"return"``, for one entry point."""
+    wanted = set(owners)
+    return {edge.name: edge.axes for edge in edges if edge.owner.rpartition(".")[2] in wanted or edge.owner in wanted}
+
+
+def into(axes: str, direction: Direction) -> Perm:
+    """``perm[k]`` is the source's axis that stands at axis ``k`` of the translation."""
+    spatial = [a for a in axes if a not in "NC"]
+    source = ["N", "C", *spatial] if direction is Direction.TORCH2TF else ["N", *spatial, "C"]
+    return tuple(source.index(a) for a in axes)
+
+
+def back(axes: str, direction: Direction) -> Perm:
+    """The reverse: from the translation's order to the source's."""
+    perm = into(axes, direction)
+    return tuple(perm.index(k) for k in range(len(perm)))
+
+
+def adapted(
+    invoke: Callable[[dict[str, Any]], Any], parameters: Sequence[str], edges: Mapping[str, str], direction: Direction,
+    transpose: Callable[[Any, Perm], Any],
+) -> Callable[..., Any]:  # fmt: skip
+    """A program's call, with arguments by the source's parameter names and in the source's axis order.
+
+    Args:
+        invoke: takes the arguments by the program's own parameter names.
+        parameters: those names. Where the source has others, arguments go by position.
+        edges: the axis orders at this program's edge, see `edges_of`; none for the source itself.
+    """
+
+    def turn(value: Any, axes: str | None, way: Callable[[str, Direction], Perm]) -> Any:
+        if axes is None or len(getattr(value, "shape", ())) != len(axes):
+            return value
+        return transpose(value, way(axes, direction))
+
+    def call(**given: Any) -> Any:
+        names = list(given) if set(given) <= set(parameters) or len(parameters) < len(given) else list(parameters)
+        named = dict(zip(names, given.values(), strict=False))
+        result = invoke({name: turn(value, edges.get(name), into) for name, value in named.items()})
+        return _returned(result, lambda value, place: turn(value, edges.get(place), back), "return")
+
+    return call
+
+
+def _returned(value: Any, turn: Callable[[Any, str], Any], place: str) -> Any:
+    if type(value) in (list, tuple):
+        return type(value)(_returned(v, turn, f"{place}[{i}]") for i, v in enumerate(value))
+    if type(value) is dict:
+        return {k: _returned(v, turn, f"{place}[{k!r}]") for k, v in value.items()}
+    return turn(value, place)

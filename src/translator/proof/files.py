@@ -1,0 +1,151 @@
+"""Verifies one file: finds its entry points, translates it, and runs each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ..infer.interp import Interpreter
+from ..model import Direction, Fidelity, InputError, Layout, Options, Severity, Translation
+from ..source import mentions
+from .edges import edges_of
+from .entries import Entry, chosen, entries
+from .loading import Program
+from .pool import Pool
+from .programs import Gathered, gather, translated
+from .result import FileReport, ModelReport
+from .run import Case, verify_case
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The arguments of `translator.verify`."""
+
+    path: str
+    direction: str | None = None
+    translated: str | None = None
+    entries: tuple[str, ...] = ()
+    init: dict[str, Any] | None = None
+    inputs: list[dict[str, Any]] | None = None
+    train: bool = True
+    graph: bool = True
+    steps: int = 3
+    layout: str = "channels_first"
+    fidelity: str = "idiomatic"
+    seed: int = 0
+
+
+def verify_file(pool: Pool, request: Request) -> FileReport:
+    """The verdict on every entry point of a file.
+
+    Raises:
+        InputError: the file, or its translation, cannot be read, or holds nothing to verify.
+    """
+    gathered = gather(request.path)
+    direction = Direction(request.direction) if request.direction else direction_of(gathered)
+    options = Options(direction, Layout(request.layout), Fidelity(request.fidelity))
+    source = gathered.program()
+    own = translated(gathered, options)
+    program, translation = own.program, own.main
+    if request.translated is not None:
+        program = gather(request.translated).program()
+    report = FileReport(source.path, program.path, source.text, program.text)
+    wanted, asked = _entries(own.interpreter, source, request)
+    report.notes += asked
+    exact = None
+    if options.fidelity is Fidelity.IDIOMATIC and direction is Direction.TORCH2TF and request.translated is None:
+        exact = translated(gathered, Options(direction, options.layout, Fidelity.EXACT)).program
+    refused = _refused(translation) if request.translated is None else []
+    report.notes += refused
+    for entry in wanted:
+        task = _task(request, entry, direction, translation)
+        model = verify_case(pool, Case(source, program, task, exact))
+        model.refused = len(refused)
+        _advise(model)
+        report.models.append(model)
+    if not report.models:
+        report.error, report.code = "; ".join(asked) or "no model was found", "XL051"
+    return report
+
+
+def direction_of(gathered: Gathered) -> Direction:
+    """The direction that a file's imports ask for.
+
+    Raises:
+        InputError: it imports both frameworks, or none.
+    """
+    data = gathered.data[gathered.paths[gathered.main]]
+    found = [d for d in Direction if mentions(data, d.source)]
+    if len(found) == 1:
+        return found[0]
+    reason = "both frameworks" if found else "neither framework"
+    raise InputError(f"the file names {reason}", code="XL050", hint="say which way it goes with --direction")
+
+
+def _entries(
+    interpreter: Interpreter | None, source: Program, request: Request
+) -> tuple[list[Entry], list[str]]:
+    """The entry points to verify, and what the user is told about the others."""
+    found = entries(interpreter, source.text, source.main) if interpreter is not None else []
+    if request.entries:
+        known = {e.name: e for e in found}
+        return [known.get(name, Entry(name)) for name in request.entries], []
+    take, rest = chosen(found)
+    made = {e.makes for e in take}
+    notes = []
+    for entry in rest:
+        if entry.makes not in made:
+            given = ", ".join(f"{name}=..." for name in entry.required)
+            notes.append(f"{entry.name} needs arguments: --entry {entry.name} --init '{given}'")
+    return take, notes
+
+
+def _task(request: Request, entry: Entry, direction: Direction, translation: Translation) -> dict[str, Any]:
+    return {
+        "entry": entry.name,
+        "init": request.init or {},
+        "cases": request.inputs or [],
+        "direction": direction.value,
+        "edges": edges_of(translation.edges, _owners(entry, translation)),
+        "seed": request.seed,
+        "train": request.train,
+        "graph": request.graph,
+        "steps": request.steps,
+    }
+
+
+def _owners(entry: Entry, translation: Translation) -> Iterator[str]:
+    """The names under which the edges of an entry point may be reported."""
+    yield entry.name
+    if entry.makes:
+        yield entry.makes
+    yield from _made_by(entry.name, translation.text)
+
+
+def _made_by(name: str, text: str) -> list[str]:
+    """The classes of the translation that a function of it calls."""
+    import ast
+
+    tree = ast.parse(text)
+    classes = {n.name for n in tree.body if isinstance(n, ast.ClassDef)}
+    function = next((n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == name), None)
+    if function is None:
+        return []
+    calls = [n.func.id for n in ast.walk(function) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)]
+    return [c for c in calls if c in classes]
+
+
+def _refused(translation: Translation) -> list[str]:
+    errors = [d for d in translation.diagnostics if d.severity is Severity.ERROR]
+    return [f"line {d.line} is not translated: {d.code} {d.message}" for d in errors]
+
+
+def _advise(model: ModelReport) -> None:
+    """Name the option that gets past a failure, where there is one."""
+    failure = model.failure
+    if failure is not None and failure.source and failure.type == "TypeError" and failure.stage == "building":
+        model.notes.append("say the arguments with --init 'name=value, ...'")
+
+
+__all__ = ["Program", "Request", "verify_file"]

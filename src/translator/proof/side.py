@@ -1,0 +1,126 @@
+"""What both workers do alike: build an entry of a program, tell what went wrong, and where objects were made."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ..model import Direction
+from .loading import Program, loaded, site
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One entry point to verify, as both workers are told of it."""
+
+    entry: str
+    init: dict[str, Any]
+    """Constructor arguments; ``{"$name": "Block"}`` stands for what the program calls so."""
+    cases: list[dict[str, Any]]
+    """Call arguments by name, with specifications of arrays; empty where they are still to be guessed."""
+    direction: Direction
+    edges: dict[str, str]
+    seed: int = 0
+    train: bool = True
+    graph: bool = True
+    steps: int = 3
+
+    @staticmethod
+    def of(plain: dict[str, Any]) -> Task:
+        return Task(**{**plain, "direction": Direction(plain["direction"])})
+
+
+class Problem(Exception):
+    """Something about the user's program that has no traceback worth showing. Says what to do."""
+
+
+@dataclass(slots=True)
+class Session:
+    """A program that is loaded while a task is under way, and what was built of it."""
+
+    program: Program
+    stack: ExitStack = field(default_factory=ExitStack)
+    module: ModuleType | None = None
+    made: list[Any] = field(default_factory=list)
+    """Layers or modules in the order in which they were made."""
+    sites: dict[int, tuple[str, int]] = field(default_factory=dict)
+    """The id of such an object to the line that made it."""
+
+    @property
+    def paths(self) -> list[str]:
+        return [file.path for file in self.program.files.values()]
+
+    def load(self, wide: bool) -> None:
+        self.module = self.stack.enter_context(loaded(self.program, wide=wide))
+
+    def close(self) -> None:
+        self.stack.close()
+        self.made.clear()
+
+    def build(self, entry: str, init: dict[str, Any], base: type) -> Any:
+        """The model that an entry stands for: a class or function that is called, or an object as it is.
+
+        Args:
+            base: the framework's class of layers or modules, whose instances are noted as they are made.
+        """
+        with self.recording(base):
+            found: Any = self.module
+            for piece in entry.split("."):
+                if not hasattr(found, piece):
+                    raise Problem(f"{self.program.path} has no {entry!r}")
+                found = getattr(found, piece)
+            if isinstance(found, base):
+                return found
+            return found(**{name: self._value(value) for name, value in init.items()})
+
+    def _value(self, value: Any) -> Any:
+        if isinstance(value, dict) and set(value) == {"$name"}:
+            found: Any = self.module
+            for piece in value["$name"].split("."):
+                found = getattr(found, piece)
+            return found
+        if isinstance(value, dict) and set(value) == {"$tuple"}:
+            return tuple(self._value(v) for v in value["$tuple"])
+        if isinstance(value, list):
+            return [self._value(v) for v in value]
+        return value
+
+    @contextmanager
+    def recording(self, base: type) -> Iterator[None]:
+        """Within it, note what instances of ``base`` are made, and where."""
+        original = base.__init__  # type: ignore[misc]
+        session = self
+
+        def init(self: Any, *args: Any, **kwargs: Any) -> None:
+            if id(self) not in session.sites:
+                session.made.append(self)
+                place = site(session.paths, self)
+                if place is not None:
+                    session.sites[id(self)] = place
+            original(self, *args, **kwargs)
+
+        base.__init__ = init  # type: ignore[misc]
+        try:
+            yield
+        finally:
+            base.__init__ = original  # type: ignore[misc]
+
+
+def failure(error: BaseException, program: Program, stage: str) -> dict[str, Any]:
+    """What a program raised, as plain values: the type, the message and the program's own lines of the traceback."""
+    paths = {file.path for file in program.files.values()}
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename in paths]
+    own = [[f.filename, f.lineno, f.line or "", f.name] for f in frames]
+    if isinstance(error, SyntaxError) and error.filename in paths:
+        own.append([error.filename, error.lineno, (error.text or "").strip(), ""])
+    kind = "" if isinstance(error, Problem) else type(error).__name__
+    return {"stage": stage, "type": kind, "message": str(error)[:2000], "frames": own[-12:]}
+
+
+def saved(out: str) -> Path:
+    return Path(out)

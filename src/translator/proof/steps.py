@@ -1,0 +1,20 @@
+"""The learning rate of the steps that both sides make."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+MOVE = 1e-2
+"""How far the first step moves the parameters, relative to their norm: far enough to matter, not to diverge."""
+
+
+def learning_rate(parameters: Mapping[str, Any], gradients: Mapping[str, Any]) -> float:
+    """The rate at which one step moves all parameters together by `MOVE` of their norm."""
+    import numpy as np
+
+    def norm(arrays: Any) -> float:
+        return float(np.sqrt(sum(float(np.sum(np.square(a))) for a in arrays)))
+
+    slope = norm(gradients[name] for name in parameters)
+    return MOVE * (norm(parameters.values()) or 1.0) / slope if slope and np.isfinite(slope) else 0.0

@@ -1,0 +1,111 @@
+"""Records what goes into and comes out of every part of a model during one call, in either framework."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ..compare.values import is_tensor, parts
+from .exchange import Parcel
+from .loading import site
+
+
+class _Tracer:
+    """Events in order: ``enter`` with the arrays that go in, ``leave`` with those that come out.
+
+    Each names the part's path, which call of that part it is, and the line of the program that calls it.
+    """
+
+    def __init__(self, paths: Sequence[str], parcel: Parcel) -> None:
+        self.paths, self.parcel = paths, parcel
+        self.events: list[dict[str, Any]] = []
+        self.calls: dict[str, int] = {}
+        self.open: list[tuple[str, int]] = []
+
+    def enter(self, path: str, given: Any) -> None:
+        number = self.calls.get(path, 0)
+        self.calls[path] = number + 1
+        parent = self.open[-1] if self.open else None
+        self.open.append((path, number))
+        self._note("enter", path, number, given, parent)
+
+    def leave(self, path: str, result: Any) -> None:
+        number = 0
+        while self.open:  # an exception inside may have left some of them open
+            found, number = self.open.pop()
+            if found == path:
+                break
+        self._note("leave", path, number, result, self.open[-1] if self.open else None)
+
+    def _note(self, kind: str, path: str, number: int, value: Any, parent: Any) -> None:
+        tensors = [leaf for _, leaf in parts(value) if is_tensor(leaf)]
+        keys = [self.parcel.array(t) for t in tensors]
+        place = site(self.paths)
+        self.events.append(
+            {"kind": kind, "path": path, "call": number, "arrays": keys, "line": place, "parent": parent}
+        )
+
+    def attempt(self, run: Callable[[], Any]) -> str:
+        """Run until the end or an exception; its message."""
+        try:
+            run()
+        except Exception as error:
+            return f"{type(error).__name__}: {str(error)[:500]}"
+        return ""
+
+
+class TorchTracer(_Tracer):
+    """Forward hooks on every module of a torch module."""
+
+    def __init__(self, module: Any, paths: Sequence[str], parcel: Parcel) -> None:
+        super().__init__(paths, parcel)
+        self.module = module
+        self.handles: list[Any] = []
+
+    def __enter__(self) -> TorchTracer:
+        for path, child in self.module.named_modules():
+            self._hook(path, child)
+        return self
+
+    def _hook(self, path: str, child: Any) -> None:
+        def before(module: Any, args: Any, kwargs: Any) -> None:
+            self.enter(path, [*args, *kwargs.values()])
+
+        def after(module: Any, args: Any, output: Any) -> None:
+            self.leave(path, output)
+
+        self.handles.append(child.register_forward_pre_hook(before, with_kwargs=True))
+        self.handles.append(child.register_forward_hook(after))
+
+    def __exit__(self, *error: object) -> None:
+        for handle in self.handles:
+            handle.remove()
+
+
+class KerasTracer(_Tracer):
+    """A wrapped ``call`` on every layer that is paired with a torch module."""
+
+    def __init__(self, layers: Mapping[str, Any], paths: Sequence[str], parcel: Parcel) -> None:
+        super().__init__(paths, parcel)
+        self.layers = layers
+
+    def __enter__(self) -> KerasTracer:
+        done: set[int] = set()
+        for path, layer in self.layers.items():
+            if id(layer) not in done:
+                done.add(id(layer))
+                object.__setattr__(layer, "call", self._wrapped(path, layer.call))
+        return self
+
+    def _wrapped(self, path: str, original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self.enter(path, [*args, *(v for k, v in kwargs.items() if k != "training")])
+            result = original(*args, **kwargs)
+            self.leave(path, result)
+            return result
+
+        return call
+
+    def __exit__(self, *error: object) -> None:
+        for layer in self.layers.values():
+            vars(layer).pop("call", None)
