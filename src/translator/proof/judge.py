@@ -10,6 +10,7 @@ from typing import Any
 from ..compare.values import Quantity, compare_leaf, compare_parts, parts
 from ..model import Direction
 from .exchange import Opened, Size
+from .settings import differing
 
 TOLERANCE = 1e-9
 """Norm of the difference over norm of the reference, in float64."""
@@ -63,6 +64,7 @@ def judge(torch: Told, tf: Told, direction: Direction, *, strict: bool = False) 
     if problem:
         return checks
     checks += _trained(torch, tf)
+    checks += _dropout(torch, tf)
     for mode in ("eval", "train"):
         for i, (one, two) in enumerate(zip(torch.plain[mode], tf.plain[mode], strict=True)):
             checks += _call(f"{mode}", i, torch, tf, one, two, direction)
@@ -121,6 +123,24 @@ def _trained(torch: Told, tf: Told) -> Iterator[Check]:
             here, there = ("trained", "frozen") if trains else ("frozen", "trained")
             problem = f"is {here} in Keras and {there} in PyTorch"
             yield Check("trained", Quantity(path, problem=problem), 0, path)
+
+
+def _dropout(torch: Told, tf: Told) -> Iterator[Check]:
+    """Whether dropout has the same rate: it is off while the two are compared."""
+    parts = {path: torch.plain["skeleton"]["modules"][n] for path, n in numbered(torch.plain["skeleton"])}
+    for path, layer in tf.plain["modules"].items():
+        if path in parts and "Dropout" in parts[path]["mro"][0][1]:
+            for name, one, two in differing(parts[path], layer):
+                problem = f"{name} is {one!r} in PyTorch and {two!r} in Keras"
+                yield Check("dropout", Quantity(path, problem=problem), 0, f"{path}.{name}")
+
+
+def numbered(skeleton: dict[str, Any], number: int = 0, path: str = "") -> Iterator[tuple[str, int]]:
+    """Every module of a described one with its path and number."""
+    yield path, number
+    for name, child in skeleton["modules"][number]["children"].items():
+        if child is not None:
+            yield from numbered(skeleton, child, f"{path}.{name}" if path else name)
 
 
 def named_tensors(skeleton: dict[str, Any], number: int = 0, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from ..model import Direction
+from .judge import numbered
 from .loading import Program
 
 Place = tuple[str, int, int]
@@ -22,7 +23,7 @@ class Lines:
         self.case = case
         self.torch, self.tf = torch, tf
         self.direction: Direction = case.direction
-        self.numbers = dict(_paths(torch["skeleton"]))
+        self.numbers = dict(numbered(torch["skeleton"]))
 
     def program(self, framework: str) -> Program:
         found: Program = self.case.program(framework)
@@ -137,10 +138,3 @@ def _statement_end(method: ast.FunctionDef, line: int) -> int:
     simple = [n for n in around if not hasattr(n, "body")]
     return max((n.end_lineno or line for n in simple), default=line)
 
-
-def _paths(skeleton: dict[str, Any], number: int = 0, path: str = "") -> list[tuple[str, int]]:
-    out = [(path, number)]
-    for name, child in skeleton["modules"][number]["children"].items():
-        if child is not None:
-            out += _paths(skeleton, child, f"{path}.{name}" if path else name)
-    return out

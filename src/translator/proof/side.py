@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ..compare.inputs import draw_inputs
 from ..model import Direction
 from .loading import Program, loaded, site
 
@@ -109,6 +111,33 @@ class Session:
             yield
         finally:
             base.__init__ = original  # type: ignore[misc]
+
+
+WIDE = 4.0
+"""How much larger the floats of every second set of inputs are: bounds such as ReLU6's must be reached."""
+
+
+def drawn(cases: list[dict[str, Any]], seed: int) -> list[dict[str, Any]]:
+    """The arrays of all sets of arguments, the same in every process."""
+
+    def larger(value: Any, spec: Any) -> Any:
+        if isinstance(value, list | tuple):
+            return type(value)(larger(v, s) for v, s in zip(value, spec, strict=True))
+        plain = isinstance(spec, str) and spec.startswith("float") and spec.endswith("]")
+        return value * WIDE if plain and hasattr(value, "dtype") else value
+
+    out = []
+    for i, case in enumerate(cases):
+        arrays = draw_inputs(case, seed + 1 + i)
+        out.append({k: larger(v, case[k]) for k, v in arrays.items()} if i % 2 else arrays)
+    return out
+
+
+def named_parameters(function: Callable[..., Any]) -> tuple[list[str], bool]:
+    """A function's parameters, and whether it takes any other keyword."""
+    parameters = inspect.signature(function).parameters.values()
+    names = [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    return names, any(p.kind is p.VAR_KEYWORD for p in parameters)
 
 
 def failure(error: BaseException, program: Program, stage: str) -> dict[str, Any]:

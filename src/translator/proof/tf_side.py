@@ -28,7 +28,7 @@ from .edges import Perm, adapted
 from .exchange import Opened, Parcel
 from .graph import in_graph
 from .guess_tf import guessed_cases
-from .side import Problem, Session, Task, saved
+from .side import Problem, Session, Task, drawn, named_parameters, saved
 from .skeleton import stand_in
 from .tracing import KerasTracer
 
@@ -114,7 +114,7 @@ class TFSide:
     @property
     def call(self) -> Any:
         """The model's call in the source's names and axis order, with ``training`` as a keyword."""
-        parameters, listed = _parameters(self.model)
+        parameters, anything, listed = _parameters(self.model)
 
         def call(*, training: bool, **given: Any) -> Any:
             def invoke(named: dict[str, Any]) -> Any:
@@ -122,7 +122,7 @@ class TFSide:
                 if listed:
                     values = list(named.values())
                     return self.model(values if len(values) > 1 else values[0], **mode)
-                known = set(named) <= set(parameters)
+                known = anything or set(named) <= set(parameters)
                 return self.model(**named, **mode) if known else self.model(*named.values(), **mode)
 
             return adapted(invoke, parameters, self.task.edges, self.task.direction, _transpose)(**given)
@@ -149,7 +149,7 @@ class TFSide:
             if result["weights"]:
                 return result
             self.stage = "running"
-            self.arrays = [draw_inputs(case, self.task.seed + 1 + i) for i, case in enumerate(self.cases)]
+            self.arrays = drawn(self.cases, self.task.seed)
             result["eval"] = [self.once(case, parcel, False) for case in self.arrays]
             result["train"] = [self.once(case, parcel, True) for case in self.arrays] if told["train"] else []
             if told["steps"]:
@@ -258,14 +258,13 @@ def _transpose(value: Any, perm: Perm) -> Any:
     return tf.transpose(value, perm)
 
 
-def _parameters(model: Any) -> tuple[list[str], bool]:
-    """The names of a model's inputs, and whether it takes them as one list."""
+def _parameters(model: Any) -> tuple[list[str], bool, bool]:
+    """The names of a model's inputs, whether it takes others too, and whether it takes all of them as one list."""
     graph = isinstance(model, keras.Sequential) or type(model).__name__ == "Functional" or hasattr(model, "_functional")
     if graph and getattr(model, "inputs", None):
-        return [tensor.name for tensor in model.inputs], True
-    call = getattr(model, "call", model)
-    names = [n for n, p in inspect.signature(call).parameters.items() if p.kind not in (p.VAR_KEYWORD,)]
-    return [n for n in names if n != "training"], graph
+        return [tensor.name for tensor in model.inputs], False, True
+    names, anything = named_parameters(getattr(model, "call", model))
+    return [n for n in names if n != "training"], anything, graph
 
 
 def _takes_training(model: Any) -> bool:

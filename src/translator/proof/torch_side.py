@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,7 +18,7 @@ from ..model import Direction
 from .edges import Perm, adapted
 from .exchange import Parcel
 from .guess_torch import guessed_cases
-from .side import Problem, Session, Task, saved
+from .side import Problem, Session, Task, drawn, named_parameters, saved
 from .skeleton import describe
 from .steps import learning_rate
 from .tracing import TorchTracer
@@ -66,10 +65,10 @@ class TorchSide:
     @property
     def call(self) -> Any:
         """The model's call in the source's names and axis order."""
-        parameters = list(inspect.signature(self.module.forward).parameters)
+        parameters, anything = named_parameters(self.module.forward)
 
         def invoke(given: dict[str, Any]) -> Any:
-            known = set(given) <= set(parameters)
+            known = anything or set(given) <= set(parameters)
             return self.module(**given) if known else self.module(*given.values())
 
         return adapted(invoke, parameters, self.task.edges, self.task.direction, _permute)
@@ -89,7 +88,7 @@ class TorchSide:
             self.start = {name: tensor.detach().clone() for name, tensor in _state(self.module).items()}
             told: dict[str, Any] = {"cases": self.cases, "skeleton": describe(self.module, self.session, parcel)}
             self.stage = "running"
-            self.arrays = [draw_inputs(case, self.task.seed + 1 + i) for i, case in enumerate(self.cases)]
+            self.arrays = drawn(self.cases, self.task.seed)
             told["random"] = {"eval": self.random(False), "train": self.random(True)}
             training = self.task.train and not told["random"]["train"]
             told["eval"] = [self.once(case, parcel, False) for case in self.arrays]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -98,6 +99,7 @@ class KerasTracer(_Tracer):
         return self
 
     def _wrapped(self, path: str, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)  # Keras asks for its signature
         def call(*args: Any, **kwargs: Any) -> Any:
             self.enter(path, [*args, *(v for k, v in kwargs.items() if k != "training")])
             result = original(*args, **kwargs)
