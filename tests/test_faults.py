@@ -31,8 +31,9 @@ def pool() -> Iterator[Pool]:
 def verified(text: str, folder: Path, pool: Pool) -> ModelReport:
     path = folder / "edited_tf.py"
     path.write_text(text, "utf-8")
+    source = str(FOLDER / "torch_model.py")
     report = translator.verify(
-        str(FOLDER / "torch_model.py"), translated=str(path), entry="Net", inputs=INPUTS, graph=False, steps=0, pool=pool
+        source, translated=str(path), entry="Net", inputs=INPUTS, graph=False, steps=0, pool=pool
     )
     return report.models[0]
 
