@@ -19,7 +19,7 @@ SOURCES = sorted(path for path in PACKAGE.rglob("*.py") if HELPERS not in path.p
 
 WORKERS = {PACKAGE / "proof" / f"{name}.py" for name in ("torch_side", "tf_side", "guess_torch", "guess_tf", "graph")}
 """What only the worker processes of ``xlate verify`` load, each for the one framework that it runs."""
-ENTRY = {"cli", "cli_root", "cli_translate", "cli_explain", "cli_verify", "__main__"}
+ENTRY = {path.stem for path in PACKAGE.glob("cli*.py")} | {"__main__"}
 """The modules that may know click; nothing else may know them."""
 DELIVERY = ENTRY | {"report", "batch", "outputs", "discover", "proof"}
 """What serves the command line: the engine and everything below it must do without."""
