@@ -84,11 +84,18 @@ class Comparison:
 
 def own_weights(layer: Any) -> list[Any]:
     """The variables that a Keras layer holds itself, in the order in which it made them."""
-    return [v for v in (*layer._trainable_variables, *layer._non_trainable_variables) if v.dtype != "uint32"]
+    every = (*layer._trainable_variables, *layer._non_trainable_variables)
+    return [v for v in every if v.dtype not in ("uint32", "int32")]
+
+
+def persistent(module: Any) -> list[str]:
+    """The names of the buffers that belong to a module's state."""
+    gone = {"num_batches_tracked", *module._non_persistent_buffers_set}
+    return [n for n, b in module._buffers.items() if b is not None and n not in gone]
 
 
 def own_parameters(module: Any) -> list[Any]:
-    buffers = [b for n, b in module._buffers.items() if b is not None and n != "num_batches_tracked"]
+    buffers = [module._buffers[n] for n in persistent(module)]
     return [*(p for p in module._parameters.values() if p is not None), *buffers]
 
 
@@ -135,7 +142,10 @@ def converters(layer: Any, module: Any) -> list[tuple[int, str, Any]]:
         pairs = [(0, "weight", same)]
     else:
         assert isinstance(module, torch.nn.Module)
-        return [(i, name, same) for i, name in enumerate(module._parameters)]
+        names = [n for n in (*module._parameters, *persistent(module)) if getattr(module, n) is not None]
+        return [(i, name, same) for i, name in enumerate(names)]
+    if isinstance(module, nn.modules.batchnorm._NormBase):
+        pairs = [(i, p[1], p[2]) for i, p in enumerate(q for q in pairs if getattr(module, q[1]) is not None)]
     return [p for p in pairs if p[0] < len(own_weights(layer))]
 
 
@@ -171,6 +181,7 @@ def paired(layers: list[Any], modules: list[Any]) -> list[tuple[Any, Any, Any]]:
 
     left = [x for x in layers if own_weights(x)]
     out: list[tuple[Any, Any, Any]] = []
+    pointwise: list[Any] = []
     for module in modules:
         if not own_parameters(module):
             continue
@@ -179,8 +190,16 @@ def paired(layers: list[Any], modules: list[Any]) -> list[tuple[Any, Any, Any]]:
             out += recurrent(left[:n], module)
             del left[:n]
             continue
+        if pointwise:
+            out += zip(pointwise, [module.weight, module.bias], (conv, same), strict=False)
+            pointwise = []
+            continue
         layer = left.pop(0)
         variables = own_weights(layer)
+        if type(layer).__name__.startswith("SeparableConv"):
+            out.append((variables[0], module.weight, depthwise))
+            pointwise = variables[1:]
+            continue
         pairs = converters(layer, module)
         assert len(pairs) == len(variables), (layer.name, module)
         for number, name, convert in pairs:
@@ -190,9 +209,11 @@ def paired(layers: list[Any], modules: list[Any]) -> list[tuple[Any, Any, Any]]:
 
 
 def fill(variables: list[Any], rng: Any) -> None:
-    """Noise for every weight; variances stay positive."""
+    """Noise for every weight, of a size that keeps deep networks in range; variances stay positive."""
     for variable in variables:
-        value = rng.standard_normal(tuple(variable.shape)) * 0.4
+        shape = tuple(variable.shape)
+        fan_in = int(np.prod(shape[:-1])) if len(shape) > 1 else 1
+        value = rng.standard_normal(shape) * (0.4 if fan_in < 20 else (2 / fan_in) ** 0.5)
         positive = "variance" in variable.path or "gamma" in variable.path
         variable.assign(np.abs(value) + 0.5 if positive else value)
 
@@ -234,17 +255,25 @@ def flat(value: Any) -> list[Any]:
 
 def compare(source: str, translation: Translation, model: dict[str, Any]) -> Comparison:
     """Outputs in eval and train mode, and all gradients, of both programs."""
+    return compare_models(
+        lambda: entry(execute(source, "tf_program"), model),
+        lambda: entry(execute(translation.text, "torch_program"), model),
+        model["inputs"], lambda module: axes_of(translation, module, model),
+    )  # fmt: skip
+
+
+def compare_models(make_keras: Any, make_torch: Any, inputs: Any, edges_of: Any) -> Comparison:
+    """Build both models, give them the same weights, and run them on the same inputs."""
     import keras
     import torch
 
     with recorded(keras.layers.Layer) as layers:
-        program = execute(source, "tf_program")
-        net = entry(program, model)
-        first = draw_inputs(model["inputs"][0], 3)
+        net = make_keras()
+        first = draw_inputs(inputs[0], 3)
         call_keras(net, list(first.values()), training=False)
     with recorded(torch.nn.Module) as modules:
-        module = entry(execute(translation.text, "torch_program"), model)
-    edges = axes_of(translation, module, model)
+        module = make_torch()
+    edges = edges_of(module)
     module.eval()
     with torch.no_grad():
         module(*to_torch(module, first, edges))
@@ -256,17 +285,24 @@ def compare(source: str, translation: Translation, model: dict[str, Any]) -> Com
     for x in layers:
         if isinstance(x, keras.layers.Dropout):
             x.rate = 0.0
+        if isinstance(x, keras.layers.Normalization) and own_weights(x):
+            x.finalize_state()
     for m in module.modules():
-        if isinstance(m, torch.nn.Dropout):
+        if isinstance(m, torch.nn.Dropout) or type(m).__name__ == "SharedDropout":
             m.p = 0.0
     out = Comparison(weights=len(pairs))
     for training in (False, True):
-        for number, case in enumerate(model["inputs"]):
+        for number, case in enumerate(inputs):
             transfer(pairs)
             module.train(training)
             arrays = draw_inputs(case, 7 + number)
             one_case(out, "train" if training else "eval", net, module, pairs, arrays, edges, training)
     return out
+
+
+def arguments(module: Any) -> list[str]:
+    """The names of what a module is called with."""
+    return list(inspect.signature(module.forward).parameters)
 
 
 def call_keras(net: Any, arrays: list[Any], *, training: bool) -> Any:

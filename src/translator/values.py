@@ -55,6 +55,8 @@ class LayoutVar:
     """Whether the value flows somewhere that is not followed, so that it must keep source order."""
     clash: bool = False
     """Two orders met where one value must have one: whatever uses it is refused."""
+    mixed: bool = False
+    """Tensors of different ranks met, each in an order of its own: only what looks at axes is refused."""
 
     def find(self) -> LayoutVar:
         root = self
@@ -254,6 +256,8 @@ class UserClass(Value):
     attrs: dict[str, Value] = field(default_factory=dict)
     module: bool = False
     """Whether it is a layer or model class of the source framework, directly or by inheritance."""
+    guessed: set[str] = field(default_factory=set)
+    """Attributes whose values only a constructor has set that nobody called so far."""
     made_in: set[Any] = field(default_factory=set)
     """The functions (or ``None`` for module level) that make instances of it."""
 
@@ -352,14 +356,23 @@ def _last(x: Tensor) -> Dim:
     return x.dims[-1] if x.dims else x.tail
 
 
+def _join_layouts(a: Tensor, b: Tensor) -> LayoutVar:
+    """One order for both, unless their ranks differ and one of them was moved already."""
+    one, other = a.layout.find(), b.layout.find()
+    ranks = a.rank != b.rank and a.rank is not None and b.rank is not None
+    if one.mixed or other.mixed or (ranks and (one.perm or other.perm)):
+        return LayoutVar(clash=True, mixed=True)
+    one.unite(other)
+    return one
+
+
 def _join_tensors(a: Tensor, b: Tensor) -> Tensor:
     dims = _join_dims(a.dims, b.dims) if a.dims is not None and b.dims is not None and a.rank == b.rank else None
-    a.layout.unite(b.layout)
     return Tensor(
         rank=a.rank if a.rank == b.rank else None,
         dims=dims,
         dtype=a.dtype if a.dtype == b.dtype else None,
-        layout=a.layout,
+        layout=_join_layouts(a, b),
         storage=a.storage | b.storage,
         variable=a.variable and b.variable,
         tail=_last(a) if _last(a) == _last(b) else None,

@@ -42,6 +42,7 @@ from ..values import (
 from . import indexing
 from .functions import define, method_of
 from .imports import framework_name
+from .keras_config import compared
 from .keras_graph import operated
 from .layer_attributes import SIZES, having
 from .results import binary_result
@@ -500,6 +501,11 @@ def _comparison(it: Interpreter, node: cst.Comparison) -> Value:
             out = NUMPY
         elif isinstance(target.operator, cst.Is | cst.IsNot) and len(node.comparisons) == 1:
             out = _identity(left, right, isinstance(target.operator, cst.Is))
+        elif len(node.comparisons) == 1 and isinstance(target.operator, cst.Equal | cst.NotEqual):
+            truth = compared(
+                it.facts, node.left, target.comparator, positive=isinstance(target.operator, cst.Equal)
+            )
+            out = BOOL if truth is None else Const(truth)
     return out
 
 

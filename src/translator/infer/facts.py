@@ -100,6 +100,8 @@ class Facts:
     """What a layer is called with: by the call that makes it (a user's class: by the class), then by the call of it."""
     leaves: set[cst.CSTNode] = field(default_factory=set)
     """Statements that make a tensor a variable, since an optimizer moves it."""
+    configured: dict[int, Value] = field(default_factory=dict)
+    """Values that Keras's data format decided (``bn_axis``), by identity."""
     cache: dict[str, Any] = field(default_factory=dict)
     """What rules found out about the whole project."""
     quoted: dict[cst.CSTNode, cst.BaseExpression] = field(default_factory=dict)

@@ -98,6 +98,37 @@ def bind_user(func: Func, args: Args, *, bound: bool) -> dict[str, Value] | None
     return out
 
 
+def _unset(it: Interpreter, func: Func, args: Args, *, bound: bool) -> set[str]:
+    """The parameters that get a parameter of the caller's of which nothing is known because nobody called it so far.
+
+    Functions of a Keras program that take tensors are called by what builds the model, which may stand below them.
+    """
+    caller = it.func
+    if it.direction != "tf2torch" or caller is None or caller.callers:
+        return set()
+    own = unset_parameters(caller)
+    marks: Args = [(a, Const(_holds_unknown(v) and any(n in own for n in _names(a.value)))) for a, v in args]
+    return {n for n, v in (bind_user(func, marks, bound=bound) or {}).items() if v == Const(True)}
+
+
+def unset_parameters(func: Func) -> set[str]:
+    """The parameters of which nothing is known because no call was seen."""
+    params = func.node.params
+    every = (*params.posonly_params, *params.params, *params.kwonly_params)
+    return {p.name.value for p in every if p.default is None and p.name.value not in func.passed}
+
+
+def _holds_unknown(value: Value) -> bool:
+    return value is UNKNOWN or (isinstance(value, Seq) and any(v is UNKNOWN for v in value.items or [value.elem]))
+
+
+def _names(node: cst.BaseExpression) -> list[str]:
+    """The name that an argument is, or the names that stand in a list."""
+    if isinstance(node, cst.List | cst.Tuple):
+        return [n for e in node.elements for n in _names(e.value)]
+    return [node.value] if isinstance(node, cst.Name) else []
+
+
 def call_user(it: Interpreter, func: Func, args: Args, *, bound: bool) -> Value:
     """Call a function of the project: widen its parameters, run it if that changed anything."""
     passed = bind_user(func, args, bound=bound)
@@ -107,7 +138,10 @@ def call_user(it: Interpreter, func: Func, args: Args, *, bound: bool) -> Value:
     else:
         func.callers.add(None)
     changed = False
+    unset = _unset(it, func, args, bound=bound)
     for name, value in (passed or {}).items():
+        if name in unset:
+            continue
         it.facts.flows.append((value, func, name))
         old = func.passed.get(name)
         if name in func.guessed and value is not UNKNOWN:

@@ -34,12 +34,24 @@ KERAS = (
     ("keras.src", "keras"), ("keras.api", "keras"),
 )  # fmt: skip
 
+INNER = {
+    "keras.models.Functional": "keras.Model", "keras.models.functional.Functional": "keras.Model",
+    "keras.engine.training.Model": "keras.Model", "keras.models.model.Model": "keras.Model",
+    "keras.layers.layer.Layer": "keras.layers.Layer", "keras.engine.topology.Layer": "keras.layers.Layer",
+    "keras.engine.base_layer.Layer": "keras.layers.Layer", "keras.engine.functional.Functional": "keras.Model",
+    "keras_applications.imagenet_utils": "keras.applications.imagenet_utils",
+}  # fmt: skip
+"""Names of Keras's inner modules that copied sources import from, with the public ones that they stand for."""
+
 
 def framework_name(name: str) -> str:
     """One spelling for TensorFlow's and Keras's many import paths."""
     for old, new in KERAS:
         if name == old or name.startswith(old + "."):
-            return new + name[len(old) :]
+            name = new + name[len(old) :]
+            return INNER.get(name, name)
+    if name in INNER:
+        return INNER[name]
     if name == "tensorflow" or name.startswith("tensorflow."):
         return "tf" + name[len("tensorflow") :]
     return name

@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     from ..values import Namespace
 
 MAX_RUNS = 5
-"""How often one function may be run: call sites seen late change what its parameters are."""
+"""How often one function may be run, and once more for each of its callers: call sites seen late change what its
+parameters are."""
 
 
 class Interpreter:
@@ -71,6 +72,8 @@ class Interpreter:
         self.changes: list[InPlace] = []
         self.effect: cst.CSTNode | None = None
         """The call that a statement consists of: there for its effect."""
+        self.configuring = False
+        """Whether the statements at hand run because of Keras's data format."""
         self.metadata = False
         """Whether what is evaluated is only asked for its sizes or type."""
         self.rebinding: frozenset[str] = frozenset()
@@ -91,14 +94,28 @@ class Interpreter:
     def finish(self) -> None:
         """Run every function that was not called, and every one whose callers changed, to a fixed point."""
         classes = list(self.facts.classes.values())
-        # Keras classes learn their sizes from those that use them, which mostly stand below them.
-        for cls in reversed(classes) if self.direction is Direction.TF2TORCH else classes:
+        if self.direction is Direction.TF2TORCH:
+            # Keras classes learn their sizes from those that use them, which mostly stand below them.
+            self._drain(lambda f: bool(f.callers) or (f.owner is None and f.scope.kind != "function"))
+            classes.reverse()
+        for cls in classes:
             init = cls.methods.get("__init__")
             if init is not None and not init.runs:
                 self.run_function(init)
-        while self.pending:
-            func = self.pending.pop(-1 if self.direction is Direction.TF2TORCH else 0)
-            if func.stale and func.runs < MAX_RUNS:
+        # A function inside of another is called by what gets it, so it waits for that.
+        self._drain(lambda f: bool(f.callers) or f.scope.kind != "function")
+        self._drain(lambda f: True)
+
+    def _drain(self, wanted: Callable[[Func], bool]) -> None:
+        """Run the functions that wait, as long as one of the wanted is among them."""
+        torch = self.direction is Direction.TORCH2TF
+        while True:
+            order = range(len(self.pending)) if torch else range(len(self.pending) - 1, -1, -1)
+            found = next((i for i in order if torch or wanted(self.pending[i])), None)
+            if found is None:
+                return
+            func = self.pending.pop(found)
+            if func.stale and func.runs < budget(func):
                 self.run_function(func)
 
     @contextmanager
@@ -152,7 +169,7 @@ class Interpreter:
             for caller in func.callers:
                 self.invalidate(caller)
         func.returns = result
-        if func.stale and func.runs < MAX_RUNS:
+        if func.stale and func.runs < budget(func):
             self.pending.append(func)
         return result
 
@@ -160,7 +177,7 @@ class Interpreter:
         """Have a function run again, since something that it depends on changed."""
         if func is not None and not func.stale:
             func.stale = True
-            if func.runs < MAX_RUNS:
+            if func.runs < budget(func):
                 self.pending.append(func)
 
     # -- statements ------------------------------------------------------------------------------
@@ -316,6 +333,11 @@ class Interpreter:
         if name in ("Dict", "dict", "Mapping") and len(args) == 2:
             return Map(None, args[1])
         return UNKNOWN
+
+
+def budget(func: Func) -> int:
+    """How often a function may be run."""
+    return MAX_RUNS + len(func.callers)
 
 
 def memory_of(value: Value, depth: int = 0) -> frozenset[object]:

@@ -7,7 +7,7 @@ from typing import Any
 from ..values import STATIC, UNKNOWN, Const, Dim, LayoutVar, Seq, Tensor, Value, as_tensor
 from .facts import BoundCall
 from .keras_graph import CHANNELS_FIRST, channels_first, demand, input_tensor, together
-from .results import RESULTS, Result, dim_of, int_of, ints_of, tensor_arg
+from .results import RESULTS, Result, constant, dim_of, int_of, ints_of, tensor_arg
 
 
 def _demand(x: Tensor | None, rank: int) -> None:
@@ -379,6 +379,8 @@ def gather(call: BoundCall) -> Value:
 
 
 RESULTS.update({
+    "channels_last": constant(Const("channels_last")), "backend": constant(Const("tensorflow")),
+    "image_shape": lambda call: Seq("tuple", [UNKNOWN, UNKNOWN, UNKNOWN]),
     "keras_arange": arange, "keras_gather": gather,
     "keras_input": input_tensor, "keras_dense": dense, "keras_embedding": embedding, "keras_flatten": flatten,
     "keras_reshape": reshape_layer, "keras_merge": merge, "keras_concatenate": concatenate, "keras_norm": plain,

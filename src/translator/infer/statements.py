@@ -30,6 +30,7 @@ from ..values import (
 from . import leaves
 from .functions import define
 from .imports import import_from, import_names
+from .keras_config import by_format, decided_value
 from .scope import Scope
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ def _assign(it: Interpreter, node: cst.Assign) -> None:
     value = it.expr(node.value)
     it.rebinding = frozenset()
     value = leaves.bound_leaf(it, node, value)
+    if it.direction == "tf2torch":
+        value = decided_value(it.facts, node.value, value, inside=it.configuring)
     for target in node.targets:
         bind(it, target.target, value)
 
@@ -123,9 +126,21 @@ def _bind_attribute(it: Interpreter, target: cst.Attribute, value: Value) -> Non
             escape(value)
         else:
             attrs, name = one.cls.attrs, target.attr.value
+            if name in one.cls.guessed and value is not UNKNOWN:
+                one.cls.guessed.discard(name)
+                attrs.pop(name, None)
+            elif value is UNKNOWN and name not in attrs and it.direction == "tf2torch" and _before_calls(it):
+                one.cls.guessed.add(name)
             attrs[name] = join(attrs[name], value) if name in attrs else value
     if isinstance(owner, Tensor) or (isinstance(owner, Instance) and owner.api):
         it.touch()
+
+
+def _before_calls(it: Interpreter) -> bool:
+    """Whether a constructor runs without knowing what it will be called with."""
+    from .functions import unset_parameters
+
+    return it.func is not None and it.func.name == "__init__" and bool(unset_parameters(it.func) - {"self"})
 
 
 def _unpack(it: Interpreter, target: cst.Tuple | cst.List, value: Value) -> None:
@@ -224,6 +239,8 @@ def _delete(it: Interpreter, node: cst.Del) -> None:
 def _if(it: Interpreter, node: cst.If) -> None:
     test = it.expr(node.test)
     truth = test.value if isinstance(test, Const) and isinstance(test.value, bool) else None
+    outer = it.configuring
+    it.configuring = outer or (it.direction == "tf2torch" and by_format(it.facts, node.test) is not None)
 
     def then() -> None:
         for name, value in narrow(it, node.test, True):
@@ -241,6 +258,7 @@ def _if(it: Interpreter, node: cst.If) -> None:
 
     first = len(it.changes)
     paths = [it.branch(then), it.branch(other)]
+    it.configuring = outer
     it.rejoin(first)
     if truth is not None and paths[not truth][1]:
         it.merge([paths[not truth]])
@@ -393,6 +411,10 @@ def narrow(it: Interpreter, test: cst.BaseExpression, truth: bool) -> list[tuple
         return [(test.value, without_none(value))] if isinstance(value, Union) else []
     if isinstance(test, cst.Comparison) and len(test.comparisons) == 1:
         return _narrow_none(it, test, truth)
+    if truth and isinstance(test, cst.Call) and len(test.args) == 1 and isinstance(test.args[0].value, cst.Name):
+        asked = it.facts.value(test.func)
+        if isinstance(asked, Api) and asked.name.endswith("is_keras_tensor"):
+            return [(test.args[0].value.value, Tensor())]
     if truth and isinstance(test, cst.Call) and isinstance(test.func, cst.Name) and test.func.value == "isinstance":
         return _narrow_isinstance(it, test)
     return []

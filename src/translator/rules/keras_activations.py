@@ -67,6 +67,17 @@ def activation_of(value: Value, api: str) -> str | None:
     return None if ACTIVATIONS[name.lower()] is None else name.lower()
 
 
+def is_known(value: Value) -> bool:
+    """Whether an activation can be written out."""
+    if value is UNKNOWN:
+        return False
+    try:
+        activation_of(value, "")
+    except Refused:
+        return False
+    return True
+
+
 def module(name: str, perm: Perm = None) -> Any:
     """The activation as a module."""
     found = ACTIVATIONS[name]

@@ -28,6 +28,8 @@ class LayerArgs:
         self.call = call
         self.api = call.api
         self.used: set[str] = set()
+        self.chosen: Any = None
+        """The activation, where it is chosen at run time."""
         if call.problem:
             raise Refused("XL202", f"{call.api}: {call.problem}")
 

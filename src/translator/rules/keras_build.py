@@ -15,8 +15,8 @@ from ..infer.keras_graph import input_of
 from ..rewrite.context import Refusal
 from ..rewrite.rewriter import Rewriter
 from ..values import Func, UserClass, as_tensor
-from .keras_claim import assignment, expression, names_in
 from .keras_layout import Refused, moved, order
+from .keras_names import assignment, expression, names_in
 from .keras_weights import filled, shape_of, trainable
 
 LAZY = "nn.modules.lazy.LazyModuleMixin"

@@ -350,7 +350,7 @@ def api_call(ctx: Context, call: BoundCall, node: cst.Call, new: cst.Call) -> Ou
             raise Refused("XL202", f"{api}: its inputs are not given")
         args = {n: b.value for n, b in {**call.args, **call.extra}.items()}
         return Edit(merged(ctx, node, MERGE_FUNCTIONS[api], args, inputs.node), ("torch",))
-    if ctx.claim is not None and ctx.claim.expressed(node, api):
+    if ctx.claim is not None and ctx.claim.expressed(node, call):
         return None
     if api in layers.LAYERS:
         made = layers.build(ctx, call)

@@ -8,7 +8,6 @@ tensors) is walked once. Python statements and the layers that are made go to ``
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import libcst as cst
@@ -17,107 +16,20 @@ from .. import nodes
 from ..infer.facts import BoundCall
 from ..infer.keras_graph import made_by
 from ..rewrite.context import Context
-from ..values import Const, Func, Instance, Map, Seq, UserClass, Value, as_tensor, elem_of, without_none
+from ..values import Const, Instance, UserClass, Value, as_tensor, without_none
 from . import keras_activations as activations
 from . import keras_layers as layers
 from .keras_args import LayerArgs
 from .keras_calls import MERGE_FUNCTIONS, MERGES
-from .keras_direct import DIRECT
+from .keras_direct import DIRECT, is_direct
+from .keras_flow import Branches
+from .keras_helpers import Helper, bound_arguments, known_callees, named_directly
 from .keras_layout import Perm, Refused, order
+from .keras_names import KINDS, assignment, calls_in, expression, is_layer, names_in, plural, snake, tensorish
 from .keras_sizes import Sizes
 
 if TYPE_CHECKING:
     from ..rewrite.rewriter import Rewriter
-
-KINDS = {
-    "Conv1D": "conv", "Conv2D": "conv", "Conv3D": "conv", "Dense": "fc", "BatchNormalization": "bn",
-    "LayerNormalization": "norm", "MaxPooling2D": "pool", "MaxPooling1D": "pool", "AveragePooling2D": "pool",
-    "AveragePooling1D": "pool", "Conv2DTranspose": "deconv", "DepthwiseConv2D": "depthwise",
-    "SeparableConv2D": "conv", "MultiHeadAttention": "attention", "GlobalAveragePooling2D": "pool",
-    "GlobalMaxPooling2D": "pool", "ZeroPadding2D": "pad", "UpSampling2D": "upsample", "Bidirectional": "rnn",
-}  # fmt: skip
-"""What a PyTorch user calls a layer's attribute."""
-
-
-def tensorish(value: Value) -> bool:
-    """Whether a value is a tensor, or holds some."""
-    value = without_none(value)
-    if isinstance(value, Seq):
-        items = value.items if value.items is not None else [value.elem]
-        return any(tensorish(v) for v in items)
-    if isinstance(value, Map):
-        return any(tensorish(v) for v in (value.items or {}).values()) or tensorish(elem_of(value))
-    return as_tensor(value) is not None
-
-
-def is_layer(value: Value) -> bool:
-    """Whether a value is a layer or model."""
-    value = without_none(value)
-    if not isinstance(value, Instance):
-        return False
-    if isinstance(value.cls, UserClass):
-        return value.cls.module
-    return value.cls.name.startswith("keras.layers.") or value.cls.name in ("keras.Sequential", "keras.Model")
-
-
-@dataclass(slots=True)
-class Helper:
-    """A function that makes layers and applies them: a module class in the translation."""
-
-    func: Func
-    name: str
-    tensors: list[str]
-    options: list[str]
-    sized: list[str] = field(default_factory=list)
-    """The tensor parameters whose channels the constructor takes."""
-    size: Any = None
-    """The channels of what it returns, in terms of the constructor's parameters."""
-    done: bool = False
-
-
-class _Finder(cst.CSTVisitor):
-    """The calls in a region, in the order in which they run."""
-
-    def __init__(self) -> None:
-        self.calls: list[cst.Call] = []
-
-    def leave_Call(self, original_node: cst.Call) -> None:
-        self.calls.append(original_node)
-
-    def visit_Lambda(self, node: cst.Lambda) -> bool:
-        return False
-
-    def visit_FunctionDef(self, node: cst.FunctionDef) -> bool:
-        return False
-
-
-def calls_in(node: cst.CSTNode) -> list[cst.Call]:
-    finder = _Finder()
-    node.visit(finder)
-    return finder.calls
-
-
-class _Names(cst.CSTVisitor):
-    def __init__(self) -> None:
-        self.found: list[cst.Name] = []
-
-    def visit_Name(self, node: cst.Name) -> None:
-        self.found.append(node)
-
-    def visit_Attribute(self, node: cst.Attribute) -> bool:
-        node.value.visit(self)
-        return False
-
-    def visit_Arg(self, node: cst.Arg) -> bool:
-        node.value.visit(self)
-        return False
-
-
-def names_in(node: cst.CSTNode) -> list[cst.Name]:
-    """The names that an expression reads."""
-    visitor = _Names()
-    node.visit(visitor)
-    return visitor.found
 
 
 class Claim:
@@ -135,7 +47,13 @@ class Claim:
         self.init_names: set[cst.CSTNode] = set()
         self.locals: set[str] = set()
         """Python variables of the region: ``forward`` reads them as attributes."""
+        self.plain = False
+        """Whether no module is made: variables are read as they are."""
+        self.labels: set[str] = set()
+        """Variables that only name layers: nothing of them is left."""
         self.kept: list[str] = []
+        self.unsteady: set[str] = set()
+        """Variables that a loop changes: `forward` cannot read them."""
         self.loop_names: set[str] = set()
         self.mode = "forward"
         self.init: list[Any] = []
@@ -143,10 +61,21 @@ class Claim:
         self.sizes = Sizes(self)
         self.in_loop = 0
         self.loop_layers: list[str] = []
+        """The layers that the loop at hand makes in each of its turns."""
+        self.stepped: set[str] = set()
+        """The layers of a loop that not every turn makes, or that an inner loop makes: `forward` takes the next."""
+        self.steps: list[str] = []
+        """Those of them that were made so far in the outermost loop."""
+        self.guards: dict[cst.CSTNode, list[tuple[cst.BaseExpression, bool]]] = {}
+        """Layers that are made in an alternative of a conditional expression: the conditions."""
         self.tensor_names: set[str] = set()
         """Variables that hold tensors, or lists of them."""
         self.starts: dict[str, Any] = {}
         """Variables of ``__init__`` that follow channels through a loop, with their first values."""
+        self.unsaid: Refused | None = None
+        """Why an inner loop of ``forward`` cannot be written as it is."""
+        self.inputs: dict[str, str] = {}
+        """Variables that hold an input of the model, with the input's own name."""
 
     # -- before the walk --------------------------------------------------------------------------
 
@@ -156,6 +85,7 @@ class Claim:
         self.tensor_names = {n.value for s in body for n in names_in(s) if tensorish(self.ctx.value(n))}
         wrapped = {a.value for s in body for c in calls_in(s) if is_wrapper(self.ctx, c) for a in c.args}
         for statement in body:
+            self.guards.update(guards_in(statement))
             for call in calls_in(statement):
                 if isinstance(call.func, cst.Call):
                     self.applied_to[call.func] = call
@@ -179,34 +109,54 @@ class Claim:
                 self.init_names.update(names_in(inner))
 
     def unique(self, name: str) -> str:
+        if name in self.ctx.tables.target.reserved:
+            name += "_"
         n = self.used.get(name, 0)
         self.used[name] = n + 1
         return name if n == 0 else f"{name}_{n + 1}"
 
     def made_from(self, call: cst.Call) -> list[cst.CSTNode]:
-        """The arguments of a call that are evaluated when the layer is made."""
+        """The arguments of a call that are evaluated when the layer is made, and what makes it."""
         helper = self.helper_of(call)
         if helper is None:
             return [a.value for a in call.args]
-        return [a.value for n, a in bound_arguments(helper, call).items() if n not in helper.tensors]
+        func = call.func.func if helper.outer is not None and isinstance(call.func, cst.Call) else call.func
+        return [func, *(a.value for n, a in bound_arguments(helper, call).items() if n not in helper.tensors)]
 
     def helper_of(self, call: cst.Call) -> Helper | None:
-        func = self.ctx.value(call.func)
-        return self.helpers.get(func.node) if isinstance(func, Func) else None
+        """The helper that a call calls; one of them, where any of several may be passed."""
+        found = known_callees(self.helpers, self.ctx.value(call.func))
+        if not found:
+            return None
+        for helper in found:
+            self.translated(helper)
+        if len({h.plain for h in found}) != 1:
+            raise Refused("XL212", f"`{found[0].func.name}` and others are passed here: not all of them make layers")
+        return found[0]
+
+    def translated(self, helper: Helper) -> Helper:
+        """The helper, after it was translated."""
+        from .keras_functional import translate_helper
+
+        if helper is not self.this and not helper.busy:
+            translate_helper(self.rewriter, helper)
+        return helper
 
     def base_name(self, call: cst.Call, variables: dict[cst.CSTNode, str]) -> str:
         """What to call what a call makes; empty if it makes nothing that is kept."""
         helper = self.helper_of(call)
         if helper is not None:
-            return variables.get(call) or snake(helper.name)
+            if helper.plain:
+                return ""
+            direct = isinstance(call.func, cst.Name) and named_directly(self.ctx, helper, call.func)
+            callee = call.func.value if isinstance(call.func, cst.Name) and not direct else ""
+            return snake(callee) or variables.get(call) or snake(helper.name)
         value = self.ctx.value(call)
         bound = self.ctx.call(call)
         if not is_layer(value) or made_here(call, value, bound) is False:
             return ""
         api = value.api if isinstance(value, Instance) else None
-        if api in MERGES or api in MERGE_FUNCTIONS or api == "keras.Model":
-            return ""
-        if api in DIRECT and call in self.applied_to:
+        if api in MERGES or api in MERGE_FUNCTIONS or api == "keras.Model" or self.expressed(call, bound):
             return ""
         given = value.args.get("name") if isinstance(value, Instance) else None
         for arg in call.args:
@@ -229,10 +179,14 @@ class Claim:
         value = self.ctx.value(node)
         maker = made_by(value)
         if maker is not None and maker in self.names:
+            if self.names[maker] in self.stepped:
+                raise Refused("XL213", "a layer that only some turns of a loop make is kept in a variable")
             return self.place(maker)
-        if self.mode == "init" or node in self.init_names or node.value in self.loop_names:
+        if self.plain or self.mode == "init" or node in self.init_names or node.value in self.loop_names:
             return None
         if node.value in self.locals:
+            if node.value in self.unsteady:
+                raise Refused("XL213", f"`{node.value}` changes in a loop and is needed with tensors")
             if node.value not in self.kept:
                 self.kept.append(node.value)
             return nodes.dotted(f"self.{node.value}")
@@ -241,7 +195,16 @@ class Claim:
     def place(self, maker: cst.CSTNode) -> Any:
         """Where `forward` finds a layer."""
         name = self.names[maker]
+        if name in self.stepped:
+            return nodes.call("next", cst.Name(plural(name)))
         return cst.Name(name) if name in self.loop_layers else nodes.dotted(f"self.{name}")
+
+    def kept_at(self, maker: cst.CSTNode) -> Any:
+        """Where `__init__` finds what it just made."""
+        name = self.names[maker]
+        if name in self.loop_layers or name in self.stepped:
+            return nodes.dotted(f"self.{plural(name)}[-1]")
+        return nodes.dotted(f"self.{name}")
 
     def made(self, node: cst.Call, call: BoundCall | None) -> Any:
         """Take what a call makes over to ``__init__``, and give what `forward` says instead."""
@@ -254,14 +217,15 @@ class Claim:
             layer = layers.build(self.ctx, call)
             self.layers[node] = layer
             self.ctx.needs.update(layer.needs)
-            if layer.modules:
-                one = layer.modules[0] if len(layer.modules) == 1 else nodes.call("nn.Sequential", *layer.modules)
+            modules = layer.in_sequence() if layer.chosen is not None else layer.modules
+            if modules:
+                one = modules[0] if len(modules) == 1 else nodes.call("nn.Sequential", *modules)
                 self.keep(node, one)
         else:
-            self.keep(node, self.plain(node, call))
+            self.keep(node, self.constructed(node, call))
         return Edit(self.place(node))
 
-    def plain(self, node: cst.Call, call: BoundCall | None) -> Any:
+    def constructed(self, node: cst.Call, call: BoundCall | None) -> Any:
         """The constructor call of a user's class, or of a container."""
         from .keras_calls import api_call, user_call
 
@@ -285,23 +249,35 @@ class Claim:
         return outcome.node
 
     def keep(self, node: cst.CSTNode, value: Any) -> None:
+        """Make something in ``__init__``: an attribute, or in a loop another item of a list."""
         name = self.names[node]
         if self.in_loop:
-            many = plural(name)
-            self.init.append(expression(nodes.call(f"self.{many}.append", nodes.bare(value, node))))
-            if name not in self.loop_layers:
-                self.loop_layers.append(name)
+            line: Any = expression(nodes.call(f"self.{plural(name)}.append", nodes.bare(value, node)))
+            where = self.steps if name in self.stepped else self.loop_layers
+            if name not in where:
+                where.append(name)
         else:
-            self.init.append(assignment(nodes.dotted(f"self.{name}"), nodes.bare(value, node)))
+            line = assignment(nodes.dotted(f"self.{name}"), nodes.bare(value, node))
+        for test, truth in reversed(self.guards.get(node, [])):
+            outer, self.mode = self.mode, "init"
+            try:
+                new = nodes.bare(self.rewriter.visit(test), test)
+            finally:
+                self.mode = outer
+            line = Branches(None, new, [[line], []] if truth else [[], [line]])
+        self.init.append(line)
 
     def helper_call(self, helper: Helper, node: cst.Call) -> Any:
         """``x = conv_block(x, 64)``: ``self.conv_block1 = ConvBlock(in_channels, 64)`` and ``self.conv_block1(x)``."""
-        if not helper.done:
+        if helper.refusal is not None:
             raise Refused("XL212", f"`{helper.func.name}` makes layers and could not be translated")
         bound = bound_arguments(helper, node)
         args: list[cst.Arg] = []
-        for name in helper.sized:
-            size = self.sizes.of(bound[name].value) if name in bound else None
+        keywords: list[cst.Arg] = []
+        for name in [n for n in helper.tensors if n in helper.sized]:
+            size: Any = cst.Name("None")
+            if name in bound and self.ctx.value(bound[name].value) != Const(None):
+                size = self.sizes.of(bound[name].value)
             if size is None:
                 raise Refused("XL402", f"`{helper.func.name}`: the number of its input's channels is not known here")
             args.append(cst.Arg(size))
@@ -309,10 +285,24 @@ class Claim:
             if name in bound:
                 arg = bound[name]
                 value = nodes.bare(self.ctx.updated(arg.value), arg.value)
-                args.append(nodes.keyword(name, value) if arg.keyword is not None else cst.Arg(value))
-        self.keep(node, cst.Call(cst.Name(helper.name), args))
+                (keywords if arg.keyword is not None else args).append(
+                    nodes.keyword(name, value) if arg.keyword is not None else cst.Arg(value)
+                )
+        if "**" in bound:
+            keywords.append(cst.Arg(self.ctx.updated(bound["**"].value), star="**"))
+        self.keep(node, cst.Call(self.callee(helper, node), [*args, *keywords]))
         inputs = [cst.Arg(self.ctx.updated(bound[n].value)) for n in helper.tensors if n in bound]
         return cst.Call(self.place(node), inputs)
+
+    def callee(self, helper: Helper, node: cst.Call) -> Any:
+        """The class to make: by its name, or what a variable holds."""
+        func = node.func.func if helper.outer is not None and isinstance(node.func, cst.Call) else node.func
+        if isinstance(func, cst.Name) and func.value not in self.locals and named_directly(self.ctx, helper, func):
+            return cst.Name(helper.name)
+        new = self.ctx.updated(func)
+        if isinstance(new, cst.Attribute) and new.attr.value == (helper.outer or helper.func).name:
+            return new.with_changes(attr=cst.Name(helper.name))
+        return new
 
     def channels(self, args: LayerArgs) -> Any:
         """The input channels of a layer that is being made, as an expression of ``__init__``."""
@@ -324,17 +314,25 @@ class Claim:
             return nodes.literal(constant)
         return self.sizes.of(application.args[0].value)
 
-    def expressed(self, node: cst.CSTNode, api: str) -> bool:
+    def expressed(self, node: cst.CSTNode, call: BoundCall | None) -> bool:
         """Whether a layer becomes an expression where it is applied, so that its making says nothing."""
-        return api in DIRECT and node in self.applied_to
+        return call is not None and call.api in DIRECT and node in self.applied_to and is_direct(self.ctx, call)
 
     def size(self, node: cst.BaseExpression, axis: Any) -> Any:
         """``x.shape[-1]`` in ``__init__``."""
-        if self.mode != "init":
+        if self.mode != "init" and node not in self.init_names:
             return None
         tensor = as_tensor(self.ctx.value(node))
         last = axis == -1 or (tensor is not None and tensor.rank is not None and axis == tensor.rank - 1)
         size = self.sizes.of(node) if last else None
+        if (
+            size is None
+            and tensor is not None
+            and tensor.dims is not None
+            and -len(tensor.dims) <= axis < len(tensor.dims)
+        ):
+            known = tensor.dims[axis]
+            size = nodes.literal(known) if isinstance(known, int) and self.this is None else None
         if size is None:
             raise Refused("XL402", "a size that only the first call tells is needed to make the layers")
         return size
@@ -357,6 +355,8 @@ class Claim:
             out = DIRECT[found.api](layer_args, args[0].value, order(tensor) if tensor is not None else None)
             layer_args.finish()
             return out
+        if not found.modules and found.chosen is None:
+            result = args[0].value
         return activations.applied(self.ctx, found.activation, result, found.perm or natural)
 
 
@@ -373,43 +373,15 @@ def made_here(call: cst.Call, value: Value, bound: BoundCall | None) -> bool:
     return made_by(value) is call
 
 
-def plural(name: str) -> str:
-    """``conv1`` of each turn of a loop stands in ``convs1``."""
-    digits = name[len(name.rstrip("0123456789")) :]
-    name = name.removesuffix(digits)
-    return plain_plural(name) + digits
+def guards_in(statement: cst.CSTNode) -> dict[cst.CSTNode, list[tuple[cst.BaseExpression, bool]]]:
+    """The calls of a statement that only some alternative of a conditional expression makes."""
+    out: dict[cst.CSTNode, list[tuple[cst.BaseExpression, bool]]] = {}
 
+    class Conditions(cst.CSTVisitor):
+        def visit_IfExp(self, node: cst.IfExp) -> None:
+            for part, truth in ((node.body, True), (node.orelse, False)):
+                for call in calls_in(part):
+                    out.setdefault(call, []).append((node.test, truth))
 
-def snake(name: str) -> str:
-    """``TimeDistributed`` as ``time_distributed``, ``MaxPooling2D`` as ``max_pooling``."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", re.sub(r"[123]D(?=$|[A-Z])", "", name)).lower()
-
-
-def plain_plural(name: str) -> str:
-    return name if name.endswith("s") and not name.endswith("ss") else name + "s"
-
-
-def bound_arguments(helper: Helper, node: cst.Call) -> dict[str, cst.Arg]:
-    """A call's arguments by parameter.
-
-    Raises:
-        Refused: where stars hide them.
-    """
-    names = [p.name.value for p in helper.func.node.params.params]
-    out: dict[str, cst.Arg] = {}
-    for i, arg in enumerate(node.args):
-        if arg.star:
-            raise Refused("XL202", f"`{helper.func.name}`: star arguments hide what is passed")
-        if arg.keyword is not None:
-            out[arg.keyword.value] = arg
-        elif i < len(names):
-            out[names[i]] = arg
+    statement.visit(Conditions())
     return out
-
-
-def assignment(target: Any, value: Any) -> cst.SimpleStatementLine:
-    return cst.SimpleStatementLine([cst.Assign([cst.AssignTarget(target)], value)])
-
-
-def expression(value: Any) -> cst.SimpleStatementLine:
-    return cst.SimpleStatementLine([cst.Expr(value)])

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import libcst as cst
+
 from .. import nodes
+from ..infer.facts import BoundCall
+from ..rewrite.context import Context
 from ..values import Const, Seq
 from . import keras_activations as activations
 from .keras_args import LayerArgs
 from .keras_layers import channels_last_only
 from .keras_layout import Perm, Refused, method
+from .keras_names import names_in, tensorish
 
 Direct = Callable[[LayerArgs, Any, Perm], Any]
 
@@ -54,26 +59,37 @@ def global_pool(name: str, axes: int) -> Direct:
 
 def reshape(args: LayerArgs, x: Any, perm: Perm) -> Any:
     bound = args.bound("target_shape")
-    if (
-        bound is None
-        or not isinstance(bound.value, Seq)
-        or not bound.value.items
-        or not hasattr(bound.node, "elements")
-    ):
+    if bound is None or not isinstance(bound.value, Seq) or not bound.value.items:
         raise Refused("XL201", f"{args.api}: its shape is not written out")
-    sizes = [args.ctx.updated(e.value) for e in bound.node.elements]  # type: ignore[attr-defined]
-    if Const(-1) in bound.value.items:
-        batch = nodes.template("{x}.shape[0]", {"x": x})
-    else:
-        batch = nodes.literal(-1)
-    return method(x, "reshape", batch, *sizes)
+    sizes: list[Any] = [cst.Arg(args.ctx.updated(bound.node), star="*")]
+    if isinstance(bound.node, cst.Tuple | cst.List):
+        sizes = [cst.Arg(args.ctx.updated(e.value)) for e in bound.node.elements]
+    batch = nodes.template("{x}.shape[0]", {"x": x}) if Const(-1) in bound.value.items else nodes.literal(-1)
+    return cst.Call(cst.Attribute(nodes.parenthesized(x), cst.Name("reshape")), [cst.Arg(batch), *sizes])
 
 
 def permute(args: LayerArgs, x: Any, perm: Perm) -> Any:
     return method(x, "permute", *(nodes.literal(d) for d in (0, *args.const("dims", ()))))
 
 
+def zero_padding(args: LayerArgs, x: Any, perm: Perm) -> Any:
+    channels_last_only(args)
+    args.ctx.needs.add("helper:zero_pad2d")
+    return nodes.call("zero_pad2d", x, args.node("padding"))
+
+
+def is_direct(ctx: Context, call: BoundCall) -> bool:
+    """Whether a layer needs no module: padding that depends on a tensor, activations that are known."""
+    if call.api == "keras.layers.ZeroPadding2D":
+        given = call.args.get("padding")
+        return given is not None and any(tensorish(ctx.value(n)) for n in names_in(given.node))
+    if call.api == "keras.layers.Activation":
+        return activations.is_known(call.value("activation"))
+    return True
+
+
 DIRECT: dict[str, Direct] = {
+    "keras.layers.ZeroPadding2D": zero_padding,
     "keras.layers.Flatten": flatten, "keras.layers.Activation": activation, "keras.layers.ReLU": relu,
     "keras.layers.LeakyReLU": leaky_relu, "keras.layers.Softmax": softmax, "keras.layers.Reshape": reshape,
     "keras.layers.GlobalAveragePooling1D": global_pool("mean", 1), "keras.layers.Permute": permute,

@@ -6,6 +6,7 @@ on any refusal, left whole.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,89 +14,20 @@ import libcst as cst
 
 from .. import nodes
 from ..rewrite.context import Context, Refusal
-from ..values import Func
-from .keras_claim import Claim, Helper, assignment, calls_in, is_layer, names_in, tensorish
+from ..values import Func, options_of
+from .keras_claim import Claim
+from .keras_flow import reads, unused
+from .keras_helpers import Helper, helpers, outers
+from .keras_inputs import pruned, refuses
+from .keras_labels import label_names, labels
 from .keras_layout import Refused
-from .keras_regions import (
-    assigned,
-    class_name,
-    find_region,
-    input_names,
-    is_input,
-    is_model,
-    leaks,
-    model_name,
-    report_edges,
-)
+from .keras_names import assigned, assignment, calls_in
+from .keras_regions import find_region, input_choices, input_names, is_model, leaks, model_name, report_edges
 from .keras_sizes import parameter
 from .keras_walk import walk
 
 if TYPE_CHECKING:
     from ..rewrite.rewriter import Rewriter
-
-
-# -- which functions and statements ---------------------------------------------------------------------------
-
-
-def helpers(ctx: Context) -> dict[cst.CSTNode, Helper]:
-    """The functions that make layers and apply them to tensors, all of whose callers build models."""
-    found = ctx.facts.cache.get("keras_helpers")
-    if found is None:
-        found = ctx.facts.cache["keras_helpers"] = _find_helpers(ctx)
-    return found
-
-
-def _find_helpers(ctx: Context) -> dict[cst.CSTNode, Helper]:
-    out: dict[cst.CSTNode, Helper] = {}
-    grew = True
-    while grew:
-        grew = False
-        for node, func in ctx.facts.functions.items():
-            if node in out or not isinstance(node, cst.FunctionDef) or func.owner is not None:
-                continue
-            helper = as_helper(ctx, func, out)
-            if helper is not None:
-                out[node] = helper
-                grew = True
-    return out
-
-
-def as_helper(ctx: Context, func: Func, known: dict[cst.CSTNode, Helper]) -> Helper | None:
-    node = func.node
-    assert isinstance(node, cst.FunctionDef)
-    params = node.params
-    if params.star_arg is not cst.MaybeSentinel.DEFAULT or params.star_kwarg is not None or node.decorators:
-        return None
-    names = [p.name.value for p in params.params]
-    tensors = [n for n in names if n in func.passed and tensorish(func.passed[n])]
-    if not tensors or params.kwonly_params:
-        return None
-    calls = calls_in(node.body)
-    if any(is_input(ctx, c) or is_model(ctx, c) for c in calls):
-        return None
-    makes = any(isinstance(c.func, cst.Call) and is_layer(ctx.value(c.func)) for c in calls)
-    values = [ctx.value(c.func) for c in calls]
-    if not makes and not any(isinstance(v, Func) and v.node in known for v in values):
-        return None
-    options = [n for n in names if n not in tensors and (n != "name" or _reads(node, n))]
-    return Helper(func, class_name(func.name), tensors, options)
-
-
-def _reads(node: cst.FunctionDef, name: str) -> bool:
-    """Whether a name is read for anything but the names of layers."""
-
-    class Reads(cst.CSTVisitor):
-        found = False
-
-        def visit_Arg(self, arg: cst.Arg) -> bool:
-            return not (arg.keyword is not None and arg.keyword.value == "name")
-
-        def visit_Name(self, one: cst.Name) -> None:
-            self.found |= one.value == name
-
-    visitor = Reads()
-    node.body.visit(visitor)
-    return visitor.found
 
 
 # -- functions --------------------------------------------------------------------------------------------------
@@ -107,9 +39,10 @@ def functional(rewriter: Rewriter, node: cst.FunctionDef) -> Any:
     func = ctx.facts.functions.get(node)
     if func is None or ctx.claim is not None or func.owner is not None or not isinstance(node.body, cst.IndentedBlock):
         return None
-    helper = helpers(ctx).get(node)
+    helper = helpers(ctx).get(node) or outers(ctx).get(node)
     if helper is not None:
-        return helper_class(rewriter, node, helper)
+        translate_helper(rewriter, helper)
+        return refuse_whole(rewriter, node, helper.refusal) if helper.refusal is not None else helper.definition
     region = find_region(ctx, node.body.body)
     if region is None:
         return None
@@ -122,7 +55,8 @@ def functional(rewriter: Rewriter, node: cst.FunctionDef) -> Any:
         definition, statements = result
         from .keras_modules import header
 
-        rest = [s for part in statements for s in (rewriter.block([part]) if part in node.body.body else [part])]
+        ours = set(nodes.walk(node.body))
+        rest = [s for part in statements for s in (rewriter.block([part]) if part in ours else [part])]
         new = header(rewriter, node, func).with_changes(body=node.body.with_changes(body=rest))
         return [definition.with_changes(leading_lines=node.leading_lines), new.with_changes(leading_lines=blank(2))]
     finally:
@@ -143,34 +77,131 @@ def refuse_whole(rewriter: Rewriter, node: Any, refusal: Refusal) -> Any:
     return rewriter.marked(node, [(node, refusal)])
 
 
-def helper_class(rewriter: Rewriter, node: cst.FunctionDef, helper: Helper) -> Any:
-    """A function from tensors to tensors that makes layers, as a module class."""
+def translate_helper(rewriter: Rewriter, helper: Helper) -> None:
+    """Write the class (or function) for a helper, once: callers above it ask for it before its own turn comes."""
+    if helper.definition is not None or helper.refusal is not None or helper.busy:
+        return
     ctx = rewriter.ctx
+    helper.busy = True
+    func, ctx.func = ctx.func, helper.func
+    cls, ctx.cls = ctx.cls, None
+    outer, ctx.new = ctx.new, {}
+    try:
+        made = None
+        if helper.outer is None:
+            made = plain_function(rewriter, helper)
+        helper.plain = made is not None
+        helper.definition = made or helper_class(rewriter, helper)
+    except Refused as refused:
+        helper.refusal = refused.refusal
+    finally:
+        ctx.func, ctx.cls, ctx.new, helper.busy = func, cls, outer, False
+
+
+def plain_function(rewriter: Rewriter, helper: Helper) -> Any:
+    """A helper whose layers all become expressions (an activation) stays a function; ``None`` if it makes modules."""
+    ctx = rewriter.ctx
+    node = helper.func.node
+    sized = list(helper.sized)
+    state = ctx.seen, ctx.translated, ctx.refused, len(ctx.findings), set(ctx.needs)
     claim = Claim(rewriter, helpers(ctx), helper)
-    claim.locals = set(helper.options)
+    claim.plain = True
+    claim.labels = labels(ctx, helper.func)
+    body, docstring = parts_of(node)
+    try:
+        forward = run(rewriter, claim, body)
+        if not claim.names and not claim.init:
+            helper.size = claim.sizes.of_result(returned_value(body))
+            gone = claim.labels
+            params = [plain_param(rewriter, p) for p in node.params.params if p.name.value not in gone]
+            new = function(node.name.value, params, [*docstring, *forward])
+            return new.with_changes(leading_lines=node.leading_lines)
+    except Refused:
+        pass
+    ctx.seen, ctx.translated, ctx.refused = state[:3]
+    del ctx.findings[state[3] :]
+    ctx.needs = state[4]
+    helper.sized, helper.size = sized, None
+    return None
+
+
+def parts_of(node: Any) -> tuple[list[Any], list[Any]]:
+    """The statements of a function, and its docstring."""
     body = list(node.body.body)
     docstring = body[:1] if docs(body) else []
-    outer, ctx.func = ctx.func, helper.func
-    try:
-        forward = run(rewriter, claim, body[len(docstring) :])
-    except Refused as refused:
-        return refuse_whole(rewriter, node, refused.refusal)
-    finally:
-        ctx.func = outer
-    if isinstance(forward, Refusal):
-        return refuse_whole(rewriter, node, forward)
-    returned = returned_value(body)
-    if returned is not None:
-        helper.size = claim.sizes.of(returned)
-    by_name = {p.name.value: p for p in node.params.params}
+    return body[len(docstring) :], docstring
+
+
+def helper_class(rewriter: Rewriter, helper: Helper) -> Any:
+    """A function from tensors to tensors that makes layers, as a module class.
+
+    Raises:
+        Refused: if something in it cannot be taken apart.
+    """
+    ctx = rewriter.ctx
+    node = helper.definition_node
+    claim = Claim(rewriter, helpers(ctx), helper)
+    claim.locals = set(helper.options)
+    body, docstring = parts_of(node)
+    if helper.outer is not None:
+        inner = helper.func.node
+        every = {p.name.value for p in helper.parameters} | {*assigned(body), *assigned(inner.body.body)}
+        claim.labels = label_names(ctx, every, node.body) - set(helper.options)
+        own, own_docs = parts_of(inner)
+        docstring = docstring or own_docs
+        body = [*(s for s in body[:-1] if s is not inner), *own]
+    else:
+        claim.labels = labels(ctx, helper.func) - set(helper.options)
+    forward = run(rewriter, claim, body)
+    helper.size = claim.sizes.of_result(returned_value(body))
+    tell_size(helper, claim)
+    by_name = {p.name.value: p for p in helper.parameters}
     sized = [cst.Param(cst.Name(parameter(helper.tensors, n))) for n in helper.tensors if n in helper.sized]
+    used = {n for s in [*claim.init, *forward] for n in reads(s)} | set(claim.kept)
+    if not helper.value:
+        helper.options = [n for n in helper.options if n in used or by_name[n].default is None]
     options = [plain_param(rewriter, by_name[n]) for n in helper.options]
     required = [p for p in options if p.default is None]
     optional = [p for p in options if p.default is not None]
     tensors = [plain_param(rewriter, by_name[n]) for n in helper.tensors]
-    helper.done = True
     new = module_class(helper.name, docstring, [*sized, *required, *optional], tensors, claim, forward)
     return new.with_changes(leading_lines=node.leading_lines)
+
+
+def tell_size(helper: Helper, claim: Claim) -> None:
+    """Channels that callers cannot work out from the arguments are an attribute of the module."""
+    sizes = helper.size if isinstance(helper.size, list) else [helper.size]
+    if any(isinstance(s, list) for s in sizes):
+        helper.size = None
+    if helper.size is None or all(s is None for s in sizes):
+        helper.size = None
+        return
+    params = {*helper.options, *(parameter(helper.tensors, n) for n in helper.tensors)}
+    changing = set(assigned(claim.init))
+    free = {n for s in sizes if s is not None for n in reads(cst.Expr(s))}
+    builtins = {"int", "max", "min", "round", "len", "sum", "float"}
+    if not helper.value and free <= params | builtins and not free & changing and not starred(claim.ctx, helper):
+        return
+    helper.told = True
+    told = nodes.tuple_of([s if s is not None else cst.Name("None") for s in sizes])
+    value = told.with_changes(lpar=[], rpar=[]) if isinstance(helper.size, list) else helper.size
+    claim.init.append(assignment(nodes.dotted("self.out_channels"), value))
+
+
+def starred(ctx: Context, helper: Helper) -> bool:
+    """Whether some call hides a helper's arguments behind ``**``."""
+    found = ctx.facts.cache.get("keras_starred")
+    if found is None:
+        found = ctx.facts.cache["keras_starred"] = set()
+
+        class Calls(cst.CSTVisitor):
+            def visit_Call(self, node: cst.Call) -> None:
+                if any(a.star for a in node.args):
+                    found.update(o.node for o in options_of(ctx.value(node.func)) if isinstance(o, Func))
+
+        for tree in ctx.facts.trees:
+            tree.visit(Calls())
+    return helper.definition_node in found
 
 
 def plain_param(rewriter: Rewriter, param: cst.Param) -> cst.Param:
@@ -195,15 +226,23 @@ def returned_value(body: Sequence[Any]) -> cst.BaseExpression | None:
     return None
 
 
-def run(rewriter: Rewriter, claim: Claim, body: list[Any]) -> Any:
-    """Walk a region: the statements of ``forward``, or the first refusal. ``__init__`` is in the claim."""
+def run(rewriter: Rewriter, claim: Claim, body: list[Any]) -> list[Any]:
+    """Walk a region: the statements of ``forward``; ``__init__`` is in the claim.
+
+    Raises:
+        Refused: with the first refusal.
+    """
     ctx = rewriter.ctx
     refusals, ctx.refusals = ctx.refusals, []
     findings, needs = len(ctx.findings), set(ctx.needs)
     outer, ctx.claim = ctx.claim, claim
     try:
         forward = walk(rewriter, claim, body)
-        found = ctx.refusals
+        for _, found in ctx.refusals:
+            raise Refused(found.code, found.message, found.hint)
+        said = " ".join(nodes.code(s) for s in forward)
+        claim.kept = [n for n in claim.kept if re.search(rf"\bself\.{n}\b", said)]
+        return forward
     except Refused:
         del ctx.findings[findings:]
         ctx.needs = needs
@@ -211,11 +250,6 @@ def run(rewriter: Rewriter, claim: Claim, body: list[Any]) -> Any:
     finally:
         ctx.claim = outer
         ctx.refusals = refusals
-    if found:
-        del ctx.findings[findings:]
-        ctx.needs = needs
-        return found[0][1]
-    return forward
 
 
 def module_class(
@@ -228,6 +262,7 @@ def module_class(
 ) -> cst.ClassDef:
     """``class Name(nn.Module)`` with ``__init__`` and ``forward``."""
     me = cst.Param(cst.Name("self"))
+    claim.init = unused(claim.init, set(claim.kept))
     kept = [assignment(nodes.dotted(f"self.{n}"), cst.Name(n)) for n in claim.kept]
     given = {p.name.value for p in options}
     early = [k for k, n in zip(kept, claim.kept, strict=True) if n in given]
@@ -243,7 +278,15 @@ def module_class(
 
 
 def function(name: str, params: list[cst.Param], body: list[Any]) -> cst.FunctionDef:
-    return cst.FunctionDef(cst.Name(name), cst.Parameters(params), cst.IndentedBlock(tidy(body)))
+    """A function; a signature that is too long for a line has a line for each parameter."""
+    made = cst.FunctionDef(cst.Name(name), cst.Parameters(params), cst.IndentedBlock(tidy(body)))
+    if sum(len(nodes.code(p.with_changes(star=""))) + 2 for p in params) + len(name) < 100:
+        return made
+    broken = cst.ParenthesizedWhitespace(indent=True, last_line=cst.SimpleWhitespace("    "))
+    end = cst.ParenthesizedWhitespace(indent=True)
+    commas = [cst.Comma(whitespace_after=broken)] * (len(params) - 1) + [cst.Comma(whitespace_after=end)]
+    lined = [p.with_changes(comma=c) for p, c in zip(params, commas, strict=True)]
+    return made.with_changes(params=cst.Parameters(lined), whitespace_before_params=broken)
 
 
 def tidy(body: list[Any]) -> list[Any]:
@@ -272,11 +315,10 @@ def model_class(
     problem = leaks(ctx, body, first, last)
     if problem is not None:
         return problem
-    before = [p.name.value for p in params] + assigned(body[:first])
+    before = list(dict.fromkeys([p.name.value for p in params] + assigned(body[:first])))
     claim = Claim(rewriter, helpers(ctx), None)
-    free = {n.value for s in [*inner, end] for n in names_in(s)}
-    options = [n for n in dict.fromkeys(before) if n in free and ctx.taken is not None]
-    claim.locals = set(options)
+    claim.locals = set(before)
+    claim.labels = label_names(ctx, {*assigned(inner)}, cst.IndentedBlock([*inner, end]))
     inputs = input_names(ctx, inner, bound)
     if isinstance(inputs, Refusal):
         return inputs
@@ -286,24 +328,29 @@ def model_class(
         forward = run(rewriter, claim, [*inner, returning])
     except Refused as refused:
         return refused.refusal
-    if isinstance(forward, Refusal):
-        return forward
     name = model_name(ctx, end, bound, base, helpers(ctx))
     by_name = {p.name.value: p for p in params}
-    required = [n for n in options if by_name.get(n) is None or by_name[n].default is None]
+    used = {n for s in [*claim.init, *forward] for n in reads(s)} | set(claim.kept)
+    options = [n for n in before if n in used and (ctx.func is not None or n in by_name)]
+    given_now = set(assigned(body[:first]))
+    required = [n for n in options if by_name.get(n) is None or by_name[n].default is None or n in given_now]
     optional = [n for n in options if n not in required]
-    made = [
-        plain_param(rewriter, by_name[n]) if n in by_name else cst.Param(cst.Name(n)) for n in [*required, *optional]
-    ]
+    made = [cst.Param(cst.Name(n)) for n in required] + [plain_param(rewriter, by_name[n]) for n in optional]
     definition = module_class(name, [], made, [cst.Param(cst.Name(n)) for n in inputs], claim, forward)
     report_edges(ctx, name, inner, inputs, outputs)
-    args = [cst.Arg(cst.Name(n)) for n in (*required, *optional)]
+    args = [cst.Arg(cst.Name(n)) for n in required] + [
+        nodes.keyword(n, cst.Name(n)) if len(options) > 3 else cst.Arg(cst.Name(n)) for n in optional
+    ]
     replaced = end.deep_replace(model, cst.Call(cst.Name(name), args))
     if isinstance(replaced, cst.SimpleStatementLine):
         lines = [x for x in replaced.leading_lines if x.comment is not None]
         start = body[first].leading_lines if hasattr(body[first], "leading_lines") else []
         replaced = replaced.with_changes(leading_lines=lines or [x for x in start if x.comment is None][:1])
-    return definition, [*body[:first], replaced, *body[last + 1 :]]
+    given = list(dict.fromkeys(c.given for c in input_choices(ctx, inner) if c.call is not None))
+    before_it = pruned(list(body[:first]), set(given))
+    start = 1 if docs(before_it) else 0
+    guards = [refuses(name) for name in given]
+    return definition, [*before_it[:start], *guards, *before_it[start:], replaced, *body[last + 1 :]]
 
 
 def claimed(rewriter: Rewriter, statements: Sequence[Any]) -> list[Any] | None:

@@ -12,6 +12,7 @@ from .. import nodes
 from ..infer.facts import BoundCall
 from ..infer.keras_graph import CHANNELS_FIRST
 from ..rewrite.context import Context
+from ..values import Const, python_type
 from . import keras_activations as activations
 from .keras_args import LayerArgs, text
 from .keras_layout import Perm, Refused
@@ -26,9 +27,14 @@ class Layer:
     needs: tuple[str, ...] = ()
     perm: Perm = None
     """The axis order of what the layer gives, which the activation needs."""
+    chosen: Any = None
+    """The activation where it is chosen at run time."""
 
     def in_sequence(self) -> list[Any]:
         """All modules, the activation too."""
+        if self.chosen is not None:
+            dim = activations.channel_axis(self.perm)
+            return [*self.modules, helper("Activation", self.chosen, dim=None if dim == -1 else nodes.literal(dim))]
         last = [activations.module(self.activation, self.perm)] if self.activation else []
         return [*self.modules, *last]
 
@@ -69,7 +75,20 @@ def build(ctx: Context, call: BoundCall) -> Layer:
     args = LayerArgs(ctx, call)
     out = builder(args)
     args.finish()
+    if args.chosen is not None:
+        out.chosen, out.needs = args.chosen, (*out.needs, "helper:Activation")
     return out
+
+
+def activation_of(args: LayerArgs) -> str | None:
+    """A layer's activation by name. One that is not written out is looked up when the program runs."""
+    bound = args.bound("activation")
+    if bound is None or bound.value == Const(None):
+        return None
+    if activations.is_known(bound.value):
+        return activations.activation_of(bound.value, args.api)
+    args.chosen = args.node("activation")
+    return None
 
 
 def module(name: str, *args: Any, **keywords: Any) -> cst.Call:
@@ -97,7 +116,7 @@ def dense(args: LayerArgs) -> Layer:
         if size is not None
         else module("LazyLinear", units, bias=bias(args))
     )
-    return Layer([made], activations.activation_of(args.value("activation"), args.api))
+    return Layer([made], activation_of(args))
 
 
 @layer("Embedding")
@@ -117,12 +136,14 @@ def padded(args: LayerArgs, axes: int) -> tuple[Any, str]:
     strides = args.ints("strides", axes, 1)
     dilation = args.ints("dilation_rate", axes, 1)
     if padding is None:
-        raise Refused("XL209", f"{args.api}: whether `padding` is same or valid is not known here")
+        if axes == 3 or python_type(args.value("padding")) not in ("str", None):
+            raise Refused("XL209", f"{args.api}: whether `padding` is same or valid is not known here")
+        return args.node("padding"), "chosen"
     padding = padding.lower()
     if padding == "valid":
         return None, ""
     if padding == "causal":
-        return None, "causal"
+        return nodes.literal("causal"), "chosen"
     if kernel is not None and all(k == 1 for k in kernel) and strides is not None and all(s == 1 for s in strides):
         return None, ""
     if strides is None or any(s != 1 for s in strides):
@@ -141,6 +162,11 @@ def channels_last_only(args: LayerArgs) -> None:
         raise Refused("XL303", f'{args.api}: `data_format="channels_first"` is not translated yet')
 
 
+def padding_class(special: str, axes: int) -> str:
+    """The helper for padding that depends on the input's size, or that is chosen at run time."""
+    return f"PaddedConv{axes}d" if special == "chosen" else f"SameConv{axes}d"
+
+
 def convolution(axes: int) -> Builder:
     def builder(args: LayerArgs) -> Layer:
         channels_last_only(args)
@@ -155,16 +181,14 @@ def convolution(axes: int) -> Builder:
         first = [size] if size is not None else []
         name = f"Conv{axes}d" if first else f"LazyConv{axes}d"
         perm = CHANNELS_FIRST[axes + 2]
-        activation = activations.activation_of(args.value("activation"), args.api)
-        if special == "causal":
-            raise Refused("XL201", f"{args.api}: causal padding is not translated yet")
+        activation = activation_of(args)
         if special:
             if not first:
                 raise Refused(
                     "XL402", f'{args.api}: `padding="same"` with strides needs the input\'s channels, not known here'
                 )
-            made = helper(f"SameConv{axes}d", *first, filters, kernel, **keywords)
-            return Layer([made], activation, (f"helper:SameConv{axes}d",), perm)
+            name = padding_class(special, axes)
+            return Layer([helper(name, *first, filters, kernel, **keywords)], activation, (f"helper:{name}",), perm)
         return Layer([module(name, *first, filters, kernel, **keywords)], activation, (), perm)
 
     return builder
@@ -181,17 +205,18 @@ def depthwise(args: LayerArgs) -> Layer:
     size = args.channels()
     if size is None:
         raise Refused("XL402", f"{args.api}: the number of its input's channels is not known here")
-    times = args.const("depth_multiplier", 1)
-    out = size if times == 1 else nodes.template("{c} * {n}", {"c": size, "n": nodes.literal(times)})
-    if times != 1 and nodes.integer(size) is not None:
-        out = nodes.literal(nodes.integer(size) * times)
+    times = args.node("depth_multiplier", 1)
+    out = size if nodes.integer(times) == 1 else nodes.template("{c} * {n}", {"c": size, "n": times})
+    numbers = nodes.integer(size), nodes.integer(times)
+    if numbers[0] is not None and numbers[1] is not None:
+        out = nodes.literal(numbers[0] * numbers[1])
     keywords = {
         "stride": None if args.same("strides", 1) else args.size("strides"), "padding": pad,
         "dilation": None if args.same("dilation_rate", 1) else args.size("dilation_rate"), "groups": size,
         "bias": bias(args),
     }  # fmt: skip
-    activation = activations.activation_of(args.value("activation"), args.api)
-    name = "SameConv2d" if special else "Conv2d"
+    activation = activation_of(args)
+    name = padding_class(special, 2) if special else "Conv2d"
     make = helper if special else module
     needs = (f"helper:{name}",) if special else ()
     return Layer([make(name, size, out, args.size("kernel_size"), **keywords)], activation, needs, CHANNELS_FIRST[4])
@@ -209,10 +234,10 @@ def separable(args: LayerArgs) -> Layer:
         "dilation": None if args.same("dilation_rate", 1) else args.size("dilation_rate"), "groups": size,
         "bias": nodes.literal(False),
     }  # fmt: skip
-    name = "SameConv2d" if special else "Conv2d"
+    name = padding_class(special, 2) if special else "Conv2d"
     first = (helper if special else module)(name, size, size, args.size("kernel_size"), **keywords)
     second = module("Conv2d", size, args.node("filters"), nodes.literal(1), bias=bias(args))
-    activation = activations.activation_of(args.value("activation"), args.api)
+    activation = activation_of(args)
     return Layer([first, second], activation, (f"helper:{name}",) if special else (), CHANNELS_FIRST[4])
 
 
@@ -237,7 +262,7 @@ def transposed(axes: int) -> Builder:
             "padding": _amounts(pads), "output_padding": _amounts(extra), "bias": bias(args),
         }  # fmt: skip
         name = f"ConvTranspose{axes}d" if first else f"LazyConvTranspose{axes}d"
-        activation = activations.activation_of(args.value("activation"), args.api)
+        activation = activation_of(args)
         needs: tuple[str, ...] = ()
         if uneven and not first:
             raise Refused("XL402", f"{args.api}: the number of its input's channels is not known here")

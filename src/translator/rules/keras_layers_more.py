@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import libcst as cst
+
 from .. import nodes
 from ..infer.keras_graph import CHANNELS_FIRST
 from ..infer.keras_results import pairs
-from ..values import Const, Instance, Seq
+from ..values import Const, Instance, Seq, Value
 from . import keras_activations as activations
 from .keras_args import LayerArgs
-from .keras_layers import Builder, Layer, bias, channels_last_only, helper, layer, module
-from .keras_layout import Refused
+from .keras_layers import Builder, Layer, activation_of, bias, channels_last_only, helper, layer, module
+from .keras_layout import Refused, order, rank_of
 
 # -- pooling ---------------------------------------------------------------------------------------------
 
@@ -83,24 +85,48 @@ def batch_norm(args: LayerArgs) -> Layer:
         raise Refused("XL303", f"{args.api}: `axis` is not the last one")
     if rank not in (2, 3, 4, 5):
         raise Refused("XL201", f"{args.api}: an input of rank {rank}")
-    if not args.same("center", True) or not args.same("scale", True):
-        if args.same("center", False) and args.same("scale", False):
-            affine: Any = nodes.literal(False)
-        else:
-            raise Refused("XL201", f"{args.api}: only one of `center` and `scale`")
-    else:
-        affine = None
     size = args.channels()
+    eps, momentum = number(args, "epsilon", 1e-3, 1e-5), number(args, "momentum", 0.99, 0.9)
+    if momentum is not None:
+        momentum = complement(momentum)
+    affine, half = affinity(args)
     name = f"BatchNorm{max(rank - 2, 1)}d"
-    eps = args.const("epsilon", 1e-3)
-    momentum = float(round(1 - args.const("momentum", 0.99), 12))
-    keywords = {
-        "eps": None if eps == 1e-5 else nodes.literal(eps), "affine": affine,
-        "momentum": None if momentum == 0.1 else nodes.literal(momentum),
-    }  # fmt: skip
+    keywords = {"eps": eps, "momentum": momentum, "affine": affine}
     args.ctx.note(args.call.node, "XL401", f"{args.api}: known deviation `bn_unbiased_running_var`")
     first = [size] if size is not None else []
-    return Layer([module(name if first else f"Lazy{name}", *first, **keywords)], None, (), CHANNELS_FIRST.get(rank))
+    perm = CHANNELS_FIRST.get(rank)
+    if half is not None:
+        if not first or rank not in (2, 3, 4):
+            raise Refused("XL201", f"{args.api}: only one of `center` and `scale`")
+        name = f"Partial{name}"
+        made = helper(name, *first, **{k: v for k, v in keywords.items() if k != "affine"}, **half)
+        return Layer([made], None, (f"helper:{name}",), perm)
+    return Layer([module(name if first else f"Lazy{name}", *first, **keywords)], None, (), perm)
+
+
+def affinity(args: LayerArgs) -> tuple[Any, dict[str, Any] | None]:
+    """``affine=`` of a normalisation, or the arguments of the helper that has only one of scale and shift."""
+    if args.same("center", True) and args.same("scale", True):
+        return None, None
+    if args.same("center", False) and args.same("scale", False) and args.bound("center") and args.bound("scale"):
+        return nodes.literal(False), None
+    return None, {"scale": args.flag("scale", True), "center": args.flag("center", True)}
+
+
+def number(args: LayerArgs, name: str, default: float, target: float) -> Any:
+    """A number where it is not PyTorch's default; what is computed is written as it is."""
+    bound = args.bound(name)
+    if bound is not None and not isinstance(bound.value, Const):
+        return args.node(name)
+    value = args.const(name, default)
+    return None if value == target else nodes.literal(value)
+
+
+def complement(node: Any) -> Any:
+    """``1 - x``."""
+    if isinstance(node, cst.Float | cst.Integer):
+        return nodes.literal(float(round(1 - node.evaluated_value, 12)))
+    return nodes.template("1 - {x}", {"x": node})
 
 
 @layer("LayerNormalization")
@@ -113,8 +139,7 @@ def layer_norm(args: LayerArgs) -> Layer:
     if not args.same("scale", True) or not args.same("center", True):
         raise Refused("XL201", f"{args.api}: without scale or center")
     size = args.channels()
-    eps = args.const("epsilon", 1e-3)
-    written = None if eps == 1e-5 else nodes.literal(eps)
+    written = number(args, "epsilon", 1e-3, 1e-5)
     if size is None:
         return Layer([helper("LazyLayerNorm", eps=written)], None, ("helper:LazyLayerNorm",))
     return Layer([module("LayerNorm", size, eps=written)])
@@ -125,8 +150,8 @@ def layer_norm(args: LayerArgs) -> Layer:
 
 @layer("Activation", free=True)
 def activation(args: LayerArgs) -> Layer:
-    name = activations.activation_of(args.value("activation"), args.api)
-    return Layer([], name)
+    name = activation_of(args)
+    return Layer([], name, (), order(args.inputs) if args.chosen is not None and args.inputs is not None else None)
 
 
 @layer("ReLU", free=True)
@@ -158,10 +183,23 @@ def softmax(args: LayerArgs) -> Layer:
 
 @layer("Dropout", free=True)
 def dropout(args: LayerArgs) -> Layer:
-    if not args.same("noise_shape", None):
-        raise Refused("XL201", f"{args.api}: `noise_shape` is not translated")
     args.used.add("seed")
+    shape = args.bound("noise_shape")
+    if shape is not None and shape.value != Const(None):
+        return shared_dropout(args, shape.value)
     return Layer([module("Dropout", args.node("rate"))])
+
+
+def shared_dropout(args: LayerArgs, shape: Value) -> Layer:
+    """One decision for all elements along the axes where the noise has size 1."""
+    sizes = [v.value for v in shape.items if isinstance(v, Const)] if isinstance(shape, Seq) and shape.items else []
+    inputs = args.inputs
+    rank = rank_of(inputs)
+    if not sizes or rank != len(sizes) or inputs is None:
+        raise Refused("XL201", f"{args.api}: `noise_shape` must be written out for an input of known rank")
+    perm = order(inputs)
+    moved = tuple(sizes[axis] for axis in perm) if perm is not None else tuple(sizes)
+    return Layer([helper("SharedDropout", args.node("rate"), nodes.literal(moved))], None, ("helper:SharedDropout",))
 
 
 @layer("SpatialDropout2D", image=4)
@@ -214,7 +252,30 @@ def repeat_vector(args: LayerArgs) -> Layer:
 
 @layer("Rescaling", free=True)
 def rescaling(args: LayerArgs) -> Layer:
-    return Layer([helper("Rescaling", args.node("scale"), offset=args.node("offset"))], None, ("helper:Rescaling",))
+    many = any(isinstance(args.value(n), Seq) for n in ("scale", "offset"))
+    inputs = args.inputs
+    if many and (inputs is None or rank_of(inputs) is None):
+        raise Refused("XL302", f"{args.api}: a scale for each channel needs the rank of the input, not known here")
+    perm = order(inputs) if many and inputs is not None else None
+    dim = nodes.literal(activations.channel_axis(perm)) if perm is not None else None
+    made = helper("Rescaling", args.node("scale"), offset=args.node("offset"), dim=dim)
+    return Layer([made], None, ("helper:Rescaling",))
+
+
+@layer("Normalization", image=0)
+def normalization(args: LayerArgs) -> Layer:
+    inputs = args.inputs
+    rank = rank_of(inputs)
+    axis = args.const("axis", -1)
+    axis = axis[0] if isinstance(axis, tuple) and len(axis) == 1 else axis
+    if rank is None or axis not in (-1, rank - 1):
+        raise Refused("XL303", f"{args.api}: `axis` is not known to be the last one")
+    size = args.channels()
+    if size is None:
+        raise Refused("XL402", f"{args.api}: the number of its input's channels is not known here")
+    made = helper("Normalization", size, mean=args.node("mean"), variance=args.node("variance"),
+                  invert=args.flag("invert", False))  # fmt: skip
+    return Layer([made], None, ("helper:Normalization",), CHANNELS_FIRST.get(rank))
 
 
 def padding(axes: int) -> Builder:

@@ -68,11 +68,15 @@ def class_def(rewriter: Rewriter, node: cst.ClassDef) -> Any:
         ctx.cls = outer
 
 
+PUBLISHED = ("keras_export", "register_keras_serializable", "tf_export")
+"""Decorators that only concern Keras's saving and its public names."""
+
+
 def registered(ctx: Context, decorator: cst.Decorator) -> bool:
-    """Decorators that only concern Keras's saving."""
+    """Whether a class's decorator has no meaning without Keras."""
     node = decorator.decorator
     value = ctx.value(node.func if isinstance(node, cst.Call) else node)
-    return isinstance(value, Api) and value.name.endswith("register_keras_serializable")
+    return isinstance(value, Api) and value.name.endswith(PUBLISHED)
 
 
 def base(rewriter: Rewriter, arg: cst.Arg) -> cst.Arg:
@@ -183,10 +187,10 @@ def header(rewriter: Rewriter, node: cst.FunctionDef, func: Func) -> cst.Functio
 
 
 def traced(ctx: Context, decorator: cst.Decorator) -> bool:
-    """``@tf.function``: PyTorch runs eagerly."""
+    """``@tf.function``: PyTorch runs eagerly. Names under which Keras publishes something go, too."""
     node = decorator.decorator
     value = ctx.value(node.func if isinstance(node, cst.Call) else node)
-    gone = isinstance(value, Api) and value.name == "tf.function"
+    gone = isinstance(value, Api) and (value.name == "tf.function" or value.name.endswith(PUBLISHED))
     if gone:
         ctx.seen += 1
         ctx.translated += 1

@@ -284,17 +284,24 @@ def one_hot(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Ca
 def random(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
     """Random numbers of the same distribution."""
     only(call, "shape", "dtype", "seed", "mean", "stddev", "minval", "maxval")
-    name = "randn" if call.api.endswith("normal") else "rand"
-    for option, default in (("mean", 0.0), ("stddev", 1.0), ("minval", 0), ("maxval", 1)):
-        bound = call.args.get(option)
-        if bound is not None and not (isinstance(bound.value, Const) and bound.value.value == default):
-            raise Refused("XL201", f"{call.api}: `{option}` at this value is not translated yet")
     kind = call.args.get("dtype")
     if kind is not None:
         keywords = {"dtype": dtype(ctx, kind)}
     else:
         keywords = {"dtype": nodes.dotted("torch.float32")} if call.api.startswith("tf.") else {}
-    return Edit(nodes.call(f"torch.{name}", size(ctx, call.args["shape"]), **keywords))
+    normal = call.api.endswith("normal")
+    shape = size(ctx, call.args["shape"])
+    start, scale = (("mean", 0.0), ("stddev", 1.0)) if normal else (("minval", 0.0), ("maxval", 1.0))
+    if given(call, start[0], scale[0]) is None or all(as_default(call, *option) for option in (start, scale)):
+        return Edit(nodes.call("torch.randn" if normal else "torch.rand", shape, **keywords))
+    values = [arg(ctx, call, n) or nodes.literal(d) for n, d in (start, scale)]
+    return Edit(method(nodes.call("torch.empty", shape, **keywords), "normal_" if normal else "uniform_", *values))
+
+
+def as_default(call: BoundCall, name: str, value: float) -> bool:
+    """Whether an argument is certainly at its default."""
+    bound = call.args.get(name)
+    return bound is None or (isinstance(bound.value, Const) and bound.value.value == value)
 
 
 @named("keras_input")

@@ -9,14 +9,18 @@ from typing import Any
 import libcst as cst
 
 from ..rewrite.context import Context, Refusal
-from .keras_claim import Helper, calls_in, is_layer, names_in, tensorish
+from .keras_inputs import Choice, input_choice
 from .keras_modules import edge, outputs
+from .keras_names import assigned, calls_in, is_layer, names_in, tensorish
 
 
 def find_region(ctx: Context, body: Sequence[Any]) -> tuple[int, int] | None:
     """The statements from the first ``Input`` to ``Model(...)`` in a block: first and last index."""
     first = last = None
     for i, statement in enumerate(body):
+        choice = input_choice(ctx, statement)
+        if choice is not None and choice.call is not None and first is None:
+            first = i
         if not isinstance(statement, cst.SimpleStatementLine):
             continue
         for call in calls_in(statement):
@@ -39,27 +43,6 @@ def leaks(ctx: Context, body: Sequence[Any], first: int, last: int) -> Refusal |
     return None
 
 
-def assigned(body: Sequence[Any]) -> list[str]:
-    """The names that statements assign."""
-    out: list[str] = []
-
-    class Targets(cst.CSTVisitor):
-        def visit_AssignTarget(self, node: cst.AssignTarget) -> None:
-            for name in names_in(node.target):
-                out.append(name.value)
-
-        def visit_For(self, node: cst.For) -> None:
-            for name in names_in(node.target):
-                out.append(name.value)
-
-        def visit_FunctionDef(self, node: cst.FunctionDef) -> bool:
-            return False
-
-    for statement in body:
-        statement.visit(Targets())
-    return list(dict.fromkeys(out))
-
-
 def input_names(ctx: Context, body: list[Any], bound: Any) -> Any:
     """The variables of the model's inputs, in the order in which the model takes them."""
     node = {**bound.args, **bound.extra}["inputs"].node
@@ -69,34 +52,47 @@ def input_names(ctx: Context, body: list[Any], bound: Any) -> Any:
         if not isinstance(part, cst.Name):
             return Refusal("XL213", "the inputs of this model are not written as variables")
         names.append(part.value)
-    made = {}
+    choices = input_choices(ctx, body)
+    alias = {c.name: c.alias for c in choices if c.alias}
+    names = [alias.get(n, n) for n in names]
+    made = {c.name for c in choices if c.call is not None}
     for statement in body:
         if isinstance(statement, cst.SimpleStatementLine) and isinstance(statement.body[0], cst.Assign):
             assign = statement.body[0]
             if is_input(ctx, assign.value) and isinstance(assign.targets[0].target, cst.Name):
-                made[assign.targets[0].target.value] = True
-    if set(names) - set(made) or set(made) - set(names):
+                made.add(assign.targets[0].target.value)
+    if set(names) != made:
         return Refusal("XL213", "the inputs of this model are not the `Input` variables before it")
     return names
 
 
-def model_name(ctx: Context, end: Any, bound: Any, base: str, known: dict[cst.CSTNode, Helper]) -> str:
+def input_choices(ctx: Context, body: list[Any]) -> list[Choice]:
+    """The statements that only say what a model's input is."""
+    return [c for s in body if (c := input_choice(ctx, s)) is not None]
+
+
+def model_name(ctx: Context, end: Any, bound: Any, base: str, known: dict[cst.CSTNode, Any]) -> str:
     """A class name from ``name=``, from the function, or from the variable."""
     given = {**bound.args, **bound.extra}.get("name")
     value = getattr(ctx.value(given.node), "value", None) if given is not None else None
     taken = {c.name for c in ctx.facts.classes.values()} | {h.name for h in known.values()}
+    taken |= {f.name for f in ctx.facts.functions.values()}
     target = ""
     if isinstance(end.body[0], cst.Assign) and isinstance(end.body[0].targets[0].target, cst.Name):
         target = end.body[0].targets[0].target.value
     for text in (value if isinstance(value, str) else "", base, target):
         name = class_name(text) if text else ""
-        if name and name.isidentifier() and name not in taken:
-            return name
+        for one in (name, f"{name}Model") if name and name.isidentifier() else ():
+            if one not in taken:
+                return one
     return "Net"
 
 
 def report_edges(ctx: Context, name: str, body: list[Any], inputs: list[str], returned: Any) -> None:
     """Say which inputs and outputs of a model stand channels-first."""
+    for choice in input_choices(ctx, body):
+        if choice.call is not None and choice.name in inputs:
+            edge(ctx, name, choice.name, ctx.value(choice.call.node))
     for statement in body:
         if isinstance(statement, cst.SimpleStatementLine) and isinstance(statement.body[0], cst.Assign):
             assign = statement.body[0]

@@ -12,6 +12,7 @@ from ..infer.keras_graph import is_declaration, made_by
 from ..model import Edge
 from ..rewrite.context import Context, Edit, Outcome
 from ..values import Instance, Value
+from . import keras_activations as activations
 from . import keras_layers as layers
 from .keras_calls import child_rank, passes, sequence_passes
 from .keras_layout import Perm, Refused, letters
@@ -68,6 +69,9 @@ def declarations(ctx: Context, node: cst.Call) -> list[cst.CSTNode]:
     call = ctx.call(node)
     if call is not None and (call.api.startswith("keras.layers.") or call.api.endswith(".add_weight")):
         taken = [b.node for n, b in {**call.args, **call.extra}.items() if n.endswith(TAKEN)]
+        chosen = {**call.args, **call.extra}.get("activation")
+        if chosen is not None and not activations.is_known(chosen.value):
+            taken.remove(chosen.node)
         if call.api in ("keras.layers.Bidirectional", "keras.layers.TimeDistributed") and "layer" in call.args:
             taken.append(call.args["layer"].node)
         return [n for n in taken if not call.api.endswith("__call__")]

@@ -50,8 +50,13 @@ def name(ctx: Context, node: cst.Name, new: cst.Name) -> Outcome:
         found = ctx.claim.name(node)
         if found is not None:
             return Edit(found)
+    if isinstance(ctx.value(node), Func):
+        from .keras_helpers import class_of
+
+        made = class_of(ctx, node)
+        return Edit(cst.Name(made)) if made is not None else reference(ctx, node, new)
     tensor = as_tensor(ctx.value(node))
-    if tensor is not None and tensor.layout.find().clash:
+    if tensor is not None and tensor.layout.find().clash and not tensor.layout.find().mixed:
         order(tensor)
     if node.value == "training" and has_training(ctx):
         return Edit(nodes.dotted("self.training"))

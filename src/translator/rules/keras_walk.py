@@ -7,9 +7,16 @@ from typing import TYPE_CHECKING, Any
 import libcst as cst
 
 from .. import nodes
+from ..infer.facts import BoundCall
 from ..infer.keras_graph import made_by
-from .keras_claim import Claim, assignment, is_layer, names_in, plural, tensorish
+from .keras_claim import Claim
+from .keras_config import decided
+from .keras_flow import Branches, choice, settled
+from .keras_inputs import input_choice
+from .keras_labels import is_label_assignment, is_name_scope, only_labels
 from .keras_layout import Refused
+from .keras_loops import loop
+from .keras_names import assigned, is_layer, names_in, tensorish
 
 if TYPE_CHECKING:
     from ..rewrite.rewriter import Rewriter
@@ -25,7 +32,11 @@ def walk(rewriter: Rewriter, claim: Claim, body: list[Any]) -> list[Any]:
     for statement in body:
         variables.update(layer_variables(claim, statement))
     claim.scan(body, variables)
-    return fold(block(rewriter, claim, body))
+    if claim.plain and claim.names:
+        raise Refused("XL212", "this function makes modules")
+    forward = fold(block(rewriter, claim, body))
+    claim.init = settled(claim.init)
+    return forward
 
 
 def layer_variables(claim: Claim, statement: Any) -> dict[cst.CSTNode, str]:
@@ -45,15 +56,42 @@ def layer_variables(claim: Claim, statement: Any) -> dict[cst.CSTNode, str]:
 def block(rewriter: Rewriter, claim: Claim, body: Any) -> list[Any]:
     out: list[Any] = []
     for statement in body:
+        if only_labels(statement, claim.labels):
+            continue
         if isinstance(statement, cst.SimpleStatementLine):
             out += line(rewriter, claim, statement)
         elif isinstance(statement, cst.If):
             out += conditional(rewriter, claim, statement)
         elif isinstance(statement, cst.For):
             out += loop(rewriter, claim, statement)
+        elif isinstance(statement, cst.With) and all(is_name_scope(claim.ctx, i) for i in statement.items):
+            out += block(rewriter, claim, statement.body.body)
+        elif without_tensors(claim, statement):
+            compound(rewriter, claim, statement)
         else:
             raise Refused("XL213", "a functional model is built with a statement that cannot be taken apart")
     return out
+
+
+def without_tensors(claim: Claim, node: Any) -> bool:
+    """Whether a statement only computes with Python values."""
+    if isinstance(node, cst.FunctionDef) and node in claim.helpers:
+        return False
+    inner = [n for n in nodes.walk(node) if isinstance(n, cst.BaseExpression)]
+    return not any(n in claim.names or tensorish(claim.ctx.value(n)) for n in inner)
+
+
+def compound(rewriter: Rewriter, claim: Claim, node: Any) -> None:
+    """A statement without tensors, with bodies of its own: it is run when the layers are made."""
+    outer, claim.mode = claim.mode, "init"
+    inside, rewriter.ctx.claim = rewriter.ctx.claim, None
+    try:
+        new = rewriter.statement(node)
+    finally:
+        claim.mode, rewriter.ctx.claim = outer, inside
+    for name in assigned([node]):
+        changed(claim, name)
+    claim.init += new if isinstance(new, list) else [new]
 
 
 def line(rewriter: Rewriter, claim: Claim, node: cst.SimpleStatementLine) -> list[Any]:
@@ -83,17 +121,18 @@ def simple(rewriter: Rewriter, claim: Claim, node: Any) -> list[tuple[Any, bool]
         return [(returned(claim, node, rewriter), True)]
     if isinstance(node, cst.Pass) or (isinstance(node, cst.Expr) and isinstance(node.value, cst.SimpleString)):
         return []
+    if isinstance(node, cst.Raise | cst.Assert):
+        return python(rewriter, claim, node)
+    if is_label_assignment(node, claim.labels):
+        return []
     value_node = getattr(node, "value", None)
     if not isinstance(node, cst.Assign | cst.AugAssign | cst.Expr | cst.AnnAssign) or value_node is None:
         raise Refused("XL213", "a functional model is built with a statement that cannot be taken apart")
     value = ctx.value(value_node)
     call = ctx.call(value_node)
     if call is not None and call.api == "keras.Input":
-        shape = call.args.get("shape")
-        if shape is not None and isinstance(node, cst.Assign):
-            for target in node.targets:
-                for name in names_in(target.target):
-                    claim.sizes.declare(name.value, shape.node)
+        if isinstance(node, cst.Assign):
+            declare(claim, [n.value for t in node.targets for n in names_in(t.target)], call)
         return []
     if isinstance(node, cst.Assign) and is_layer(value):
         return made(rewriter, claim, node)
@@ -106,6 +145,15 @@ def simple(rewriter: Rewriter, claim: Claim, node: Any) -> list[tuple[Any, bool]
         note_sizes(claim, node)
         return [(rewriter._bare(node, new), True)]
     return python(rewriter, claim, node)
+
+
+def declare(claim: Claim, names: list[str], call: BoundCall) -> None:
+    """What an `Input` says about its channels."""
+    shape = call.args.get("shape") or call.args.get("batch_shape") or call.args.get("batch_input_shape")
+    for name in names if shape is not None else ():
+        claim.sizes.declare(name, shape.node)  # type: ignore[union-attr]
+        if name in claim.sizes.known:
+            claim.init_names.update(names_in(shape.node))  # type: ignore[union-attr]
 
 
 def on_tensors(claim: Claim, node: Any) -> bool:
@@ -150,9 +198,24 @@ def note_sizes(claim: Claim, node: Any) -> None:
     for target in targets:
         if isinstance(target, cst.Name):
             claim.sizes.bind(target.value, node.value)
+        elif isinstance(target, cst.Tuple | cst.List):
+            sizes = claim.sizes.parts(node.value, len(target.elements))
+            for element, size in zip(target.elements, sizes, strict=True):
+                for name in names_in(element.value):
+                    claim.sizes.known[name.value] = size
         else:
             for name in names_in(target):
                 claim.sizes.known[name.value] = None
+
+
+def changed(claim: Claim, name: str) -> None:
+    """A Python variable gets a value when the layers are made."""
+    if name in claim.kept:
+        raise Refused("XL213", f"`{name}` changes between its uses")
+    claim.locals.add(name)
+    if claim.in_loop:
+        claim.unsteady.add(name)
+    claim.sizes.forget(name)
 
 
 def python(rewriter: Rewriter, claim: Claim, node: Any) -> list[tuple[Any, bool]]:
@@ -166,10 +229,7 @@ def python(rewriter: Rewriter, claim: Claim, node: Any) -> list[tuple[Any, bool]
         targets = [t.target for t in node.targets] if isinstance(node, cst.Assign) else [node.target]
         for target in targets:
             for name in names_in(target):
-                if name.value in claim.kept:
-                    raise Refused("XL213", f"`{name.value}` changes between its uses")
-                claim.locals.add(name.value)
-                claim.sizes.forget(name.value)
+                changed(claim, name.value)
     return [(rewriter._bare(node, new), False)]
 
 
@@ -178,10 +238,15 @@ def python(rewriter: Rewriter, claim: Claim, node: Any) -> list[tuple[Any, bool]
 
 def conditional(rewriter: Rewriter, claim: Claim, node: cst.If) -> list[Any]:
     """An ``if`` on what is known when the layers are made stands in both methods."""
+    live = decided(claim.ctx, node)
+    if live is not None:
+        return block(rewriter, claim, live)
+    chosen = input_choice(claim.ctx, node)
+    if chosen is not None:
+        return chosen_input(claim, chosen)
     if tensorish(claim.ctx.value(node.test)):
         raise Refused("XL213", "a functional model branches on a tensor")
     before_init, before_sizes = claim.init, dict(claim.sizes.known)
-    branches: list[tuple[list[Any], list[Any], dict[str, Any]]] = []
     parts: list[Any] = [node.body.body]
     orelse = node.orelse
     if isinstance(orelse, cst.If):
@@ -189,18 +254,52 @@ def conditional(rewriter: Rewriter, claim: Claim, node: cst.If) -> list[Any]:
     elif orelse is not None:
         parts.append(orelse.body.body)
     test_init = tested(rewriter, claim, node.test, "init")
-    test_forward = tested(rewriter, claim, node.test, "forward")
+    forwards: list[list[Any]] = []
+    sizes: list[dict[str, Any]] = []
+    stopped: list[bool] = []
+    branches = Branches(node, test_init, [], isinstance(orelse, cst.If))
     for part in parts:
         claim.init, claim.sizes.known = [], dict(before_sizes)
-        forward = block(rewriter, claim, part)
-        branches.append((claim.init, forward, claim.sizes.known))
+        forwards.append(block(rewriter, claim, part))
+        branches.bodies.append(claim.init)
+        sizes.append(claim.sizes.known)
+        stopped.append(ends(part))
+    if len(parts) == 1:
+        branches.bodies.append([])
+        sizes.append(before_sizes)
+        stopped.append(False)
     claim.init = before_init
-    claim.sizes.known = same_sizes([b[2] for b in branches] + ([before_sizes] if len(parts) == 1 else []))
-    chosen_init = choice(node, test_init, [b[0] for b in branches], isinstance(orelse, cst.If))
-    if chosen_init is not None:
-        claim.init.append(chosen_init)
-    chosen = choice(node, test_forward, [b[1] for b in branches], isinstance(orelse, cst.If))
-    return [chosen] if chosen is not None else []
+    claim.init.append(branches)
+    live_sizes = [s for s, gone in zip(sizes, stopped, strict=True) if not gone]
+    if len(live_sizes) == len(sizes):
+        claim.sizes.either(branches, sizes)
+    else:
+        claim.sizes.known = live_sizes[0] if live_sizes else before_sizes
+    if not any(forwards):
+        return []
+    made = choice(node, tested(rewriter, claim, node.test, "forward"), forwards, isinstance(orelse, cst.If))
+    return [made] if made is not None else []
+
+
+def ends(body: Any) -> bool:
+    """Whether a branch does not reach what comes after it."""
+    last = body[-1] if body else None
+    if isinstance(last, cst.If):
+        other = last.orelse
+        return isinstance(other, cst.Else | cst.If) and ends(last.body.body) and (
+            ends(other.body.body) if isinstance(other, cst.Else) else ends([other])
+        )  # fmt: skip
+    return isinstance(last, cst.SimpleStatementLine) and isinstance(last.body[-1], cst.Raise | cst.Return)
+
+
+def chosen_input(claim: Claim, chosen: Any) -> list[Any]:
+    """``img_input = Input(shape) if input_tensor is None else input_tensor``: the module is told its input."""
+    if chosen.call is not None:
+        declare(claim, [chosen.name], chosen.call)
+    claim.inputs[chosen.name] = chosen.alias or chosen.name
+    if chosen.alias and chosen.alias in claim.sizes.known:
+        claim.sizes.known[chosen.name] = claim.sizes.known[chosen.alias]
+    return []
 
 
 def tested(rewriter: Rewriter, claim: Claim, node: cst.BaseExpression, mode: str) -> Any:
@@ -209,105 +308,6 @@ def tested(rewriter: Rewriter, claim: Claim, node: cst.BaseExpression, mode: str
         return nodes.bare(rewriter.visit(node), node)
     finally:
         claim.mode = outer
-
-
-def same_sizes(options: list[dict[str, Any]]) -> dict[str, Any]:
-    out = dict(options[0])
-    for other in options[1:]:
-        for name in set(out) | set(other):
-            a, b = out.get(name), other.get(name)
-            if a is None or b is None or nodes.code(a) != nodes.code(b):
-                out[name] = None
-    return out
-
-
-def choice(node: cst.If, test: Any, bodies: list[list[Any]], chained: bool) -> Any:
-    """The ``if`` with what is left of its branches; ``None`` if nothing is."""
-    if not any(bodies):
-        return None
-    other: Any = None
-    if len(bodies) > 1 and bodies[1]:
-        if chained and len(bodies[1]) == 1 and isinstance(bodies[1][0], cst.If):
-            other = bodies[1][0].with_changes(leading_lines=[])
-        else:
-            other = cst.Else(cst.IndentedBlock(bodies[1]))
-    if not bodies[0]:
-        if other is None:
-            return None
-        test = cst.UnaryOperation(cst.Not(), nodes.parenthesized(test))
-        body = other.body if isinstance(other, cst.Else) else cst.IndentedBlock([other])
-        return cst.If(test, body)
-    return cst.If(test, cst.IndentedBlock(bodies[0]), other, leading_lines=[x for x in node.leading_lines if x.comment])
-
-
-def loop(rewriter: Rewriter, claim: Claim, node: cst.For) -> list[Any]:
-    """A loop makes its layers in lists, and runs over them in ``forward``."""
-    if claim.in_loop or node.orelse is not None:
-        raise Refused("XL213", "layers are made in nested loops")
-    iter_init = tested(rewriter, claim, node.iter, "init")
-    targets = [n.value for n in names_in(node.target)]
-    before = claim.init
-    changing = loop_sizes(claim, node)
-    claim.in_loop += 1
-    claim.init, claim.loop_layers = [], []
-    claim.loop_names |= set(targets)
-    for target in targets:
-        claim.sizes.forget(target)
-    for name, variable in changing.items():
-        claim.sizes.known[name] = cst.Name(variable)
-    forward = block(rewriter, claim, node.body.body)
-    inside, made_here = claim.init, list(claim.loop_layers)
-    updates = []
-    for name, variable in changing.items():
-        size = claim.sizes.known.get(name)
-        if size is not None and nodes.code(size) != variable:
-            updates.append(assignment(cst.Name(variable), size))
-        claim.sizes.known[name] = cst.Name(variable) if size is not None else None
-    claim.init, claim.in_loop = before, claim.in_loop - 1
-    if any(isinstance(s, cst.If) and "append" in nodes.code(s) for s in inside):
-        raise Refused("XL213", "layers are made under a condition inside of a loop")
-    read = {n.value for s in forward for n in names_in(s)}
-    claim.loop_names -= set(targets)
-    claim.loop_layers = []
-    starts = [assignment(cst.Name(v), s) for v, s in claim.starts.items()]
-    lists = [assignment(nodes.dotted(f"self.{plural(n)}"), nodes.call("nn.ModuleList")) for n in made_here]
-    if inside:
-        body = cst.IndentedBlock([*inside, *updates])
-        claim.init += [*starts, *lists, cst.For(node.target, iter_init, body)]
-    claim.starts = {}
-    if not forward:
-        return []
-    used = bool(read & set(targets))
-    iters: list[Any] = [tested(rewriter, claim, node.iter, "forward")] if used or not made_here else []
-    names: list[Any] = [node.target] if used or not made_here else []
-    iters += [nodes.dotted(f"self.{plural(n)}") for n in made_here]
-    names += [cst.Name(n) for n in made_here]
-    target = names[0] if len(names) == 1 else nodes.tuple_of(names).with_changes(lpar=[], rpar=[])
-    source = iters[0] if len(iters) == 1 else nodes.call("zip", *iters)
-    return [cst.For(target, source, cst.IndentedBlock(forward), leading_lines=node.leading_lines)]
-
-
-def loop_sizes(claim: Claim, node: cst.For) -> dict[str, str]:
-    """The tensor variables that a loop replaces, with the variable of ``__init__`` that follows their channels."""
-    claim.starts = {}
-    out: dict[str, str] = {}
-    assigned: list[str] = []
-
-    class Targets(cst.CSTVisitor):
-        def visit_Assign(self, one: cst.Assign) -> None:
-            if tensorish(claim.ctx.value(one.value)):
-                for target in one.targets:
-                    assigned.extend(n.value for n in names_in(target.target))
-
-    node.body.visit(Targets())
-    for name in dict.fromkeys(assigned):
-        start = claim.sizes._variable(name)
-        if start is None:
-            continue
-        variable = "channels" if not out else f"{name}_channels"
-        claim.starts[variable] = start
-        out[name] = variable
-    return out
 
 
 def fold(body: list[Any]) -> list[Any]:

@@ -6,6 +6,8 @@ import libcst as cst
 
 from . import RuleSet, keras_layers_more, keras_ops, keras_weights  # noqa: F401  (they register rules that rows name)
 from .keras_calls import keras_call
+from .keras_collection import documents, undocumented
+from .keras_config import alternative, configured
 from .keras_functional import claimed, functional
 from .keras_modules import assign, class_def, expression_statement, function_def
 from .keras_sequential import declarations
@@ -19,18 +21,19 @@ RULES = RuleSet(
         cst.Subscript: (subscript,),
         cst.BinaryOperation: (binary,),
         cst.Comparison: (comparison,),
-        cst.IfExp: (conditional,),
+        cst.IfExp: (alternative, conditional),
         cst.CompFor: (comprehension,),
     },
     statements={
         cst.Expr: (expression_statement,),
-        cst.Assign: (assign,),
+        cst.Assign: (undocumented, assign),
         cst.For: (loop,),
     },
-    claims={cst.Call: (declarations,)},
+    claims={cst.Call: (declarations,), cst.Assign: (documents,)},
     structures={
         cst.ClassDef: (class_def,),
         cst.FunctionDef: (functional, function_def),
+        cst.If: (configured,),
     },
     blocks=(claimed,),
 )

@@ -22,11 +22,43 @@ def as_tuple(value, n):
     return tuple(value) if isinstance(value, (tuple, list)) else (value,) * n
 
 
+class PaddedConv1d(nn.Conv1d):
+    """A convolution whose padding, "same", "valid" or "causal" as in TensorFlow, is chosen when it is made."""
+
+    def __init__(self, *args, padding="valid", **kwargs):
+        super().__init__(*args, **kwargs)
+        if padding.lower() not in ("same", "valid", "causal"):
+            raise ValueError(f"padding must be 'same', 'valid' or 'causal', not {padding!r}")
+        self.kind = padding.lower()
+
+    def forward(self, x):
+        if self.kind == "same":
+            x = same_padding(x, self.kernel_size, self.stride, self.dilation)
+        elif self.kind == "causal":
+            x = F.pad(x, ((self.kernel_size[0] - 1) * self.dilation[0], 0))
+        return super().forward(x)
+
+
 class SameConv1d(nn.Conv1d):
     """A convolution with TensorFlow's same padding."""
 
     def forward(self, x):
         return super().forward(same_padding(x, self.kernel_size, self.stride, self.dilation))
+
+
+class PaddedConv2d(nn.Conv2d):
+    """A convolution whose padding, "same" or "valid" as in TensorFlow, is chosen when it is made."""
+
+    def __init__(self, *args, padding="valid", **kwargs):
+        super().__init__(*args, **kwargs)
+        if padding.lower() not in ("same", "valid"):
+            raise ValueError(f"padding must be 'same' or 'valid', not {padding!r}")
+        self.same = padding.lower() == "same"
+
+    def forward(self, x):
+        if self.same:
+            x = same_padding(x, self.kernel_size, self.stride, self.dilation)
+        return super().forward(x)
 
 
 class SameConv2d(nn.Conv2d):
