@@ -28,6 +28,13 @@ def _run(arguments: list[str]) -> int:
 
     # Syntax trees are millions of small objects that live to the end: collecting them midway finds nothing.
     gc.set_threshold(200_000, 50, 100)
+    from translator.quickstart import remembered_methods
+
+    with remembered_methods():
+        return _command(arguments)
+
+
+def _command(arguments: list[str]) -> int:
     import click
 
     from translator.cli_root import root

@@ -6,13 +6,16 @@ It works on text with the standard library's positions, since by now only whole 
 from __future__ import annotations
 
 import ast
+import marshal
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from . import syntax
+from .caches import cached
 from .infer.imports import framework_name
 from .model import Layout, Options
 from .tables.signatures import Param
@@ -32,7 +35,6 @@ HELPERS_ONLY = frozenset({"bisect", "collections", "itertools", "json", "h5py", 
 """Names that only helpers need an import for: in the user's code they are the user's own."""
 MAX_LINE = 100
 """Characters of an import of helpers, from which on each name gets a line of its own."""
-_DEF = re.compile(r"^(?:def|class) (\w+)|^([A-Z_]+) = ", re.MULTILINE)
 
 
 # -- helpers -----------------------------------------------------------------------------------------------
@@ -55,32 +57,40 @@ class Helper:
 
 
 @cache
-def _index(framework: str) -> dict[str, Path]:
-    """Helper name to the module that defines it."""
-    out: dict[str, Path] = {}
-    for path in sorted((HELPERS / framework).glob("*.py")):
-        for match in _DEF.finditer(path.read_text("utf-8")):
-            out.setdefault(match.group(1) or match.group(2), path)
-    return out
+def _packed(framework: str) -> dict[str, bytes]:
+    """Every helper of a framework by name, as plain data, from the cache."""
+    files = sorted((HELPERS / framework).glob("*.py"))
+
+    def build() -> dict[str, bytes]:
+        out: dict[str, bytes] = {}
+        for path in files:
+            there = {found.name: found for found in _module(path)}
+            out = {name: marshal.dumps(_plain(found)) for name, found in there.items()} | out
+        return out
+
+    return cached(f"helpers-{framework}", [*files, Path(__file__), Path(syntax.__file__)], build)  # type: ignore[no-any-return]
 
 
-@cache
-def _module(path: Path) -> dict[str, Helper]:
+def _plain(found: Helper) -> tuple[Any, ...]:
+    params = tuple((p.name, p.kind, p.default) for p in found.params)
+    return (found.name, found.text, found.uses, found.loads, found.order, params, found.bases)
+
+
+def _module(path: Path) -> Iterator[Helper]:
+    """The helpers of one file."""
     text = path.read_text("utf-8")
     lines = text.splitlines(keepends=True)
-    out: dict[str, Helper] = {}
     for node in ast.parse(text).body:
         names: list[str] = []
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             names = [node.name]
         elif isinstance(node, ast.Assign):
-            names = [t.id for t in node.targets if isinstance(t, ast.Name)]
+            names = [t.id for t in node.targets if isinstance(t, ast.Name) and t.id.isupper()]
         for name in names:
             first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
             source = "".join(lines[first - 1 : node.end_lineno])
             uses, loads = global_names(node), frozenset(_names(node))
-            out[name] = Helper(name, source, uses, loads, (path.name, node.lineno), _params(node), _bases(node))
-    return out
+            yield Helper(name, source, uses, loads, (path.name, node.lineno), _params(node), _bases(node))
 
 
 def local_names(node: ast.FunctionDef | ast.Lambda) -> frozenset[str]:
@@ -123,10 +133,14 @@ def _bases(node: ast.stmt) -> tuple[str, ...]:
     return tuple(b.id for b in node.bases if isinstance(b, ast.Name)) if isinstance(node, ast.ClassDef) else ()
 
 
+@cache
 def helper(name: str, framework: str = "tf") -> Helper | None:
     """A helper by name."""
-    path = _index(framework).get(name)
-    return _module(path).get(name) if path is not None else None
+    found = _packed(framework).get(name)
+    if found is None:
+        return None
+    name, text, uses, loads, order, params, bases = marshal.loads(found)
+    return Helper(name, text, uses, loads, order, tuple(Param(*p) for p in params), bases)
 
 
 def helper_params(name: str, framework: str = "tf") -> tuple[Param, ...] | None:
@@ -139,7 +153,7 @@ def helper_params(name: str, framework: str = "tf") -> tuple[Param, ...] | None:
 
 def closure(names: Iterable[str], framework: str) -> list[Helper]:
     """The helpers and all that they use, each after what it needs."""
-    index = _index(framework)
+    index = _packed(framework)
     out: list[Helper] = []
     done: set[str] = set()
 

@@ -15,10 +15,10 @@ from typing import Any
 
 import translator
 from translator._version import __version__
+from translator.caches import folder
 from translator.model import ApiUse, Counts, Diagnostic, Edge, InputError, Options, Severity, Status, Translation
 from translator.modules import Modules
 from translator.outputs import write_file
-from translator.tables.compiled import folder
 from translator.tables.location import mappings_dir
 
 from .run import Results

@@ -105,7 +105,7 @@ def locked(output: str) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    from translator.tables.compiled import folder
+    from translator.caches import folder
 
     name = hashlib.sha256(os.path.realpath(output).encode()).hexdigest()[:24]
     place = folder() / "locks" / f"{name}.lock"

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import marshal
 import os
-import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ..caches import cached
 from ..model import Direction
-from .compiled import cached
-from .invert import reading
 from .location import mappings_dir
 from .schema import ArgMap, Row, TableError, parse_row
 from .signatures import SignatureSet, signatures, written_params
@@ -23,7 +22,7 @@ FIELDS = tuple(f.name for f in fields(Row))
 class Tables:
     """All rows, asked by a qualified name of the source framework.
 
-    Rows are kept as plain tuples and made when they are asked for: a file needs a few dozen of a thousand.
+    Rows are kept packed and made when they are asked for: a file needs a few dozen of a thousand.
     """
 
     def __init__(self, data: dict[str, Any], direction: Direction) -> None:
@@ -34,7 +33,7 @@ class Tables:
         self.roots: frozenset[str] = frozenset(data["roots"])
         """First components of the names that users' tables translate."""
         self.families: list[tuple[str, int]] = data["families"]
-        self.plain: list[tuple[Any, ...]] = data["rows"]
+        self.packed: list[bytes] = data["rows"]
         self.index: dict[str, list[int]] = data["index"]
         self.made: dict[str, list[Row]] = {}
 
@@ -48,7 +47,7 @@ class Tables:
         if found is None:
             numbers = self.index.get(name) or self.index.get(self.source.canonical(name))
             if numbers is not None:
-                found = [from_plain(self.plain[i]) for i in numbers]
+                found = [from_plain(marshal.loads(self.packed[i])) for i in numbers]
             else:
                 owner, _, method = name.rpartition(".")
                 found = next((r for b in self.source.bases(owner) if (r := self.find(f"{b}.{method}"))), [])
@@ -59,7 +58,7 @@ class Tables:
     def _of_family(self, name: str) -> list[Row]:
         """The row for all names that begin alike (``torch.library.*``): the one with the longest beginning."""
         found = [(prefix, i) for prefix, i in self.families if name.startswith(prefix)]
-        return [from_plain(self.plain[max(found)[1]])] if found else []
+        return [from_plain(marshal.loads(self.packed[max(found)[1]]))] if found else []
 
 
 def to_plain(row: Row) -> tuple[Any, ...]:
@@ -77,13 +76,15 @@ def from_plain(values: tuple[Any, ...]) -> Row:
 
 
 def compile_tables(rows: Iterable[Row], direction: Direction) -> dict[str, Any]:
-    """Rows in plain form, and which of them stand for which name."""
+    """Rows in packed form, and which of them stand for which name."""
     source = signatures(direction.source)
     rows = list(rows)
     own = own_signatures(rows)
     if direction is Direction.TF2TORCH:
+        from .invert import reading
+
         rows = reading(rows)
-    plain: list[tuple[Any, ...]] = []
+    packed: list[bytes] = []
     index: dict[str, list[int]] = {}
     families: list[tuple[str, int]] = []
     roots: set[str] = set()
@@ -92,14 +93,14 @@ def compile_tables(rows: Iterable[Row], direction: Direction) -> dict[str, Any]:
             continue
         for name in row.torch:
             if name.endswith(".*"):
-                families.append((name[:-1], len(plain)))
+                families.append((name[:-1], len(packed)))
                 continue
             for known in sorted({name, source.canonical(name)}):
-                index.setdefault(known, []).append(len(plain))
+                index.setdefault(known, []).append(len(packed))
             if row.own:
                 roots.add(name.split(".", 1)[0])
-        plain.append(to_plain(row))
-    return {"rows": plain, "index": index, "families": families, "roots": sorted(roots), "signatures": own}
+        packed.append(marshal.dumps(to_plain(row)))
+    return {"rows": packed, "index": index, "families": families, "roots": sorted(roots), "signatures": own}
 
 
 def own_signatures(rows: Iterable[Row]) -> dict[str, dict[str, Any]]:
@@ -120,6 +121,8 @@ def read_rows(path: Path, *, own: bool = False) -> list[Row]:
     Raises:
         TableError: if the file is not TOML or a row is malformed.
     """
+    import tomllib
+
     name = str(path) if own else path.name
     try:
         raw = tomllib.loads(path.read_text("utf-8"))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import json
+import marshal
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any
 
-from .compiled import cached
+from ..caches import cached
 from .location import mappings_dir
 
 POSITIONAL = ("po", "pk")
@@ -97,7 +99,7 @@ class SignatureSet:
 
     def canonical(self, name: str) -> str:
         """The one name that stands for all names of an object."""
-        entry = self.apis.get(name)
+        entry = self._entry(name)
         return entry.get("alias") or entry.get("same_as") or name if entry else name
 
     def get(self, name: str) -> Signature | None:
@@ -105,7 +107,7 @@ class SignatureSet:
         found = self._parsed.get(name)
         if found is not None:
             return found
-        entry = self.apis.get(name)
+        entry = self._entry(name)
         if entry is None:
             return self._inherited(name)
         if "alias" in entry:
@@ -119,7 +121,7 @@ class SignatureSet:
 
     def bases(self, name: str) -> list[str]:
         """The nearest known bases of a class."""
-        entry = self.apis.get(self.canonical(name))
+        entry = self._entry(self.canonical(name))
         return entry.get("bases", []) if entry else []
 
     def _inherited(self, name: str) -> Signature | None:
@@ -131,6 +133,13 @@ class SignatureSet:
                 return found
         return None
 
+    def _entry(self, name: str) -> dict[str, Any] | None:
+        """What the file says of an API. Entries are unpacked when they are asked for: a program uses few of them."""
+        found = self.apis.get(name)
+        if type(found) is bytes:
+            found = self.apis[name] = marshal.loads(found)
+        return found
+
     def __contains__(self, name: str) -> bool:
         return name in self.apis
 
@@ -141,4 +150,10 @@ def signatures(framework: str) -> SignatureSet:
     path = mappings_dir() / "signatures" / f"{framework}.json"
     if not path.is_file():
         return SignatureSet({})
-    return SignatureSet(cached(f"signatures-{framework}", [path], lambda: json.loads(path.read_bytes())))
+    return SignatureSet(cached(f"signatures-{framework}", [path, Path(__file__)], lambda: _packed(path)))
+
+
+def _packed(path: Path) -> dict[str, Any]:
+    """A signature file with each API's entry as bytes."""
+    raw: dict[str, Any] = json.loads(path.read_bytes())
+    return {**raw, "apis": {name: marshal.dumps(entry) for name, entry in raw["apis"].items()}}
