@@ -31,6 +31,8 @@ from translator.reports.options import Reports, report_options
               show_default=True, help="Plain layers, or the source's behaviour in full.")  # fmt: skip
 @click.option("--include", multiple=True, metavar="PATTERN", help="Translate only these (as in .gitignore).")
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="Copy these as they are (as in .gitignore).")
+@click.option("--outputs", type=click.Choice(["clear", "keep"]), default="clear", show_default=True,
+              help="What becomes of the outputs of notebooks that change.")  # fmt: skip
 @click.option("-j", "--jobs", type=click.IntRange(1), metavar="N",
               help="Processes that translate at once [default: one for each core].")  # fmt: skip
 @click.option("--no-cache", is_flag=True, help="Neither use nor keep results of other runs.")
@@ -53,8 +55,10 @@ def command(source: str, output: str | None, in_place: bool, reports: Reports, *
     options = Options(Direction(given["direction"]), Layout(given["layout"]), Fidelity(given["fidelity"]))
     reports.check(stdout_taken=given["format_"] == "json")
     with progress(given["quiet"]) as told:
-        job = Job(source, output, options, given["include"], given["exclude"], given["force"],
-                  workers=given["jobs"] or cores(), cached=not given["no_cache"], progress=told)  # fmt: skip
+        job = Job(
+            source, output, options, given["include"], given["exclude"], given["force"], given["outputs"],
+            given["jobs"] or cores(), not given["no_cache"], told,
+        )  # fmt: skip
         done = _try(job)
     show(done, given["quiet"], given["verbose"])
     document = done.document() if reports.paths or given["format_"] == "json" else {}

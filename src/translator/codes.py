@@ -21,6 +21,11 @@ CODES: dict[str, tuple[str, str]] = {
         "No class or function was found that makes a model without arguments. Name one with --entry, and its arguments "
         "with --init 'num_classes=10'.",
     ),
+    "XL013": ("Not a notebook that can be read", "Notebooks of format 4 are read: `jupyter nbconvert --to notebook` converts older ones."),
+    "XL014": (
+        "Statements of several cells belong together",
+        "A structure such as a training step is translated as a whole: put its statements into one cell.",
+    ),
     "XL200": ("No row for this API yet", "Translate the line by hand, or add a row to a table of your own (docs/tables.md)."),
     "XL201": (
         "An argument is not translated",

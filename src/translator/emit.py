@@ -461,7 +461,22 @@ def _insert_import(text: str, module: str, names: tuple[str, ...], taken: frozen
     place = _after_imports(text, tree, _line_offsets(text))
     head, tail = text[:place], text[place:]
     gap = newline if head and not head.endswith("\n") else ""
+    if place and not _local_above(tree, module):
+        gap += newline
     return f"{head}{gap}{line.replace(chr(10), newline)}{newline}{tail}"
+
+
+def _local_above(tree: ast.Module, module: str) -> bool:
+    """Whether the last of the imports at the top is of the project itself: then another stands right under it."""
+    last: ast.stmt | None = None
+    for i, node in enumerate(tree.body):
+        doc = i == 0 and isinstance(node, ast.Expr)
+        if not doc and not isinstance(node, ast.Import | ast.ImportFrom):
+            break
+        last = node
+    if isinstance(last, ast.ImportFrom):
+        return bool(last.level) or (last.module or "").split(".")[0] == module.split(".")[0]
+    return False
 
 
 def data_format(options: Options) -> str:

@@ -130,7 +130,7 @@ def _translate(
         ctx.training, ctx.local_layers, ctx.plain_sequentials = training, layers, plain
         ctx.interpreter = interpreter
         shared = options.helpers_module
-        if shared is not None and modules is not None:
+        if modules is not None:
             shared = modules.helpers.get(file.path, shared)
         result = _rewrite(file, ctx, options, renames, shared)
         if watch is not None and file.tree is not None:

@@ -81,6 +81,8 @@ class Diagnostic:
     severity: Severity
     message: str
     hint: str = ""
+    cell: int = 0
+    """In a notebook, the cell that the line is counted in, from 1; 0 elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,8 @@ def diagnostic_line(path: str, finding: Diagnostic) -> str:
     """``path:line:column: code message (hint)``, on one line whatever the message."""
     hint = f" ({finding.hint})" if finding.hint else ""
     text = " ".join(f"{finding.message}{hint}".split())
-    return f"{path}:{finding.line}:{finding.column}: {finding.code} {text}"
+    place = f"cell {finding.cell}:{finding.line}" if finding.cell else str(finding.line)
+    return f"{path}:{place}:{finding.column}: {finding.code} {text}"
 
 
 def shown(findings: Iterable[Diagnostic], quiet: bool, verbose: bool) -> list[Diagnostic]:
@@ -154,7 +155,7 @@ def _finding(finding: Diagnostic) -> dict[str, Any]:
         "column": finding.column,
         "message": finding.message,
         "hint": finding.hint,
-    }
+    } | ({"cell": finding.cell} if finding.cell else {})
 
 
 def _lines(text: str) -> list[str]:

@@ -237,7 +237,7 @@ def dockerfile(text: str, rewriter: Rewriter) -> str:
         starts = re.search(r"\b(?:pip3?|conda|mamba)\s+install\b", line)
         if starts or installing:
             rewriter.list = number if starts else rewriter.list
-            new = _install(line, number, rewriter, starts.end() if starts else 0)
+            new = install(line, number, rewriter, starts.end() if starts else 0)
         else:
             new = line
         installing = bool(starts or installing) and line.rstrip().endswith("\\")
@@ -246,8 +246,8 @@ def dockerfile(text: str, rewriter: Rewriter) -> str:
     return "\n".join(out)
 
 
-def _install(line: str, number: int, rewriter: Rewriter, start: int) -> str:
-    """The words of an install command."""
+def install(line: str, number: int, rewriter: Rewriter, start: int) -> str:
+    """A command that installs packages; its words from ``start`` on are requirements."""
     stop = re.search(r"&&|;|\|\|", line[start:])
     end = start + stop.start() if stop else len(line)
     words = re.split(r"(\s+)", line[start:end])

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from translator.batch import Outcome
-from translator.discover import read_bytes
 from translator.model import InputError, Options, Status, Translation
 from translator.outputs import Target
 
@@ -17,6 +16,7 @@ from . import helper_module
 from .cache import Cache, digest
 from .deliver import Delivery, Item, deliver, locked
 from .imports import INIT, ROOT_MARKS
+from .load import Loaded, bind, load, read_all
 from .result import Migration
 from .run import Results, translate_units
 from .scan import Entry, Kind, scan
@@ -36,6 +36,8 @@ class Job:
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()
     force: bool = False
+    outputs: str = "clear"
+    """What becomes of the outputs of notebooks that change: ``"clear"`` or ``"keep"``."""
     workers: int = 0
     """Processes that translate at once; 0 for none but this one."""
     cached: bool = True
@@ -78,39 +80,39 @@ def prepare(job: Job) -> Prepared:
         raise InputError(f"{job.source} is no folder", code="XL006", hint="migrate takes the folder of a project")
     skip = [job.output] if job.output is not None else []
     entries = scan(job.source, job.include, job.exclude, skip)
-    texts, failed = _read(job.source, [e.path for e in entries if e.kind is Kind.PYTHON and e.error is None])
-    options = replace(job.options, helpers_module=helper_stem(texts, job.options))
-    assert options.helpers_module is not None
-    others = [entry.path for entry in entries if entry.path not in texts]
-    program, results = _translate(job, texts, others, options)
-    results.results.update(failed | program.failed)
+    loaded = load(job.source, entries)
+    options = replace(job.options, helpers_module=helper_stem(loaded.texts, job.options))
+    others = [entry.path for entry in entries if entry.path not in loaded.texts]
+    program, results = _translate(job, loaded.texts, others, options)
+    results.results.update(loaded.failed | program.failed)
     results.results.update({path: Translation("", Status.UNCHANGED) for path in program.untouched})
-    _rewrite_dependencies(job.source, entries, texts, results, options)
-    return _assemble(job, entries, texts, results, program, options)
+    imported = _imported(loaded.texts, results)
+    bind(loaded, results, options, job.outputs)
+    _rewrite_dependencies(job.source, entries, loaded, results, options, imported)
+    return _assemble(job, entries, loaded.raw, results, program, options)
 
 
 def _rewrite_dependencies(
-    root: str, entries: list[Entry], texts: dict[str, bytes], results: Results, options: Options
+    root: str, entries: list[Entry], loaded: Loaded, results: Results, options: Options, imported: Collection[str]
 ) -> None:
     """Bring the files that say what the project needs in line with what its translated files import."""
     files = [e.path for e in entries if e.kind is Kind.DEPENDENCIES and e.error is None]
-    setups = [path for path in texts if posixpath.basename(path) == "setup.py"]
+    setups = [path for path in loaded.raw if posixpath.basename(path) == "setup.py"]
     if not files and not setups:
         return
     from .dependencies import rewrite
 
-    imported = _imported(texts, results)
-    data, failed = _read(root, files)
+    data, failed = read_all(root, files)
     results.results.update(failed)
     for path, raw in data.items():
         result = rewrite(path, raw, options, imported)
         if result.status is not Status.UNCHANGED or result.diagnostics:
             results.results[path] = result
-            texts[path] = raw
+            loaded.raw[path] = raw
     for path in setups:
         done = results.results.get(path)
         if isinstance(done, Translation):
-            text = texts[path] if done.status is Status.UNCHANGED else done.data
+            text = loaded.raw[path] if done.status is Status.UNCHANGED else done.data
             result = rewrite(path, text, options, imported)
             if result.status is not Status.UNCHANGED:
                 found = (*done.diagnostics, *result.diagnostics)
@@ -172,17 +174,6 @@ def package_above(folder: str) -> tuple[str, tuple[str, ...]]:
         place, last = os.path.split(place)
         parts.append(last)
     return name, tuple(reversed(parts))
-
-
-def _read(root: str, paths: Sequence[str]) -> tuple[dict[str, bytes], dict[str, InputError]]:
-    texts: dict[str, bytes] = {}
-    failed: dict[str, InputError] = {}
-    for path in paths:
-        try:
-            texts[path] = read_bytes(os.path.join(root, path))
-        except InputError as error:
-            failed[path] = error
-    return texts, failed
 
 
 def _assemble(
