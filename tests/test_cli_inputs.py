@@ -30,7 +30,9 @@ BROKEN = {
     "binary.py": (b"\x7fELF\x00\x01torch", "binary.py:1:1: XL004 a binary file"),
     "nested.py": (b"import torch\nx = " + b"(" * 3000 + b")" * 3000, "nested.py:2:1: XL005 nested too deeply"),
     "chain.py": (b"import torch\nx = a" + b".b()" * 5000, "chain.py:2:1: XL005 nested too deeply"),
-    "book.ipynb": (b"{}", "book.ipynb:1:1: XL008 notebooks are not read yet"),
+    "book.ipynb": (b"{}", "book.ipynb:1:1: XL013 no notebook: it does not say its format"),
+    "cut.ipynb": (b'{"cells": [\n', "cut.ipynb:2:1: XL013 no notebook"),
+    "old.ipynb": (b'{"nbformat": 3, "worksheets": []}', "old.ipynb:1:1: XL013 a notebook of format 3; 4 is read"),
 }
 
 

@@ -209,3 +209,24 @@ def test_no_folder(xlate: Xlate) -> None:
     assert result.exit_code == 3
     assert "XL006 missing is no folder" in result.stderr
     assert not Path("out").exists()
+
+
+def test_notebooks_and_stubs_are_part_of_the_project(xlate: Xlate) -> None:
+    package()
+    cell = {"cell_type": "code", "execution_count": 1, "metadata": {}, "outputs": [], "source": TRAIN}
+    write({"look.ipynb": json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 4})})
+    write({"pkg/net.pyi": "import torch\nfrom torch import Tensor\n\ndef f(x: Tensor) -> Tensor: ...\n"})
+    assert xlate("src", "-o", "out").exit_code == 0
+    source = json.loads(Path("out/look.ipynb").read_text())["cells"][0]["source"]
+    assert "from pkg import Net\n" in source and "Net()(keras.ops.ones((2, 3, 8, 8)), training=True)" in source
+    assert "def f(x: tf.Tensor) -> tf.Tensor: ..." in Path("out/pkg/net.pyi").read_text()
+    assert "nothing changed" in xlate("src", "-o", "out").stderr
+
+
+def test_what_the_project_needs_follows(xlate: Xlate) -> None:
+    package()
+    write({"requirements.txt": "torch==2.0\ntorchvision\n", "setup.py": "setup(install_requires=['torch'])\n"})
+    result = xlate("src", "-o", "out")
+    assert Path("out/requirements.txt").read_text() == "tensorflow>=2.18\n"
+    assert Path("out/setup.py").read_text() == "setup(install_requires=['tensorflow>=2.18'])\n"
+    assert "src/requirements.txt:2:1: XL602 torchvision is dropped" in result.stderr

@@ -16,6 +16,7 @@ Result = Translation | InputError
 Engine = Callable[[dict[str, bytes], Options, dict[str, str] | None], Mapping[str, Result]]
 
 INTERNAL = "XL900"
+NOTEBOOK = ".ipynb"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +115,24 @@ def _read(item: Found, name: str, options: Options, target: Target | None) -> Ou
         data = sys.stdin.buffer.read() if item.path == STDIN else read_bytes(item.path)
         if b"\0" in data or (named and not source.mentions(data, options.direction.source)):
             # Whoever names a file wants to hear that it is broken even when there is nothing to translate in it.
-            source.read(data)
+            _check(name, data)
     except InputError as error:
         return Outcome(name, error, target=target, named=named)
     return Outcome(name, Translation("", Status.UNCHANGED), data, target, named)
+
+
+def _check(name: str, data: bytes) -> None:
+    """See that a file can be read at all.
+
+    Raises:
+        InputError: it cannot.
+    """
+    if name.endswith(NOTEBOOK):
+        from translator import notebook
+
+        notebook.read(data)
+    else:
+        source.read(data)
 
 
 def _translate(
@@ -143,9 +158,11 @@ def _translate(
 
 def _guarded(sources: dict[str, bytes], options: Options, renames: dict[str, str]) -> dict[str, tuple[Result, str]]:
     """Run the engine; a crash of it costs the file that caused it, and is reported as ours."""
-    from translator.engine import translate_sources
-
-    engine: Engine = translate_sources
+    engine: Engine
+    if any(name.endswith(NOTEBOOK) for name in sources):
+        from translator.notebook_batch import translate_mixed as engine
+    else:
+        from translator.engine import translate_sources as engine
     try:
         results = engine(sources, options, renames)
         return {name: (results[name], "") for name in sources}

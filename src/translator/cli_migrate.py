@@ -52,11 +52,13 @@ def command(source: str, output: str | None, in_place: bool, reports: Reports, *
         raise click.UsageError("say where the result goes: -o DIR, or --in-place")
     if given["quiet"] and given["verbose"]:
         raise click.UsageError("--quiet and --verbose exclude each other")
-    options = Options(Direction(given["direction"]), Layout(given["layout"]), Fidelity(given["fidelity"]))
+    options = Options(
+        Direction(given["direction"]), Layout(given["layout"]), Fidelity(given["fidelity"]), outputs=given["outputs"]
+    )
     reports.check(stdout_taken=given["format_"] == "json")
     with progress(given["quiet"]) as told:
         job = Job(
-            source, output, options, given["include"], given["exclude"], given["force"], given["outputs"],
+            source, output, options, given["include"], given["exclude"], given["force"],
             given["jobs"] or cores(), not given["no_cache"], told,
         )  # fmt: skip
         done = _try(job)

@@ -204,7 +204,9 @@ def _command(direction: Direction, doc: str) -> click.Command:
 
     def callback(paths: tuple[str, ...], layout: str, fidelity: str, **flags: Any) -> None:
         mappings = own_tables(direction, flags.pop("mappings"))
-        options = Options(direction, Layout(layout), Fidelity(fidelity), mappings=mappings)
+        options = Options(
+            direction, Layout(layout), Fidelity(fidelity), outputs=flags.pop("outputs"), mappings=mappings
+        )
         if direction is Direction.TORCH2TF and options.layout is Layout.CHANNELS_LAST:
             raise click.UsageError("--layout channels_last is not proven yet; use channels_first")
         flags["json"] = flags.pop("format_") == "json"
@@ -224,6 +226,7 @@ def _command(direction: Direction, doc: str) -> click.Command:
         _choice("--fidelity", list(Fidelity), Options().fidelity, "Plain layers, or the source's behaviour in full."),
         _choice("--format", ["text", "json"], "text", "How to report; json prints one document.", "format_"),
         click.Option(["--mappings"], multiple=True, metavar="FILE", help="A table of your own; its rows win."),
+        _choice("--outputs", ["clear", "keep"], "clear", "Outputs of notebooks that change."),
         click.Option(["--stdin-filename"], metavar="NAME", help="Name to report standard input under."),
         *report_parameters(),
         click.Option(["colour", "--color/--no-color"], default=None, help="Colour the diff [default: on a terminal]."),
@@ -241,7 +244,7 @@ def _choice(flag: str, values: Sequence[str], default: str, text: str, name: str
 
 _OUTPUTS = """
 
-    PATH is a file, a folder (searched for .py files) or - for standard input. Each translation is written beside
+    PATH is a file, a notebook, a folder (searched for both) or - for standard input. Each translation is written beside
     its source as NAME{suffix}.py, and imports between the files follow. A folder given with -o receives the files
     under their own names.
 """

@@ -24,7 +24,7 @@ class Found:
 
 
 def discover(paths: Iterable[str], own_suffix: str) -> Iterator[Found]:
-    """The Python files that ``paths`` name, folders searched to the bottom, in a stable order.
+    """The Python files and notebooks that ``paths`` name, folders searched to the bottom, in a stable order.
 
     Args:
         paths: files, folders, or ``-`` for standard input.
@@ -73,8 +73,6 @@ def _named(path: str, own_suffix: str) -> Iterator[Found]:
         yield from _walk(path, path, own_suffix, (os.path.realpath(path),))
     elif mode & 0o170000 != 0o100000:
         yield Found(path, error=InputError("neither a file nor a folder", code="XL008"))
-    elif path.endswith(".ipynb"):
-        yield Found(path, error=InputError("notebooks are not read yet", code="XL008", hint="export it as a .py file"))
     else:
         yield Found(path)
 
@@ -116,6 +114,6 @@ def _link(path: str, root: str, above: tuple[str, ...]) -> Iterator[Found]:
 
 def _is_input(entry: os.DirEntry[str], names: set[str], own_suffix: str) -> bool:
     stem, extension = os.path.splitext(entry.name)
-    if extension != ".py" or not entry.is_file(follow_symlinks=False):
+    if extension not in (".py", ".ipynb") or not entry.is_file(follow_symlinks=False):
         return False
-    return not (stem.endswith(own_suffix) and stem.removesuffix(own_suffix) + ".py" in names)
+    return not (stem.endswith(own_suffix) and stem.removesuffix(own_suffix) + extension in names)

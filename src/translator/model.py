@@ -67,6 +67,8 @@ class Options:
     fidelity: Fidelity = Fidelity.IDIOMATIC
     helpers_module: str | None = None
     """Name of the project's shared helper module; ``None`` inlines helpers in each file."""
+    outputs: str = "clear"
+    """What becomes of the outputs of a notebook that changes: ``"clear"`` or ``"keep"``."""
     mappings: tuple[str, ...] = ()
     """Paths of users' own tables; their rows win over the shipped ones."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -211,15 +211,14 @@ def place(book: Notebook, line: int) -> tuple[int, int]:
 
 
 def assemble(
-    book: Notebook, result: Translation, options: Options, outputs: str = "clear", helpers: str = ""
+    book: Notebook, result: Translation, options: Options, helpers: str = "", names: Sequence[str] = ()
 ) -> Translation:
     """The translated notebook.
 
     Args:
         result: the translation of ``book.program()``.
         options: what it was translated with.
-        outputs: ``"keep"`` or ``"clear"`` those of cells that changed; ``clear`` clears all.
-        helpers: source that gets a code cell of its own under the first cell that imports something.
+        helpers: source that gets a code cell of its own, above the first cell that uses one of ``names``.
     """
     found = tuple(_moved(book, finding) for finding in result.diagnostics)
     found += tuple(_cell_error(cell) for cell in book.cells if cell.error is not None)
@@ -239,12 +238,12 @@ def assemble(
         cell = document["cells"][number - 1]
         as_list = isinstance(cell.get("source"), list)
         cell["source"] = text.splitlines(keepends=True) if as_list else text
-    if outputs == "clear":
+    if options.outputs == "clear":
         for cell in document["cells"]:
             if isinstance(cell, dict) and cell.get("cell_type") == "code":
                 cell["outputs"], cell["execution_count"] = [], None
     if helpers:
-        document["cells"].insert(_after_imports(book), _helper_cell(document, helpers))
+        document["cells"].insert(_first_use(book, sources, names), _helper_cell(document, helpers))
     text = json.dumps(document, indent=book.indent, ensure_ascii=book.ascii and _escaped(book))
     return _with(result, text + "\n" * book.newline, status, found)
 
@@ -327,12 +326,10 @@ def _with_magics(cell: Cell, body: str) -> str:
     return body
 
 
-def _after_imports(book: Notebook) -> int:
-    """Where the helpers' cell goes: under the first cell that imports something."""
-    for cell in book.cells:
-        if any(re.match(r"(?:import|from)\s", line) for line in cell.python):
-            return cell.number
-    return 0
+def _first_use(book: Notebook, sources: dict[int, str], names: Sequence[str]) -> int:
+    """Where the helpers' cell goes: above the first cell that uses one."""
+    used = re.compile(rf"\b(?:{'|'.join(names)})_?\b") if names else re.compile("")
+    return next((number for number, text in sources.items() if used.search(text)), book.cells[0].number) - 1
 
 
 def _helper_cell(document: dict[str, Any], source: str) -> dict[str, Any]:

@@ -66,6 +66,8 @@ def module_renames(targets: Mapping[str, Target], roots: Mapping[str, str | None
     for path, target in targets.items():
         if not target.beside or os.path.basename(path) == "__init__.py":  # which gets no new name: see deliver
             continue
+        if path.endswith(".ipynb"):  # which nothing imports
+            continue
         new = os.path.splitext(os.path.basename(target.path))[0]
         for dotted in {module_name(path), module_name(path, roots.get(path))}:
             head, _, _ = dotted.rpartition(".")

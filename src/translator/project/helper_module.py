@@ -94,15 +94,16 @@ def _spelling(tree: Tree, path: str, module: str, given: Iterable[Reference]) ->
     return stem
 
 
-def text(names: Iterable[str], options: Options) -> str:
+def text(names: Iterable[str], options: Options, taken: frozenset[str] = frozenset()) -> str:
     """The source of a helper module.
 
     Args:
         names: the helpers that the project's files import; what these need comes along.
+        taken: names that are in use where the helpers go: a helper of that name gets an underscore.
     """
     import ast
 
-    code, _ = helper_text(names, options)
+    code, _ = helper_text(names, options, taken)
     used = {node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)}
     ours = IMPORTS.keys() - (TORCH_NAMES if options.direction.target == "tf" else TF_NAMES)
     lines = [statement for name, statement in IMPORTS.items() if name in ours and name in used]

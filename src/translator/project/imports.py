@@ -183,7 +183,7 @@ def unique_names(tree: Tree) -> dict[str, str]:
     """The dotted name of each file; a second file of one name gets that of its whole path."""
     names: dict[str, str] = {}
     used: set[str] = set()
-    for path in sorted(tree.files):
+    for path in sorted(tree.files, key=lambda path: (not path.endswith(".py"), path)):
         name = tree.module_name(path)
         if name in used or not name:
             name = path.rsplit(".", 1)[0].replace("/", ".")

@@ -61,12 +61,12 @@ def read_all(root: str, paths: Sequence[str]) -> tuple[dict[str, bytes], dict[st
     return data, failed
 
 
-def bind(loaded: Loaded, results: Results, options: Options, outputs: str) -> None:
+def bind(loaded: Loaded, results: Results, options: Options) -> None:
     """Put the translations of notebooks' programs into notebooks again."""
     for path, book in loaded.books.items():
         result = results.results.get(path, Translation("", Status.UNCHANGED))
         if isinstance(result, Translation):
             try:
-                results.results[path] = notebook.assemble(book, result, options, outputs)
+                results.results[path] = notebook.assemble(book, result, options)
             except InputError as error:
                 results.results[path] = error

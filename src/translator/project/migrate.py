@@ -36,8 +36,6 @@ class Job:
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()
     force: bool = False
-    outputs: str = "clear"
-    """What becomes of the outputs of notebooks that change: ``"clear"`` or ``"keep"``."""
     workers: int = 0
     """Processes that translate at once; 0 for none but this one."""
     cached: bool = True
@@ -87,7 +85,7 @@ def prepare(job: Job) -> Prepared:
     results.results.update(loaded.failed | program.failed)
     results.results.update({path: Translation("", Status.UNCHANGED) for path in program.untouched})
     imported = _imported(loaded.texts, results)
-    bind(loaded, results, options, job.outputs)
+    bind(loaded, results, options)
     _rewrite_dependencies(job.source, entries, loaded, results, options, imported)
     return _assemble(job, entries, loaded.raw, results, program, options)
 
