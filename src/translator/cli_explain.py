@@ -15,25 +15,32 @@ from .tables.signatures import Param, Signature
 @click.option("--mappings", multiple=True, metavar="FILE", help="A table of your own, read before the others.")
 def explain(what: str, mappings: tuple[str, ...]) -> None:
     """Explain a diagnostic code (XL203) or an API (torch.nn.Linear, keras.layers.Dense)."""
+    text = explanation(what, mappings)
+    if not text:
+        raise click.UsageError(f"{what!r} is neither a code nor an API that the tables know")
+    click.echo(text)
+
+
+def explanation(what: str, mappings: tuple[str, ...] = ()) -> str:
+    """What is known of a code or an API; empty where that is nothing.
+
+    Raises:
+        click.UsageError: a table of the user's is not in order.
+    """
     if what.upper() in CODES:
         title, text = CODES[what.upper()]
-        click.echo(f"{what.upper()}: {title}\n{text}")
-        return
-    found = False
+        return f"{what.upper()}: {title}\n{text}"
+    parts: list[str] = []
     for direction in Direction:
         table = own_or_usage_error(direction, mappings)
         rows = table.find(what)
         signature = table.source.get(what)
-        if signature is not None and (rows or not found):
-            click.echo(_signature(signature))
-            found = True
-        for row in rows:
-            click.echo(describe(row))
-            found = True
+        if signature is not None and (rows or not parts):
+            parts.append(_signature(signature))
+        parts += map(describe, rows)
         if rows:
-            return
-    if not found:
-        raise click.UsageError(f"{what!r} is neither a code nor an API that the tables know")
+            break
+    return "\n".join(parts)
 
 
 def own_or_usage_error(direction: Direction, mappings: tuple[str, ...]) -> Tables:

@@ -14,6 +14,7 @@ import click
 from translator import report
 from translator.batch import Outcome, deliver, translate_all
 from translator.cli_root import HELP_OPTIONS
+from translator.cli_translate import own_tables
 from translator.discover import Found, discover
 from translator.model import Direction, Fidelity, InputError, Options, Translation
 from translator.outputs import SUFFIX, Target, plan
@@ -41,16 +42,18 @@ class Wanted:
 @click.option("--all", "everything", is_flag=True, help="Begin translations of sources that have none, too.")
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 if a translation is out of step.")
 @click.option("--allow-refused", is_flag=True, help="Do not exit 1 because something was refused.")
+@click.option("--mappings", multiple=True, metavar="FILE", help="A table of your own; its rows win.")
 @click.option("--fidelity", type=click.Choice([str(f) for f in Fidelity]), default="idiomatic", show_default=True)
 @report_options
-def sync(reports: Reports, direction: str, fidelity: str, projects: tuple[str, ...], **flags: Any) -> None:
+def sync(reports: Reports, direction: str, fidelity: str, projects: tuple[str, ...], mappings: tuple[str, ...], **flags: Any) -> None:
     """Keep translations in step with the sources that they stand beside.
 
     Every x.py of the project that has an x_tf.py beside it (or x_torch.py, with --direction tf2torch) is translated
     anew, all of them as one program. With FILEs, nothing is done unless one of them belongs to the project: so a hook
     calls it. A translation is replaced only where git has its present text, so that no work by hand is lost.
     """
-    options = Options(direction=Direction(direction), fidelity=Fidelity(fidelity))
+    way = Direction(direction)
+    options = Options(way, fidelity=Fidelity(fidelity), mappings=own_tables(way, mappings))
     click.get_current_context().exit(run(Wanted(options, projects or (".",), **flags), reports))
 
 

@@ -53,6 +53,7 @@ def translate_sources(
     watch: Watch | None = None,
     modules: Modules | None = None,
     spread: Spread | None = None,
+    lines: Mapping[str, tuple[int, int]] | None = None,
 ) -> dict[str, Translation | InputError]:
     """Translate the files of one project.
 
@@ -64,6 +65,7 @@ def translate_sources(
         modules: what the files are called; by default, their names within the packages that hold them.
         spread: runs the rewriting of the files, each of which stands alone once all are understood; by default, one
             after the other.
+        lines: for some files the first and the last line (from 1) of what is rewritten; the rest of them stays.
 
     Returns:
         For each path a translation, or the reason why the file could not be read.
@@ -85,7 +87,10 @@ def translate_sources(
     depth = max((f.source.depth for f in files), default=0)
     if files:
         renames = module_renames or {}
-        results.update(call_with_room(depth, lambda: _translate(files, options, renames, watch, modules, spread)))
+        parts = lines or {}
+        results.update(
+            call_with_room(depth, lambda: _translate(files, options, renames, watch, modules, spread, parts))
+        )
     return {path: results[path] for path in sources}
 
 
@@ -96,7 +101,7 @@ def unchanged(source: Source) -> Translation:
 
 def _translate(
     files: list[_File], options: Options, renames: Mapping[str, str], watch: Watch | None, modules: Modules | None,
-    spread: Spread | None,
+    spread: Spread | None, lines: Mapping[str, tuple[int, int]],
 ) -> dict[str, Translation | InputError]:  # fmt: skip
     results: dict[str, Translation | InputError] = {}
     interpreter = Interpreter(options.direction, options.mappings)
@@ -129,6 +134,10 @@ def _translate(
         ctx = Context(options, interpreter.tables, interpreter.facts, interpreter.dialect)
         ctx.training, ctx.local_layers, ctx.plain_sequentials = training, layers, plain
         ctx.interpreter = interpreter
+        if file.path in lines and file.tree is not None:
+            from .rewrite.region import region
+
+            ctx.region = region(file.tree, *lines[file.path])
         shared = options.helpers_module
         if modules is not None:
             shared = modules.helpers.get(file.path, shared)

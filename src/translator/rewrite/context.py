@@ -87,6 +87,8 @@ class Context:
     """Functions that take a ``training`` argument in the translation."""
     local_layers: set[UserClass] = field(default_factory=set)
     plain_sequentials: set[cst.CSTNode] = field(default_factory=set)
+    region: Any = None
+    """The statements that are rewritten, where that is not the whole file."""
     claim: Any = None
     """The structure (a functional Keras model) whose statements are being taken apart, if there is one."""
 

@@ -32,6 +32,10 @@ class Rewriter:
     def module(self, module: cst.Module) -> cst.Module:
         """The rewritten module; imports and helpers are still to be put in order."""
         self.ctx.tree = module
+        if self.ctx.region is not None:
+            from .region import rewrite
+
+            return module.with_changes(body=rewrite(self, module.body, self.ctx.region))
         return module.with_changes(body=self.block(module.body))
 
     # -- statements ------------------------------------------------------------------------------
