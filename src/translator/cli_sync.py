@@ -45,7 +45,9 @@ class Wanted:
 @click.option("--mappings", multiple=True, metavar="FILE", help="A table of your own; its rows win.")
 @click.option("--fidelity", type=click.Choice([str(f) for f in Fidelity]), default="idiomatic", show_default=True)
 @report_options
-def sync(reports: Reports, direction: str, fidelity: str, projects: tuple[str, ...], mappings: tuple[str, ...], **flags: Any) -> None:
+def sync(
+    reports: Reports, direction: str, fidelity: str, projects: tuple[str, ...], mappings: tuple[str, ...], **flags: Any
+) -> None:
     """Keep translations in step with the sources that they stand beside.
 
     Every x.py of the project that has an x_tf.py beside it (or x_torch.py, with --direction tf2torch) is translated
