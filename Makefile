@@ -4,19 +4,21 @@ PYTHON ?= python3
 JOBS ?= 2
 VENV := .venv
 DEMO := .venv-demo
+SITE := .venv-docs
 BIN := $(VENV)/bin
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TF_CPP_MIN_LOG_LEVEL := 3
 export PYTHONPATH :=
 
-.PHONY: help demo venv test lint types pytest nightly signatures bench corpus clean
+.PHONY: docs help demo venv test lint types pytest nightly signatures bench corpus clean
 
 help:
 	@echo "make demo    translate a ResNet and show the diff (light: no framework)"
 	@echo "make test    lint, types and all tests, in an environment with both frameworks"
 	@echo "make signatures  regenerate the signature files from the installed frameworks"
 	@echo "make nightly all tests in full: every model of every fixture"
+	@echo "make docs    build the documentation's site into site/"
 	@echo "make bench   time translation against LibCST's own parse and code generation"
 	@echo "make corpus  translate torchvision's model files, run both versions, compare"
 	@echo "make clean   remove the environments and caches"
@@ -53,6 +55,14 @@ pytest: venv
 signatures: venv
 	$(BIN)/python -m translator.signatures
 
+docs: $(SITE)/.ready
+	NO_MKDOCS_2_WARNING=1 $(SITE)/bin/python -m mkdocs build --strict --site-dir site
+
+$(SITE)/.ready: pyproject.toml
+	@$(PYTHON) -m venv $(SITE)
+	@$(SITE)/bin/python -m pip install --quiet --editable '.[docs]'
+	@touch $@
+
 bench: venv
 	$(BIN)/python benchmarks/translation.py
 
@@ -60,4 +70,4 @@ corpus: venv
 	$(BIN)/python benchmarks/corpus.py
 
 clean:
-	rm -rf $(VENV) $(DEMO) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(DEMO) $(SITE) site .mypy_cache .pytest_cache .ruff_cache .hypothesis
