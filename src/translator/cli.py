@@ -44,7 +44,8 @@ def _command(arguments: list[str]) -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         code = root.main(arguments, prog_name="xlate", standalone_mode=False)
-        sys.stdout.flush()
+        if not sys.stdout.closed:  # the language server closes its stream when the editor says goodbye
+            sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         return error.exit_code
