@@ -51,7 +51,9 @@ LINES = {
     "train_lstm_lm": "| end of epoch   2 |", "train_seq2seq": "(20 100%)", "train_transformer": "Epoch 1 | Loss:",
     "train_siamese": "embeddings (35, 3)", "train_superres": "best epoch:", "train_unet_dice": "Epoch 2/2 loss",
     "train_style_transfer": "Style Loss :", "train_amp": "epoch 1: loss", "train_multitask": "epoch 1: loss",
-    "train_timeseries": "Epoch  2 train", "train_graph": "Test set results: loss=",
+    "train_gpt": "sample: [0, 4", "train_reinforce": "Episode 20\tLast reward:", "train_ema_swa": "swa ",
+    "train_actor_critic": "Episode 10\tLast reward:", "train_timeseries": "Epoch  2 train",
+    "train_graph": "Test set results: loss=",
 }  # fmt: skip
 
 

@@ -326,3 +326,158 @@ def test_arguments_about_worker_processes_are_dropped_with_a_word() -> None:
     found = result(code)
     assert "data = DataLoader(range(9), batch_size=3, num_workers=2)" in found.text
     assert [d.message.split("`")[1] for d in found.diagnostics if d.code == "XL406"] == ["worker_init_fn"]
+
+
+CHOSEN = """
+def make(net):
+    {lists}
+    return optim.AdamW([{{"params": some, "weight_decay": 0.1}}, {{"params": rest, "weight_decay": 0.0}}], lr=0.1)
+
+moved = make(model)
+for i in range(3):
+    moved.zero_grad()
+    loss = model(torch.randn(2, 4)).sum()
+    loss.backward()
+    {clip}
+    moved.step()
+"""
+
+
+@pytest.mark.parametrize(("lists", "first", "second"), [
+    ("some, rest = 0, 1\n    some = [p for p in net.parameters() if p.dim() > 1]\n"
+     "    rest = [p for p in net.parameters() if p.dim() <= 1]",
+     "[v for v in model.trainable_variables if len(v.shape) > 1]",
+     "[v for v in model.trainable_variables if len(v.shape) <= 1]"),
+    ("no = ['bias', 'norm.weight']\n"
+     "    named = {n: p for n, p in net.named_parameters() if p.requires_grad}\n"
+     "    some = [p for n, p in named.items() if not any(nd in n for nd in no)]\n"
+     "    rest = [p for n, p in named.items() if any(nd in n for nd in no)]",
+     "[v for name, v in named_variables(model) if not any(nd in name for nd in ['bias', 'norm.weight'])]",
+     "[v for name, v in named_variables(model) if any(nd in name for nd in ['bias', 'norm.weight'])]"),
+])  # fmt: skip
+def test_parameters_chosen_by_rank_or_name(lists: str, first: str, second: str) -> None:
+    if lists.startswith("some, rest"):
+        lists = lists.split("\n", 1)[1].strip()
+    found = result(CHOSEN.format(lists=lists, clip="nn.utils.clip_grad_norm_(model.parameters(), 1.0)"))
+    assert not found.refused, found.diagnostics
+    assert f"variables = [{first}, {second}]" in found.text.replace('"', "'")
+    assert "named_parameters" not in found.text and "some" not in found.text
+
+
+def test_parameters_chosen_by_another_test_are_refused() -> None:
+    lists = "some = [p for p in net.parameters() if p.is_leaf]\n    rest = list(net.parameters())"
+    found = errors(CHOSEN.format(lists=lists, clip="pass"))
+    assert any("chosen by a test" in e for e in found)
+
+
+def test_clipping_a_part_of_the_parameters_is_refused() -> None:
+    lists = ("some = [p for p in net.parameters() if p.dim() > 1]\n    "
+             "rest = [p for p in net.parameters() if p.dim() < 1]")  # fmt: skip
+    found = errors(CHOSEN.format(lists=lists, clip="nn.utils.clip_grad_norm_(model.parameters(), 1.0)"))
+    assert any("only some of a model's parameters" in e for e in found)
+
+
+EPISODES = """
+class Agent:
+    def __init__(self, net):
+        self.net = net
+        self.optimizer = optim.Adam(net.parameters(), lr=0.1)
+        self.kept = []
+
+    def act(self, x):
+        out = self.net(x)
+        self.kept.append(out.sum())
+        return out.detach()
+
+    def learn(self):
+        {learn}
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        del self.kept[:]
+
+def run(agent):
+    for episode in range(3):
+        {before}for t in range(5):
+            agent.act(torch.randn(2, 4))
+        agent.learn()
+        {after}
+
+run(Agent(model))
+"""
+
+
+@pytest.mark.parametrize("learn", [
+    "loss = torch.stack(self.kept).sum()",
+    "loss = torch.stack(self.kept).sum() + self.net(torch.ones(2, 4)).sum()",
+])  # fmt: skip
+def test_the_caller_opens_the_tape_for_a_loss_that_was_collected(learn: str) -> None:
+    found = result(EPISODES.format(learn=learn, before="", after="pass"))
+    assert not found.refused, found.diagnostics
+    expected = """
+        with tf.GradientTape() as tape:
+            for t in range(5):
+                agent.act(keras.random.normal((2, 4)))
+            agent.learn(tape=tape)
+"""
+    assert expected in found.text
+    assert "def learn(self, tape):" in found.text
+    assert "gradients = tape.gradient(loss, self.net.trainable_variables)" in found.text
+    assert found.text.count("GradientTape") == 1
+
+
+@pytest.mark.parametrize("change", [
+    {"after": "agent.act(torch.randn(2, 4))"}, {"before": "agent.learn()\n        "},
+])  # fmt: skip
+def test_such_a_step_is_refused_where_layers_run_outside_of_the_tape(change: dict[str, str]) -> None:
+    parts = {"learn": "loss = torch.stack(self.kept).sum()", "before": "", "after": "pass", **change}
+    found = result(EPISODES.format(**parts))
+    assert found.refused and "GradientTape" not in found.text and "tape" not in found.text.split("class Agent")[1]
+
+
+def test_modes_of_a_function_that_gets_several_models() -> None:
+    code = """
+    other = Net()
+    def score(net):
+        return net(torch.ones(2, 4)).sum()
+    def check(net):
+        net.eval()
+        return score(net)
+    model.eval()
+    other.eval()
+    print(score(model), check(other))
+    model.train()
+    print(model(torch.ones(2, 4)))
+    """
+    found = lines(code)
+    assert "return tf.reduce_sum(net(keras.ops.ones((2, 4)), training=False))" in found
+    assert "print(model(keras.ops.ones((2, 4)), training=True))" in found
+
+
+def test_a_model_that_only_may_have_been_switched_remembers_its_mode() -> None:
+    code = """
+    other = Net()
+    def check(net):
+        net.eval()
+    check(model)
+    check(other)
+    print(model(torch.ones(2, 4)))
+    """
+    found = lines(code)
+    assert "net.training = False" in found
+    assert 'training=getattr(model, "training", True)' in found
+
+
+def test_several_changes_of_a_parameter_in_a_row() -> None:
+    code = """
+    def average(net, other, decay):
+        with torch.no_grad():
+            for p, q in zip(net.parameters(), other.parameters()):
+                p.mul_(decay).add_(q, alpha=1 - decay)
+    average(Net(), model, 0.9)
+    """
+    assert "p.assign((p * decay) + (1 - decay) * q)" in lines(code)
+
+
+def test_an_item_of_something_unknown() -> None:
+    assert "return np.asarray(pair[0]).item()" in lines("def f(pair):\n    return pair[0].item()")

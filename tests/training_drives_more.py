@@ -52,6 +52,14 @@ def drive_transformer(program: Any, side: Any) -> Any:
     return program.run(model, batches)
 
 
+def drive_gpt(program: Any, side: Any) -> Any:
+    text = np.random.default_rng(14).integers(0, 12, 50).tolist()
+    config = program.GPTConfig()
+    model = side.start(program.GPT(config), np.zeros((2, 8), np.int64))
+    trainer = program.Trainer(model, program.CharDataset(text, 8), program.TrainerConfig(shuffle=False))
+    return trainer.train()
+
+
 def drive_siamese(program: Any, side: Any) -> Any:
     images = side.tensor(np.random.default_rng(15).normal(size=(35, 1, 12, 12)))
     model = side.start(program.TripletNet(program.EmbeddingNet()), *[np.zeros((2, 1, 12, 12))] * 3)
@@ -74,6 +82,16 @@ def drive_unet_dice(program: Any, side: Any) -> Any:
     return program.train_model(model, "cpu", first, second)
 
 
+def drive_reinforce(program: Any, side: Any) -> Any:
+    policy = side.start(program.Policy(), np.zeros((1, 4)))
+    return program.run(program.parser.parse_args(["--episodes", "20"]), policy, program.Pole(1))
+
+
+def drive_actor_critic(program: Any, side: Any) -> Any:
+    model = side.start(program.ActorCritic(), np.zeros((1, 3)))
+    return program.run(program.get_parser().parse_args([]), model, program.Corridor(1))
+
+
 def drive_style_transfer(program: Any, side: Any) -> Any:
     rng = np.random.default_rng(18)
     content, style = rng.random((1, 3, 10, 12)), rng.random((1, 3, 10, 12))
@@ -87,6 +105,14 @@ def drive_amp(program: Any, side: Any) -> Any:
     data = program.TensorDataset(side.tensor(rng.random((60, 3, 8, 10))), side.tensor(rng.integers(0, 5, 60)))
     model = side.start(program.Net(), np.zeros((2, 3, 8, 10)))
     return program.train(model, loader(program, data, batch_size=5))
+
+
+def drive_ema_swa(program: Any, side: Any) -> Any:
+    rng = np.random.default_rng(20)
+    x, y = rng.normal(size=(48, 10)), rng.integers(0, 3, 48)
+    data = program.TensorDataset(side.tensor(x[:40]), side.tensor(y[:40]))
+    model = side.start(program.Net(), x[:2])
+    return program.train(model, loader(program, data, batch_size=8), side.tensor(x[40:]), side.tensor(y[40:]))
 
 
 def drive_multitask(program: Any, side: Any) -> Any:

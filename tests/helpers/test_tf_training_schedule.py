@@ -24,6 +24,7 @@ CASES = [
     ("LambdaLR", {"lr_lambda": lambda epoch: min(1.0, (epoch + 1) / 10)}),
     ("MultiplicativeLR", {"lr_lambda": lambda epoch: 0.9 + 0.001 * epoch}),
     ("OneCycleLR", {"max_lr": 0.5, "total_steps": 60}),
+    ("OneCycleLR", {"max_lr": 0.5, "total_steps": STEPS}),
     ("OneCycleLR", {
         "max_lr": 0.5, "epochs": 6, "steps_per_epoch": 10, "pct_start": 0.4, "anneal_strategy": "linear",
         "div_factor": 10.0, "final_div_factor": 50.0, "three_phase": True, "base_momentum": 0.7, "max_momentum": 0.9,
@@ -72,6 +73,39 @@ def test_follows_torch(kind, name, arguments):
     theirs, ours = pair(kind)
     compare(theirs, ours, getattr(torch.optim.lr_scheduler, name)(theirs, **arguments),
             getattr(schedule_cycles if "Cycl" in name else schedule, name)(ours, **arguments))  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", [
+    {"swa_lr": 0.05}, {"swa_lr": 0.05, "anneal_epochs": 4, "anneal_strategy": "linear"},
+    {"swa_lr": 0.3, "anneal_epochs": 0},
+])  # fmt: skip
+def test_averaging_rate_begins_after_another_scheduler(arguments):
+    theirs, ours = pair()
+    before = torch.optim.lr_scheduler.ExponentialLR(theirs, 0.9), schedule.ExponentialLR(ours, 0.9)
+    reference, scheduler = torch.optim.swa_utils.SWALR(theirs, **arguments), schedule.SWALR(ours, **arguments)
+    theirs.step()
+    for step in range(STEPS):
+        for one in before if step < 5 else (reference, scheduler):
+            one.step()
+        np.testing.assert_allclose(*reversed(state(theirs, ours)), rtol=1e-9)
+
+
+@pytest.mark.parametrize(("name", "arguments"), [
+    ("ExponentialLR", {"gamma": 0.93}), ("StepLR", {"step_size": 3, "gamma": 0.5}),
+    ("CosineAnnealingLR", {"T_max": 60}), ("PolynomialLR", {"total_iters": 55}),
+])  # fmt: skip
+def test_goes_on_from_a_rate_that_was_set(name, arguments):
+    theirs, ours = pair()
+    reference = getattr(torch.optim.lr_scheduler, name)(theirs, **arguments)
+    scheduler = getattr(schedule, name)(ours, **arguments)
+    theirs.step()
+    for step in range(STEPS):
+        if step in (4, 20):
+            theirs.param_groups[0]["lr"] = 0.07
+            ours.learning_rate = 0.07
+        reference.step()
+        scheduler.step()
+        np.testing.assert_allclose(*reversed(state(theirs, ours)), rtol=1e-6)
 
 
 PLATEAU = [

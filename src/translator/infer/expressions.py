@@ -153,6 +153,8 @@ def attribute_of(it: Interpreter, owner: Value, name: str, node: cst.Attribute |
     if owner is UNKNOWN and called:
         assert node is not None
         it.facts.unknown_calls.add(node)
+        if name == "item" and it.direction == "torch2tf" and it.is_evidence(name):
+            it.touch()
         if it.scope.module in it.frameworks and f"{it.dialect.tensor}.{name}" in it.tables.source:
             it.touch()  # it may be a tensor: the rewriting must say so
     return BoundMethod(owner, name)

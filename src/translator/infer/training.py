@@ -157,3 +157,21 @@ def receiver(call: BoundCall) -> Value:
 
 
 RESULTS["receiver"] = receiver
+
+
+def drawn(call: BoundCall) -> Value:
+    """What methods of distributions give: a tensor with what they were made of for its shape, if that is known."""
+    owner = call.receiver.value if call.receiver is not None else UNKNOWN
+    kind = call.api.rsplit(".", 2)[-2]
+    name = call.api.rsplit(".", 1)[-1]
+    dtype = "int64" if (kind, name) == ("Categorical", "sample") else "float"
+    given = [as_tensor(v) for v in owner.args.values()] if isinstance(owner, Instance) else []
+    known = [t for t in given if t is not None and t.dims is not None]
+    plain = "sample_shape" not in call.args and not call.varargs and name in ("sample", "rsample", "entropy")
+    if not plain or len(known) != len(given) or len(known) != 1:
+        return Tensor(dtype=dtype)
+    dims = known[0].dims or ()
+    return Tensor(None, dims[:-1] if kind == "Categorical" else dims, dtype)
+
+
+RESULTS["drawn"] = drawn

@@ -60,7 +60,41 @@ def claimed_call(ctx: Context, node: cst.Expr) -> list[cst.CSTNode]:
     places = _attributes(receiver) if tensor is not None and (tensor.variable or _parameter_place(receiver)) else []
     if isinstance(receiver, cst.Subscript):
         places = [receiver]
-    return [node.value, *places]
+    return [node.value, *places, *chain(ctx, node.value)[0]]
+
+
+def chain(ctx: Context, node: cst.Call) -> tuple[list[cst.Call], Any]:
+    """The earlier calls of ``p.mul_(a).add_(b)`` on a parameter, from the last to the first, and the parameter."""
+    calls: list[cst.Call] = []
+    place = node.func.value if isinstance(node.func, cst.Attribute) else None
+    while isinstance(place, cst.Call) and isinstance(place.func, cst.Attribute):
+        call = ctx.call(place)
+        if call is None or call.receiver is None or not _in_place(ctx, call):
+            return [], None
+        calls.append(place)
+        place = place.func.value
+    tensor = as_tensor(ctx.value(place)) if place is not None and calls else None
+    plain = isinstance(place, cst.Name | cst.Attribute) and tensor is not None and tensor.variable
+    return (calls, place) if plain else ([], None)
+
+
+def chained(ctx: Context, node: cst.Call, call: BoundCall, calls: list[cst.Call], place: Any) -> Outcome:
+    """Several changes of a parameter in a row are one assignment."""
+    while isinstance(place, cst.Attribute) and place.attr.value == "data":
+        place = place.value
+    value: Outcome = None
+    needs: tuple[str, ...] = ()
+    for inner in [*reversed(calls), node]:
+        bound = ctx.call(inner)
+        assert bound is not None
+        value = out_of_place(ctx, inner, bound)
+        if not isinstance(value, Edit):
+            return value
+        ctx.new[inner] = nodes.parenthesized(value.node)
+        needs += value.needs
+    assert isinstance(value, Edit)
+    method = cst.Attribute(ctx.updated(place), cst.Name("assign"))
+    return Edit(cst.Expr(cst.Call(method, [cst.Arg(nodes.bare(value.node, node))])), needs)
 
 
 def _attributes(node: cst.BaseExpression) -> list[cst.CSTNode]:
@@ -125,6 +159,9 @@ def in_place(ctx: Context, statement: cst.CSTNode, node: cst.Call, call: BoundCa
     if isinstance(target, cst.Subscript) and variable_part(ctx, target):
         value = out_of_place(ctx, node, call)
         return assign(ctx, target, value) if isinstance(value, Edit) else value
+    calls, place = chain(ctx, node)
+    if calls:
+        return chained(ctx, node, call, calls, place)
     if tensor.variable or _parameter_place(target):
         from .initializers import fill_parameter
 

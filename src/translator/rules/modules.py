@@ -12,6 +12,7 @@ from ..rewrite.rewriter import Rewriter
 from ..values import Api, Func, Instance, MethodOf, UserClass, as_tensor, without_none
 from .control import needless
 from .tensors import reserved
+from .training_carry import with_tape
 
 STATE_DICT_HOOKS = frozenset({"_load_from_state_dict", "_save_to_state_dict", "_register_load_state_dict_pre_hook"})
 """Methods that only PyTorch's own loading and saving calls: they convert the state of older versions of a class."""
@@ -134,6 +135,8 @@ def signature(rewriter: Rewriter, node: cst.FunctionDef, new: cst.FunctionDef, f
         params, returns, decorators = node.params, node.returns, list(new.decorators)
     if takes_training(ctx, func):
         params = with_training(params)
+    if ctx.steps:
+        params = with_tape(ctx, func, params)
     changes = {"params": params, "returns": returns, "decorators": decorators}
     name = method_name(ctx, func)
     if name != func.name:

@@ -89,6 +89,18 @@ def attribute(ctx: Context, node: cst.Attribute, new: cst.Attribute) -> Outcome:
     return None
 
 
+def unknown_item(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
+    """``x.item()`` of an unknown number: a TensorFlow tensor has no ``item``, a NumPy array of any of them has."""
+    if node.args or node.func not in ctx.facts.unknown_calls or not isinstance(new.func, cst.Attribute):
+        return None
+    method = ctx.value(node.func)
+    known = isinstance(method, BoundMethod) and method.receiver is not UNKNOWN
+    if new.func.attr.value != "item" or known or any("item" in c.methods for c in ctx.facts.classes.values()):
+        return None
+    array = nodes.call("np.asarray", new.func.value)
+    return Edit(cst.Call(cst.Attribute(array, cst.Name("item"))), ("np",))
+
+
 def setting_owner(ctx: Context, owner: Union, name: str) -> Value:
     """The one alternative that has a setting of this name: ``.out_channels`` of a convolution or a container."""
     having = []

@@ -14,8 +14,9 @@ from .layer_params import copied_layer, flag_claim, flag_statement, named_parame
 from .modules import class_def, function_def
 from .parameter_loops import parameter_loop
 from .self_modes import self_mode_claim, self_mode_if, self_mode_statement
-from .tensors import attribute, binary, builtin_call, comparison, equality, subscript, weight_type_claim
+from .tensors import attribute, binary, builtin_call, comparison, equality, subscript, unknown_item, weight_type_claim
 from .training import dropped_assign, mode_call, mode_statement, model_call, replaced, training_block
+from .training_carry import carried_call
 from .training_files import checkpoint_call
 from .training_leaves import leaf_assign, leaf_claim, leaf_statement
 from .training_rates import freeze_claim, freeze_statement, groups_used, rate_assign, rate_claim, rate_loop, rate_read
@@ -23,6 +24,7 @@ from .training_rates import freeze_claim, freeze_statement, groups_used, rate_as
 RULES = RuleSet(
     expressions={
         cst.Call: (
+            carried_call,
             mode_call,
             checkpoint_call,
             copied_layer,
@@ -31,6 +33,7 @@ RULES = RuleSet(
             model_call,
             framework_layer_call,
             builtin_call,
+            unknown_item,
         ),
         cst.Attribute: (groups_used, api_name, attribute),
         cst.Name: (api_name,),

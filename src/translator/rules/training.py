@@ -14,7 +14,7 @@ from .layer_calls import framework_layer_call
 from .modules import layer_call
 from .self_modes import acts_otherwise, inner_mode, modal_methods
 from .training_grads import plain
-from .training_modes import decided, mode_change, modes_of
+from .training_modes import decided, mode_change, modes_of, overlap
 from .training_params import is_module
 from .training_parts import Block, Plan, Region, Unit
 from .training_plan import Planner
@@ -215,7 +215,7 @@ def mode_statement(ctx: Context, node: cst.Expr, new: cst.Expr) -> Outcome:
 def remembered(ctx: Context, key: Any) -> bool:
     """Whether some call of a model needs its mode at run time."""
     modes = modes_of(ctx.facts)
-    return any(modes.keys.get(n) == key and decided(found) is None for n, found in modes.calls.items())
+    return any(overlap(modes.keys.get(n), key) and decided(found) is None for n, found in modes.calls.items())
 
 
 def model_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:

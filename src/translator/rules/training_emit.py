@@ -66,11 +66,16 @@ class Emitter:
         for event in backwards:
             if not self.takers(event):
                 raise Unresolved("no optimizer is known that steps with these gradients")
-            region = next(r for r in self.unit.regions if r.backward is event)
+            region = self.region(event)
             for who in self.takers(event):
-                if who not in self.plan.waiting and not self.planner.covers(self.block, region, who):
+                direct = region is not None and who not in self.plan.waiting
+                if direct and not self.planner.covers(self.block, region, who):
                     raise Unresolved("the model that the optimizer moves is not run in the same block")
             self.preface(event)
+
+    def region(self, event: Event) -> Any:
+        """The tape of a backward call; ``None`` if the caller of the function brings it."""
+        return next((r for r in self.unit.regions if r.backward is event), None)
 
     def takers(self, backward: Event) -> list[Any]:
         """The optimizers that a backward call gives gradients to."""
@@ -120,7 +125,8 @@ class Emitter:
     # -- the parts -----------------------------------------------------------------------------------------
 
     def backward(self, event: Event) -> Lines:
-        region = next(r for r in self.unit.regions if r.backward is event)
+        region = self.region(event)
+        tape = region.tape if region is not None else self.plan.carried[self.block.home]
         loss = self.planner.loss(event)
         takers = self.takers(event)
         shown = {who: self.shown[who] for who in takers}
@@ -135,8 +141,10 @@ class Emitter:
             value = rw.visit(loss) if simple else cst.Name(name)
             wanted = [shown[w] for w in takers]
             asked = wanted[0] if len(wanted) == 1 else cst.List([cst.Element(w) for w in wanted])
-            gradient = nodes.call(f"{region.tape}.gradient", value, asked)
+            gradient = nodes.call(f"{tape}.gradient", value, asked)
             out = list(prefaces)
+            if region is None and not simple:
+                out.append(line(rw.visit(loss), cst.Name(name)))
             if len(takers) == 1:
                 return [*out, self.collected(rw, takers[0], gradient, first, waiting)]
             temporary = [self.names.get(w, f"gradients_{i}") for i, w in enumerate(takers)]

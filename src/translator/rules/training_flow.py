@@ -97,6 +97,10 @@ class Touch:
     def touches(self, node: Any) -> bool:
         return any(self._one(n) for n in walk(node))
 
+    def touches_alone(self, node: cst.Call) -> bool:
+        """Whether the call itself, apart from its arguments, may read variables."""
+        return self._one(node)
+
     def _one(self, node: Any) -> bool:
         if isinstance(node, cst.Call):
             return any(self._callee(o) for o in options_of(without_none(self.facts.value(node.func))))

@@ -39,6 +39,31 @@ def key_of(value: Value, node: Any, home: Any) -> Any:
     return sites or (id(home), node.value if isinstance(node, cst.Name) else "")
 
 
+def overlap(a: Any, b: Any) -> bool:
+    """Whether two keys may stand for the same model."""
+    return bool(a & b) if isinstance(a, frozenset) and isinstance(b, frozenset) else bool(a == b)
+
+
+def changed(state: State, key: Any, mode: Any) -> State:
+    """What is known after the mode of a model was set: of others that it may be, no more than either."""
+    return {**{k: _either(m, mode) if overlap(k, key) else m for k, m in state.items()}, key: mode}
+
+
+def known(state: State, key: Any) -> Any:
+    """The mode of a model; of one that may be several, what all of them have in common."""
+    if key in state:
+        return state[key]
+    if not isinstance(key, frozenset):
+        return MIXED
+    out: Any = None
+    for site in key:
+        found = [m for k, m in state.items() if isinstance(k, frozenset) and site in k]
+        alone = state.get(frozenset({site}))
+        mode = alone if alone is not None else _either(found[0], FRESH) if found else FRESH
+        out = mode if out is None else _either(out, mode)
+    return out
+
+
 class Modes:
     """Walks the program; ``calls`` holds for each call of a module the modes that it may run in."""
 
@@ -109,7 +134,7 @@ class Modes:
             receiver, mode = change
             key = key_of(self.facts.value(receiver), receiver, self.home)
             self.keys[node] = key
-            return {**state, key: mode}
+            return changed(state, key, mode)
         for one in options_of(without_none(self.facts.value(node.func))):
             if isinstance(one, Func):
                 state = self.function(one, state)
@@ -131,7 +156,7 @@ class Modes:
             return
         key = key_of(value, receiver, self.home)
         self.keys[node] = key
-        self.calls.setdefault(node, set()).add(state.get(key, FRESH if sites_of(value) else MIXED))
+        self.calls.setdefault(node, set()).add(known(state, key))
 
     def function(self, func: Func, state: State) -> State:
         if inside_module(func) or isinstance(func.node, cst.Lambda):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import libcst as cst
@@ -12,8 +12,10 @@ from .. import nodes
 from ..infer.facts import Facts
 from ..rewrite.context import Context
 from ..values import Api, Instance, Tensor, Value, options_of, without_none
+from .training_choices import OTHER_RANKS, by_rank, chosen, chosen_variables
 
 OPTIM = "torch.optim."
+LAYERS = ("torch.nn.", "torch.optim.swa_utils.AveragedModel")
 PASS_THROUGH = frozenset({"builtins.list", "builtins.tuple", "builtins.iter", "itertools.chain"})
 
 
@@ -32,6 +34,12 @@ class Source:
     sites: frozenset[Any]
     path: str
     node: Any
+    tests: tuple[Any, ...] = ()
+    """What the variables of a module are chosen by, in terms of ``v`` and ``name``."""
+
+    def key(self) -> tuple[str, frozenset[Any], str, tuple[str, ...]]:
+        """What two sources that mean the same have in common."""
+        return self.kind, self.sites, self.path, tuple(nodes.code(t) for t in self.tests)
 
 
 Group = tuple[Source, ...]
@@ -61,10 +69,22 @@ class Program:
         found = []
         for one in walk_home(self.home.get(node)):
             if isinstance(one, cst.Assign) and any(nodes.is_name(t.target, node.value) for t in one.targets):
-                found.append(one.value)
+                found.append(one)
             elif isinstance(one, cst.AugAssign | cst.For) and nodes.is_name(one.target, node.value):
                 return None
-        return found[0] if len(found) == 1 else None
+        if len(found) > 1:
+            found = self._before(node, found)
+        return found[0].value if len(found) == 1 else None
+
+    def _before(self, node: cst.Name, found: list[cst.Assign]) -> list[cst.Assign]:
+        """Of several assignments that follow each other in one block, the last one before a name is read."""
+        home = self.home.get(node)
+        block = home.body.body if isinstance(home, cst.FunctionDef) else getattr(home, "body", ())
+        places = {s.body[0]: i for i, s in enumerate(block) if isinstance(s, cst.SimpleStatementLine) and s.body}
+        reader = next((i for i, s in enumerate(block) if any(n is node for n in walk(s))), None)
+        if reader is None or any(a not in places for a in found):
+            return []
+        return [a for a in found if places[a] < reader][-1:]
 
     def api(self, node: Any) -> str:
         """The qualified name of what a call calls, if it is a library's."""
@@ -87,8 +107,8 @@ def optimizer_calls(program: Program) -> list[cst.Call]:
     """The calls that make optimizers."""
     return [
         n for n, c in program.facts.calls.items()
-        if c.api.startswith(OPTIM) and "lr_scheduler" not in c.api and c.receiver is None and isinstance(n, cst.Call)
-        and isinstance(c.result, Instance)
+        if c.api.startswith(OPTIM) and "." not in c.api.removeprefix(OPTIM) and c.receiver is None
+        and isinstance(n, cst.Call) and isinstance(c.result, Instance)
     ]  # fmt: skip
 
 
@@ -175,26 +195,26 @@ def keeps_trainable(node: Any) -> bool:
 
 
 def of_comprehension(program: Program, node: Any) -> Group:
-    """``[p for p in model.parameters() if p.requires_grad]``."""
-    loop = node.for_in
-    iterated = loop.iter
-    named = isinstance(iterated, cst.Call) and isinstance(iterated.func, cst.Attribute)
-    named = named and iterated.func.attr.value == "named_parameters"
-    target = loop.target.elements[1].value if named and isinstance(loop.target, cst.Tuple) else loop.target
-    plain = isinstance(target, cst.Name) and nodes.is_name(node.elt, target.value) and loop.inner_for_in is None
-    tests = [i.test for i in loop.ifs]
-    if plain and all(isinstance(t, cst.Attribute) and t.attr.value == "requires_grad" for t in tests):
-        if named and is_module(without_none(program.facts.value(iterated.func.value))):
-            return (rooted(program, "module", iterated.func.value),)
-        return sources(program, iterated)
-    raise Unresolved("the parameters are chosen by a test that is not known here")
+    """``[p for p in model.parameters() if p.dim() > 1]``."""
+    choice = chosen(program, node)
+    if choice is None:
+        raise Unresolved("the parameters are chosen by a test that is not known here")
+    if by_rank(choice.tests) and any(c.api in OTHER_RANKS for c in program.facts.calls.values()):
+        raise Unresolved("the parameters are chosen by their rank, which differs in Keras for a layer that is used")
+    if not choice.named:
+        found = sources(program, choice.iterated)
+    elif is_module(without_none(program.facts.value(choice.iterated))):
+        found = (rooted(program, "module", choice.iterated),)
+    else:
+        raise Unresolved(f"it is not known what `{nodes.code(choice.iterated)}` is")
+    return tuple(replace(s, tests=s.tests + choice.tests) for s in found)
 
 
 def is_module(value: Value) -> bool:
     """Whether a value is a layer or model."""
     one = options_of(value)
     return bool(one) and all(
-        isinstance(o, Instance) and ((o.api or "").startswith("torch.nn.") or getattr(o.cls, "module", False))
+        isinstance(o, Instance) and ((o.api or "").startswith(LAYERS) or getattr(o.cls, "module", False))
         for o in one
     )
 
@@ -213,8 +233,27 @@ def rooted(program: Program, kind: str, node: Any) -> Source:
         path = f".{current.attr.value}{path}"
         current = current.value
     if best is None and kind == "module":
+        best = of_receiver(program, current, path)
+    if best is None and kind == "module":
         raise Unresolved(f"it is not known which object `{nodes.code(node)}` is")
     return Source(kind, best[0] if best else frozenset(), best[1] if best else "", node)
+
+
+def of_receiver(program: Program, node: Any, path: str) -> tuple[frozenset[Any], str] | None:
+    """``self`` in a method: the objects that the method is called on."""
+    home = program.home.get(node)
+    func = program.facts.functions.get(home)
+    params = home.params.params if isinstance(home, cst.FunctionDef) else ()
+    if func is None or func.owner is None or not params or not nodes.is_name(node, params[0].name.value):
+        return None
+    out: frozenset[Any] = frozenset()
+    for call, called in program.facts.results:
+        if called is func and isinstance(call, cst.Call) and isinstance(call.func, cst.Attribute):
+            found = sites_of(program.facts.value(call.func.value))
+            if not found:
+                return None
+            out |= found
+    return (out, path) if out else None
 
 
 def sites_of(value: Value) -> frozenset[Any]:
@@ -245,7 +284,23 @@ def written(ctx: Context, program: Program, source: Source, home: Any) -> Any:
             if len(source.sites) > 1 and not related(program, source, one, home):
                 raise Unresolved(f"`{nodes.code(one)}` is not always what the optimizer was made with")
             return with_path(ctx_expression(ctx, one), source.path)
+    own = own_attribute(program, source, home)
+    if own is not None:
+        return with_path(ctx_expression(ctx, own), source.path)
     raise Unresolved(f"`{nodes.code(source.node)}` is not visible where the optimizer steps")
+
+
+def own_attribute(program: Program, source: Source, home: Any) -> Any:
+    """``self.net`` in a method, where the object is kept as an attribute."""
+    func = program.facts.functions.get(home)
+    params = home.params.params if isinstance(home, cst.FunctionDef) else ()
+    if func is None or func.owner is None or not params or len(source.sites) > 1:
+        return None
+    for cls in func.owner.mro():
+        for name, value in cls.attrs.items():
+            if name.isidentifier() and sites_of(value) == source.sites:
+                return cst.Attribute(cst.Name(params[0].name.value), cst.Name(name))
+    return None
 
 
 def related(program: Program, source: Source, node: Any, home: Any) -> bool:
@@ -285,6 +340,8 @@ def group_variables(ctx: Context, program: Program, group: Group, home: Any) -> 
     for source in group:
         node = written(ctx, program, source, home)
         part = module_variables(ctx, node) if source.kind == "module" else None
+        if part is not None and source.tests:
+            part = chosen_variables(ctx, node, source.tests, part)
         parts.append(part if part is not None else cst.List([cst.Element(node)]))
     if not parts:
         raise Unresolved("the optimizer has no parameters")

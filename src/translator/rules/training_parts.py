@@ -97,6 +97,14 @@ class Plan:
     replaced: dict[Any, Any] = field(default_factory=dict)
     """Statement to a function of the rewriter that gives its new lines."""
     grads: dict[Any, GradCall] = field(default_factory=dict)
+    carried: dict[Any, str] = field(default_factory=dict)
+    """Functions whose caller opens the tape, with its name."""
+    carried_calls: dict[Any, str] = field(default_factory=dict)
+    pending: list[Any] = field(default_factory=list)
+    """Where callers open such tapes, until all blocks have their units."""
+    carriers: list[Any] = field(default_factory=list)
+    kept: dict[str, set[Any]] | None = None
+    """Attributes that keep what layers computed: found when first asked for."""
     waiting: set[frozenset[Any]] = field(default_factory=set)
     """Optimizers whose gradients wait for them."""
 
@@ -125,7 +133,7 @@ def bodies(node: Any) -> list[Any]:
 def is_optimizer(value: Any) -> bool:
     """Whether a value is certainly one of torch's optimizers."""
     return all(
-        isinstance(o, Instance) and (o.api or "").startswith(OPTIM) and "lr_scheduler" not in (o.api or "")
+        isinstance(o, Instance) and (o.api or "").startswith(OPTIM) and "." not in (o.api or "").removeprefix(OPTIM)
         for o in options_of(value)
     )
 

@@ -13,6 +13,8 @@ import libcst as cst
 
 from ..rewrite.context import Context
 from ..values import Const, Instance, Num, UserClass, without_none
+from .training_carry import carry, kept_elsewhere, open_tapes
+from .training_choices import merged
 from .training_flow import Touch, slice_of
 from .training_grads import grad_call, grad_region, join_grads
 from .training_params import (
@@ -22,6 +24,7 @@ from .training_params import (
     Unresolved,
     groups_of,
     is_module,
+    optimizer_calls,
     sites_of,
     sources,
     variables,
@@ -162,14 +165,45 @@ class Planner:
         self.collect(tree.body, tree)
         for block in self.plan.blocks.values():
             self.find_waiting(block)
-        for block in self.plan.blocks.values():
+        for block in list(self.plan.blocks.values()):
             self.units(block)
+        open_tapes(self)
         self.spread()
+        for call in optimizer_calls(self.plan.program):
+            self.drop_lists(call)
         return self.plan
+
+    def drop_lists(self, call: cst.Call) -> None:
+        """Lists of parameters that only an optimizer is made with go: their variables are written where it steps."""
+        try:
+            groups_of(self.plan.program, call)
+        except Unresolved:
+            return
+        home = self.plan.program.home.get(call)
+        body = home.body.body if isinstance(home, cst.FunctionDef) else getattr(home, "body", ())
+        given = self.facts.calls[call].args["params"].node
+        names, lists = {n.value for n in walk(given) if isinstance(n, cst.Name)}, []
+        for statement in reversed(body):
+            small = statement.body[0] if isinstance(statement, cst.SimpleStatementLine) else None
+            if not isinstance(small, cst.Assign) or len(small.targets) != 1:
+                continue
+            target, kinds = small.targets[0].target, cst.ListComp | cst.DictComp | cst.List | cst.Call
+            if isinstance(target, cst.Name) and target.value in names and isinstance(small.value, kinds):
+                if not is_module(without_none(self.facts.value(small.value))):
+                    lists.append(statement)
+                    names |= {n.value for n in walk(small.value) if isinstance(n, cst.Name)}
+        made = {s.body[0].targets[0].target.value for s in lists}
+        skipped = {n for s in [*lists, *self.plan.replaced] if isinstance(s, cst.CSTNode) for n in walk(s)}
+        skipped |= set(walk(call))
+        reads = (n for n in walk_home(home) if isinstance(n, cst.Name) and n.value in made)
+        if all(n in skipped for n in reads):
+            for statement in lists:
+                self.plan.replaced[statement] = lambda rw: []
 
     def spread(self) -> None:
         """Where a part of a step is refused whose gradients wait for it elsewhere, all of its parts are."""
         units = [u for b in self.plan.blocks.values() for u in b.units]
+        self.spread_carried(units)
         grew = True
         while grew:
             grew = False
@@ -181,6 +215,25 @@ class Planner:
             if unit.reason:
                 for event in unit.events:
                     self.plan.replaced.pop(event.statement, None)
+
+    def spread_carried(self, units: list[Unit]) -> None:
+        """A function and the callers that bring its tape are refused together."""
+        for block in self.plan.blocks.values():
+            name = self.plan.carried.get(block.home)
+            parts = [u for u in block.units if any(e.kind == "backward" for e in u.events)] if name else []
+            calls = [c for c, n in self.plan.carried_calls.items() if self.facts_func(c) is block.home]
+            callers = [u for u, _, _ in self.plan.carriers if any(r.backward.call in calls for r in u.regions)]
+            reason = next((u.reason for u in [*parts, *callers] if u.reason), "")
+            if reason:
+                for unit in [*parts, *callers]:
+                    unit.reason, unit.regions = unit.reason or "another part of it is left as it is", []
+                self.plan.carried.pop(block.home, None)
+                for call in calls:
+                    self.plan.carried_calls.pop(call)
+
+    def facts_func(self, call: Any) -> Any:
+        """The function of the project that a call calls."""
+        return next((f.node for n, f in self.facts.results if n is call), None)
 
     def waited(self, unit: Unit) -> set[Any]:
         """The optimizers with waiting gradients that a unit has to do with."""
@@ -250,8 +303,8 @@ class Planner:
         first: tuple[Group, ...] | None = None
         for call in who:
             found = groups_of(self.plan.program, call)
-            if first is not None and [[(s.kind, s.sites, s.path) for s in g] for g in found] != [
-                [(s.kind, s.sites, s.path) for s in g] for g in first
+            if first is not None and [[s.key() for s in g] for g in found] != [
+                [s.key() for s in g] for g in first
             ]:
                 raise Unresolved("the optimizer may move different parameters")
             first = found
@@ -274,7 +327,7 @@ class Planner:
         touched = [e.place[0] for e in block.events]
         unit = Unit(min(touched), max(touched) + 1, place=backwards[0].statement, events=list(block.events))
         try:
-            unit.regions = self.regions(block, backwards)
+            unit.regions = self.regions(block, backwards) if not self.carries(block, backwards) else []
             self.take_in(block, unit, grads)
             from .training_emit import Emitter
 
@@ -284,6 +337,22 @@ class Planner:
         unit.start = min([unit.start, *(r.start for r in unit.regions)])
         whole(block, unit)
         block.units.append(unit)
+
+    def carries(self, block: Block, backwards: list[Event]) -> bool:
+        """Whether the caller brings the tape, since the loss, or a part of it, is computed before the call."""
+        skip = {e.statement for e in block.events}
+        for event in backwards:
+            self.check(event)
+            found = slice_of(self.touch, block.items, event.place[0], self.loss(event), skip)
+            here = found is not None and (found[0] < found[1] or not isinstance(self.loss(event), cst.Name))
+            items = block.items[found[0] : found[1]] if found is not None else []
+            if here and not kept_elsewhere(self, items, self.loss(event), block.home):
+                continue
+            if len(backwards) > 1:
+                raise Unresolved("several losses, one of which is computed elsewhere")
+            carry(self, block)
+            return True
+        return False
 
     def grad_units(self, block: Block) -> list[Unit]:
         """A unit for each ``autograd.grad`` of a block."""
@@ -375,7 +444,9 @@ class Planner:
     def pieces(self, group: Group) -> set[tuple[str, frozenset[Any], str]]:
         """The sources of a group, a whole model as its parts where it has no parameters besides these."""
         out: set[tuple[str, frozenset[Any], str]] = set()
-        for source in group:
+        for source in merged(group):
+            if source.tests:
+                raise Unresolved("only some of a model's parameters are meant")
             parts = None if source.path else self.children(source)
             out |= {(source.kind, source.sites, source.path)} if parts is None else parts
         return out

@@ -14,7 +14,7 @@ from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..tables.schema import Row
 from ..values import Const, python_type
 from .named import named
-from .training_params import Program, Unresolved, groups_of
+from .training_params import Program, Unresolved, groups_of, resolved
 
 LIBRARY = frozenset({"foreach", "fused", "capturable", "differentiable"})
 """Arguments about how PyTorch computes, not what."""
@@ -59,7 +59,7 @@ def options(call: BoundCall) -> dict[str, Any]:
 
 def has_options(program: Program, call: BoundCall) -> bool:
     """Whether parameters are given as dicts."""
-    node = call.args["params"].node
+    node = resolved(program, call.args["params"].node)
     return isinstance(node, cst.List) and bool(node.elements) and isinstance(node.elements[0].value, cst.Dict)
 
 
@@ -135,7 +135,7 @@ def as_float(node: Any, value: Any) -> Any:
 
 def grouped(ctx: Context, row: Row, call: BoundCall, node: cst.Call, program: Program) -> Outcome:
     """Several parameter groups: one helper optimizer for each, in a `ParameterGroups`."""
-    listed = call.args["params"].node
+    listed = resolved(program, call.args["params"].node)
     if not isinstance(listed, cst.List):
         return Refusal("XL220", f"{call.api}: its parameter groups are not written out in the call")
     common = options(call)
@@ -152,6 +152,8 @@ def grouped(ctx: Context, row: Row, call: BoundCall, node: cst.Call, program: Pr
             if not isinstance(key, str):
                 return Refusal("XL220", f"{call.api}: the options of a parameter group are not written out")
             if key not in ("params", "name"):
+                if pair.value not in ctx.new and any(n in ctx.facts.calls for n in nodes.walk(pair.value)):
+                    return Refusal("XL220", f"{call.api}: `{key}` of a parameter group is computed elsewhere")
                 given[key] = ctx.updated(pair.value)
         arguments = {"learning_rate" if k == "lr" else k: v for k, v in given.items()}
         parts.append(nodes.call(row.helper or "", **arguments))

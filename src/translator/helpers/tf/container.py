@@ -1,11 +1,15 @@
 """Containers of layers that behave as PyTorch's."""
 
+import functools
+
 import tensorflow as tf
 from tensorflow import keras
 
 
 def clone_layer(layer, copies=None):
     """A deep copy of a layer: the same class and settings, new variables with equal values, sublayers copied too.
+
+    Layers that have no variables yet make them together with the copy's, equal.
 
     Functions, initialisers and other plain values are shared. A random-seed generator is made anew.
     """
@@ -44,7 +48,26 @@ def clone_layer(layer, copies=None):
         if name not in own:
             setattr(result, name, copy(value))
     result.built = layer.built
+    if not layer.built and not list(layer._flatten_layers(include_self=False)):
+        build_together(layer, result)
+        build_together(result, layer)
     return result
+
+
+def build_together(first, second):
+    """When the first layer makes its variables, the second makes its own, with the same values."""
+    build = first.build
+
+    @functools.wraps(build)
+    def build_both(*args, **kwargs):
+        build(*args, **kwargs)
+        if not second.built:
+            second.build(*args, **kwargs)
+            for variable, value in zip(second.variables, first.variables, strict=True):
+                if tf.as_dtype(variable.dtype).is_floating:
+                    variable.assign(value)
+
+    first.build = build_both
 
 
 class Sequential(keras.layers.Layer):

@@ -212,11 +212,15 @@ def default_collate(items):
 
 
 class DataLoader:
-    """Batches of a dataset; with ``num_workers``, threads read ahead."""
+    """Batches of a dataset; with ``num_workers``, threads read ahead.
+
+    What concerns worker processes and pinned memory is accepted, since dicts of arguments hold it, and has no effect.
+    """
 
     def __init__(
         self, dataset, batch_size=1, shuffle=None, sampler=None, batch_sampler=None, num_workers=0, collate_fn=None,
-        drop_last=False, generator=None,
+        pin_memory=False, drop_last=False, timeout=0, worker_init_fn=None, multiprocessing_context=None,
+        generator=None, *, prefetch_factor=None, persistent_workers=False, pin_memory_device="", in_order=True,
     ):  # fmt: skip
         self.dataset = dataset
         self.batch_size = batch_size

@@ -55,7 +55,7 @@ def named_layers(layer, path=""):
             for key, item in value.items():
                 yield from below(item, f"{name}.{key}")
 
-    if hasattr(layer, "layers") and not isinstance(layer.layers, dict):
+    if isinstance(layer, keras.Sequential) or isinstance(vars(layer).get("layers"), (list, tuple)):
         # The steps of a Sequential.
         names = getattr(layer, "names", range(len(layer.layers)))
         children = dict(zip(names, layer.layers, strict=True))
@@ -63,3 +63,19 @@ def named_layers(layer, path=""):
         children = {name: value for name, value in vars(layer).items() if not name.startswith("_")}
     for name, value in children.items():
         yield from below(value, name)
+
+
+PYTORCH_NAMES = {"kernel": "weight", "gamma": "weight", "embeddings": "weight", "beta": "bias"}
+
+
+def named_variables(model):
+    """(name, variable) for each trainable variable, named as PyTorch names parameters: "blocks.0.fc.weight"."""
+    wanted, seen = {id(v) for v in model.trainable_variables}, set()
+    for path, layer in named_layers(model):
+        below = {id(v) for child in layer._flatten_layers(include_self=False) for v in child.variables}
+        own = {id(value): name for name, value in vars(layer).items()}
+        for variable in layer.trainable_variables:
+            if id(variable) in wanted and id(variable) not in below and id(variable) not in seen:
+                seen.add(id(variable))
+                name = own.get(id(variable), variable.name)
+                yield f"{path}.{PYTORCH_NAMES.get(name.lstrip('_'), name)}".lstrip("."), variable

@@ -31,7 +31,7 @@ def per_group(value, optimizer):
 class LRScheduler:
     """A subclass gives the rate at ``last_epoch`` in ``closed``.
 
-    Where something else has changed the rate meanwhile, the change of the closed form is applied to it.
+    Once something else has changed the rate, the changes of the closed form are applied to it from there on.
     """
 
     overwrites = False
@@ -42,6 +42,7 @@ class LRScheduler:
             optimizer.initial_lrs = tuple(learning_rates(optimizer))
         self.base_lrs = list(optimizer.initial_lrs)
         self.lrs = list(self.base_lrs)
+        self.apart = [False] * len(self.base_lrs)
         self.last_epoch = -1
         self.step()
 
@@ -63,14 +64,17 @@ class LRScheduler:
         after = self.all_closed()
         current = learning_rates(self.optimizer)
         rates = []
-        for now, kept, old, new in zip(current, self.lrs, before, after, strict=True):
-            same = self.overwrites or epoch is not None or abs(now - kept) <= 1e-6 * abs(kept)
-            rates.append(new if same else self.change(now, old, new))
+        for i, (now, kept, old, new) in enumerate(zip(current, self.lrs, before, after, strict=True)):
+            self.apart[i] |= abs(now - kept) > 1e-6 * abs(kept)
+            if self.overwrites or epoch is not None:
+                self.apart[i] = False
+            rates.append(self.change(now, old, new) if self.apart[i] else new)
         self.apply(rates)
 
     def restart(self):
         """Begin at epoch 0."""
         self.last_epoch = 0
+        self.apart = [False] * len(self.base_lrs)
         self.apply(self.all_closed())
 
     def apply(self, rates):
@@ -349,3 +353,33 @@ class ReduceLROnPlateau:
 
     def load_state_dict(self, state):
         vars(self).update(state)
+
+
+class SWALR(LRScheduler):
+    """Anneals each group's rate to ``swa_lr`` over ``anneal_epochs``, then keeps it there."""
+
+    def __init__(self, optimizer, swa_lr, anneal_epochs=10, anneal_strategy="cos", last_epoch=-1):
+        self.targets = per_group(swa_lr, optimizer)
+        self.anneal_epochs = anneal_epochs
+        self.linear = anneal_strategy == "linear"
+        self.optimizer = optimizer
+        if not hasattr(optimizer, "initial_lrs"):
+            optimizer.initial_lrs = tuple(learning_rates(optimizer))
+        self.base_lrs = list(optimizer.initial_lrs)
+        self.last_epoch = -1
+        self.step()
+
+    def part(self, step):
+        """How far a step has come to the target, from 0 to 1."""
+        done = max(0, min(1, step / max(1, self.anneal_epochs)))
+        return done if self.linear else (1 - math.cos(math.pi * done)) / 2
+
+    def step(self, epoch=None):
+        self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
+        now = max(1, self.last_epoch) if self.anneal_epochs == 0 else self.last_epoch
+        before, after = self.part(now - 1), self.part(now)
+        rates = []
+        for rate, target in zip(learning_rates(self.optimizer), self.targets, strict=True):
+            start = target if before == 1 else (rate - before * target) / (1 - before)
+            rates.append(target * after + start * (1 - after))
+        self.apply(rates)
