@@ -29,7 +29,7 @@ GROUPS = {
 
 def commands() -> str:
     """Every command with its options, as its ``--help`` says them."""
-    parts = ["# Commands\n", _command("xlate", root, click.Context(root, info_name="xlate"))]
+    parts = ["# Commands\n", _command("xlate", root, click.Context(root, info_name="xlate", **root.context_settings))]
     parts += [_command(f"xlate {name}", command, context) for name, command, context in _subcommands()]
     return "\n".join(parts)
 
@@ -88,19 +88,24 @@ def _subcommands() -> Iterator[tuple[str, click.Command, click.Context]]:
     for name in root.list_commands(parent):
         command = root.get_command(parent, name)
         assert command is not None
-        yield name, command, click.Context(command, info_name=name, parent=parent)
+        yield name, command, click.Context(command, info_name=name, parent=parent, **command.context_settings)
 
 
 def _command(title: str, command: click.Command, context: click.Context) -> str:
     lines = [f"## {title}\n", f"```text\n{command.get_usage(context)}\n```\n"]
     text = (command.help or "").replace("\b", "")
     lines += [f"{_text(paragraph)}\n" for paragraph in _paragraphs(text)]
-    records = [record for param in command.get_params(context) if (record := param.get_help_record(context))]
+    records = [record for param in command.get_params(context) if (record := _record(param, context))]
     if records:
         lines.append("| option | what it does |\n| --- | --- |")
         lines += [f"| `{_code(flags)}` | {_cell(what)} |" for flags, what in records]
         lines.append("")
     return "\n".join(lines)
+
+
+def _record(param: click.Parameter, context: click.Context) -> tuple[str, str] | None:
+    """An option's flags and its help; arguments are explained in the text."""
+    return param.get_help_record(context) if isinstance(param, click.Option) else None
 
 
 def _paragraphs(text: str) -> list[str]:
