@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from translator import source
+from translator import source, translate
 from translator.model import InputError
 
 
@@ -174,3 +174,25 @@ def test_escape_warnings_of_the_source_stay_silent(recwarn: pytest.WarningsRecor
 )
 def test_mentions(data: bytes, framework: str, answer: bool) -> None:
     assert source.mentions(data, framework) is answer
+
+
+def nested_loops(depth: int) -> str:
+    lines = ["import torch", "def f(x, xs):"]
+    lines += ["    " * (i + 1) + ("for i in xs:" if i % 2 else "while x.any():") for i in range(depth)]
+    return "\n".join([*lines, "    " * (depth + 1) + "x = torch.relu(x)", "    return x\n"])
+
+
+def test_loops_within_loops_are_bounded() -> None:
+    assert "tf.nn.relu" in translate(nested_loops(6)).text
+    with pytest.raises(InputError, match="more than 8 loops") as raised:
+        translate(nested_loops(18))
+    assert (raised.value.code, raised.value.line) == ("XL005", 11)
+    plain = nested_loops(18).replace("torch", "numpy")
+    assert translate(plain).text == plain
+
+
+def test_a_chain_that_would_become_a_nest_is_an_error() -> None:
+    source = "import torch\ndef f(x: torch.Tensor):\n    return x" + ".relu()" * 300 + "\n"
+    with pytest.raises(InputError, match="the translation would be nested too deeply") as raised:
+        translate(source)
+    assert (raised.value.code, raised.value.line) == ("XL005", 3)

@@ -25,7 +25,7 @@ from .outputs import module_name
 from .rewrite.context import Context, api_uses, diagnostics
 from .rewrite.rewriter import Rewriter
 from .rules.modules import inner_layers, training_functions
-from .source import Source, call_with_room, mentions, read
+from .source import Source, call_with_room, check_loops, mentions, output_too_deep, read
 from .values import Const, Namespace
 
 
@@ -82,6 +82,11 @@ def translate_sources(
         if alone and not mentions(data, options.direction.source):
             results[path] = unchanged(source)
             continue
+        try:
+            check_loops(source.tree)
+        except InputError as error:
+            results[path] = error if mentions(data, options.direction.source) else unchanged(source)
+            continue
         name = modules.names[path] if modules is not None else module_name(path)
         files.append(_File(path, name, source))
     depth = max((f.source.depth for f in files), default=0)
@@ -129,7 +134,7 @@ def _translate(
     training, layers = training_functions(base), inner_layers(base)
     plain = plain_sequentials(interpreter)
 
-    def rewritten(path: str) -> Translation:
+    def rewritten(path: str) -> Translation | InputError:
         file = by_path[path]
         ctx = Context(options, interpreter.tables, interpreter.facts, interpreter.dialect)
         ctx.training, ctx.local_layers, ctx.plain_sequentials = training, layers, plain
@@ -141,7 +146,12 @@ def _translate(
         shared = options.helpers_module
         if modules is not None:
             shared = modules.helpers.get(file.path, shared)
-        result = _rewrite(file, ctx, options, renames, shared)
+        try:
+            result = _rewrite(file, ctx, options, renames, shared)
+        except SyntaxError as error:  # of the output: a chain of methods has become a nest of functions
+            if "too many nested parentheses" not in str(error):
+                raise
+            return output_too_deep(file.source.text)
         if watch is not None and file.tree is not None:
             watch(file.path, file.tree, ctx)
         return result

@@ -14,8 +14,9 @@ import threading
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from translator import syntax
 from translator.model import InputError
 
 T = TypeVar("T")
@@ -27,6 +28,8 @@ SHORT = 60
 """Expressions of fewer characters than this are not looked into for their depth."""
 SHALLOW = 30
 """Trees up to here are walked on the caller's own stack, the expressions not looked into on top of them."""
+MAX_LOOPS = 8
+"""Loops that may stand within each other."""
 DEEP_STACK = 256 * 1024 * 1024
 """Bytes of stack (address space, not memory) for deeper trees."""
 DEEP_RECURSION = 60_000
@@ -169,6 +172,29 @@ def check_depth(tree: ast.Module) -> int:
     return deepest
 
 
+def check_loops(tree: ast.Module) -> None:
+    """Loops within loops: the inference runs the body of each twice, so that each level doubles the work.
+
+    Raises:
+        InputError: more than ``MAX_LOOPS`` loops stand within each other.
+    """
+    todo: list[tuple[Any, int]] = [(tree, 0)]
+    while todo:
+        node, depth = todo.pop()
+        if isinstance(node, ast.For | ast.AsyncFor | ast.While):
+            depth += 1
+            if depth > MAX_LOOPS:
+                hint = "put the inner loops into a function of their own"
+                message = f"more than {MAX_LOOPS} loops within each other: too deep to translate"
+                raise InputError(message, line=node.lineno, code="XL005", hint=hint)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            depth = 0
+        for name in syntax.BLOCKS:
+            block = getattr(node, name, None)
+            if type(block) is list:
+                todo += [(inner, depth) for inner in block if type(inner) not in syntax.SIMPLE]
+
+
 def call_with_room(depth: int, function: Callable[[], T]) -> T:
     """Call ``function`` with stack enough to recurse over trees of ``depth``, and return what it returns.
 
@@ -281,6 +307,12 @@ def _python2_construct(text: str, line: int, message: str) -> str:
 def _too_deep(line: int) -> InputError:
     hint = "split the expression or the branches over several statements"
     return InputError("nested too deeply to translate", line=line, code="XL005", hint=hint)
+
+
+def output_too_deep(text: str) -> InputError:
+    """The error for a source whose translation has more nested parentheses than Python's parser takes."""
+    hint = "split the expression over several statements"
+    return InputError("the translation would be nested too deeply", line=_longest_line(text), code="XL005", hint=hint)
 
 
 def _longest_line(text: str) -> int:

@@ -12,7 +12,7 @@ _LEAVES = frozenset({
     "simple", "tag", "type_comment", "type_ignores", "kwd_attrs",
 })  # fmt: skip
 """Fields that hold no node, or one without any content (``Load()``, ``Add()``)."""
-_BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
+BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
 
 
 @cache
@@ -43,17 +43,17 @@ def blocks(tree: ast.AST) -> Iterator[list[ast.stmt]]:
     todo: list[ast.AST] = [tree]
     while todo:
         node = todo.pop()
-        for name in _BLOCKS:
+        for name in BLOCKS:
             found = getattr(node, name, None)
             if type(found) is list and found:
                 if isinstance(found[0], ast.stmt):
                     yield found
-                    todo += [s for s in found if type(s) not in _SIMPLE]
+                    todo += [s for s in found if type(s) not in SIMPLE]
                 else:
                     todo += found
 
 
-_SIMPLE = frozenset({
+SIMPLE = frozenset({
     ast.Expr, ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Return, ast.Raise, ast.Assert, ast.Import, ast.ImportFrom,
     ast.Pass, ast.Break, ast.Continue, ast.Delete, ast.Global, ast.Nonlocal,
 })  # fmt: skip
