@@ -328,10 +328,31 @@ def totals(refused: dict[str, list[str]], outcomes: list[tuple[Architecture, Out
     )
 
 
+def table(refused: dict[str, list[str]], outcomes: list[tuple[Architecture, Outcome]], layout: Layout) -> str:
+    """What was found, as a page of Markdown."""
+    lines = [
+        "# torchvision's classification models", "",
+        f"What `python benchmarks/corpus.py --layout {layout.value}` (`make corpus`) found in one run: the package's",
+        "own model files, translated together, built in both frameworks with noise in all weights and compared in",
+        "float64 (eval and train output, buffers, gradients of all inputs and parameters; norm of the difference over",
+        "norm of the reference, at most 1e-9).", "",
+        "| file | translated | architecture | runs | agrees | worst |", "| --- | --- | --- | --- | --- | --- |",
+    ]  # fmt: skip
+    for a, out in outcomes:
+        yes = ["yes" if fine else "no" for fine in (out.runs, out.agrees)]
+        worst = f"{out.worst:.1e}" if out.agrees else ""
+        cells = (f"{a.file}.py", codes(refused[f"models/{a.file}.py"]), a.name, *yes, worst)
+        lines.append(f"| {' | '.join(cells)} |")
+    shared = [f"{name}: {codes(refused[name])}" for name in REAL]
+    lines += ["", *(f"{line}." for line in totals(refused, outcomes).splitlines()), "", "Files that they share:", ""]
+    return "\n".join([*lines, *(f"- {line}" for line in shared), ""])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("architecture", nargs="*", help="only these, by name or file")
     parser.add_argument("--layout", type=Layout, choices=list(Layout), default=Layout.CHANNELS_FIRST)
+    parser.add_argument("--record", type=Path, help="write the table to this file, too")
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
     root = stage()
@@ -350,6 +371,8 @@ def main() -> None:
             outcomes.append((architecture, outcome(architecture, *worlds)))
             show(architecture, refused[f"models/{architecture.file}.py"], outcomes[-1][1])
     print(totals(refused, outcomes))
+    if options.record:
+        options.record.write_text(table(refused, outcomes, options.layout), "utf-8")
 
 
 if __name__ == "__main__":

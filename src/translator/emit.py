@@ -8,9 +8,10 @@ from __future__ import annotations
 import ast
 import marshal
 import re
-from collections.abc import Iterable, Iterator, Mapping
+import sys
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -228,13 +229,14 @@ class _Change:
 def finish(
     text: str, helpers: Iterable[str], options: Options, roots: frozenset[str], module: str = "",
     renames: Mapping[str, str] | None = None, taken: frozenset[str] = frozenset(), shared: str | None = None,
-    lines: Iterable[str] = (),
+    lines: Iterable[str] = (), source: ast.Module | None = None,
 ) -> tuple[str, tuple[str, ...]]:  # fmt: skip
     """Drop imports that nothing uses any more, add those that the translation needs, insert the helpers.
 
     Args:
         shared: the module that the helpers are imported from; ``None`` puts them into the text.
         lines: imports of the libraries that users' tables write.
+        source: the program before the rewriting: what it used of the standard library may have gone with it.
 
     Raises:
         SyntaxError: if the rewritten text does not parse, which is a bug of the rewriting.
@@ -254,6 +256,8 @@ def finish(
             if first is None and body is tree.body and _of_framework(node, roots):
                 first = offsets[node.lineno - 1]
             new = _import(node, used - set(names), roots, module, renames or {})
+            if new is None and source is not None and _is_standard(node):
+                new = _without(node, _gone(node, used | (inner & IMPORTS.keys()), source))
             if new is not None:
                 changes.append(_replace(text, offsets, node, new, alone=len(body) == 1 and body is not tree.body))
     ours = IMPORTS.keys() - (TORCH_NAMES if options.direction.target == "tf" else TF_NAMES)
@@ -297,6 +301,36 @@ def _of_framework(node: ast.stmt, roots: frozenset[str]) -> bool:
     if isinstance(node, ast.ImportFrom):
         return node.level == 0 and framework_name(node.module or "").split(".")[0] in roots
     return isinstance(node, ast.Import) and any(framework_name(a.name).split(".")[0] in roots for a in node.names)
+
+
+@lru_cache(maxsize=1)
+def _used(tree: ast.Module) -> set[str]:
+    return _names(tree)
+
+
+def _is_standard(node: ast.Import | ast.ImportFrom) -> bool:
+    """Whether an import names only the standard library."""
+    if isinstance(node, ast.ImportFrom):
+        return node.level == 0 and (node.module or "").split(".")[0] in sys.stdlib_module_names - {"__future__"}
+    return all(alias.name.split(".")[0] in sys.stdlib_module_names for alias in node.names)
+
+
+def _binds(alias: ast.alias) -> str:
+    return alias.asname or alias.name.split(".")[0]
+
+
+def _gone(node: ast.Import | ast.ImportFrom, used: Collection[str], source: ast.Module) -> set[str]:
+    """The names of an import that only the source used."""
+    return {name for name in map(_binds, node.names) if name not in used and name in _used(source)}
+
+
+def _without(node: ast.Import | ast.ImportFrom, gone: set[str]) -> str | None:
+    """The text of an import without some names; ``None`` if that changes nothing."""
+    kept = [alias for alias in node.names if _binds(alias) not in gone]
+    if len(kept) == len(node.names):
+        return None
+    start = f"from {node.module} import" if isinstance(node, ast.ImportFrom) else "import"
+    return f"{start} {_aliases(kept)}" if kept else ""
 
 
 def _import(

@@ -200,7 +200,7 @@ def _rewrite(
     lines = [need for need in ctx.needs if need.startswith(("import ", "from "))]
     roots = ctx.dialect.roots | {"tensorflow"} if options.direction.source == "tf" else ctx.dialect.roots
     module = file.module + ".__init__" * is_package(file.path)
-    text, names = finish(text, helpers, options, roots, module, renames, ctx.taken, shared, lines)
+    text, names = finish(text, helpers, options, roots, module, renames, ctx.taken, shared, lines, file.source.tree)
     tree = ast.parse(text)
     found = diagnostics(file.tree, file.source.tree, file.source.text, ctx.findings, ctx.homes)
     if not any(d.severity is Severity.ERROR for d in found):

@@ -54,6 +54,8 @@ def test_line(line: str, expected: str) -> None:
 
 REFUSED = [
     ("self.proj.weight.requires_grad = False", "XL207"),
+    ("self.n = sum(p.numel() for p in self.parameters())", "XL207"),
+    ("self.n = table.head.in_features", "XL207"),
     ("self.norm = nn.LayerNorm(3); print(self.norm.weight.sum())", "XL207"),
     ("for n, p in self.named_parameters():\n            if 'proj' in n:\n                nn.init.ones_(p)", "XL203"),
     ("for n, p in self.named_parameters():\n            if n[0]:\n                nn.init.ones_(p)", "XL203"),
@@ -79,6 +81,19 @@ def test_checkpoint_asks_no_gradient() -> None:
         "    return g(*xs)\n"
     )
     assert "    if save:\n        return tf.recompute_grad(g)(*xs)\n" in run(source).text
+
+
+def test_imports_of_the_standard_library_go_with_their_last_use() -> None:
+    source = HEAD.replace("import copy", "import copy, os\nfrom math import sqrt, floor") + (
+        "class Net(nn.Module):\n    def __init__(self, layer):\n        super().__init__()\n"
+        "        self.a = copy.deepcopy(layer.a)\n        self.b = copy.deepcopy(nn.Linear(3, floor(3.5)))\n"
+    )
+    text = run(source).text
+    assert "import copy, os\nfrom math import sqrt, floor\n" in text  # what is perhaps no layer is copied as it was
+    source = source.replace("        self.a = copy.deepcopy(layer.a)\n", "")
+    text = run(source).text
+    assert "import os\nfrom math import sqrt, floor\n" in text
+    assert "import copy" not in text
 
 
 def test_copies_by_a_function_keep_their_classes() -> None:
@@ -162,3 +177,49 @@ def test_named_layers_go_through_sequentials() -> None:
 
     net = Sequential({"a": keras.layers.Dense(1), "b": keras.Sequential([keras.layers.ReLU(), keras.layers.Dense(2)])})
     assert [path for path, _ in named_layers(net)] == ["", "a", "b", "b.0", "b.1"]
+
+
+COUNT = "sum(math.prod(keras.ops.shape(p)) for p in trainable_variables({}))"
+
+
+def test_parameters_before_and_after_the_first_call() -> None:
+    source = HEAD + (
+        "net = nn.Linear(3, 2)\nx = torch.ones(4, 3)\n{line}\nn = sum(p.numel() for p in net.parameters())\n"
+    )
+    refuses(source.replace("{line}", "net.eval()"), "XL207", 8)
+    assert "for p in net.trainable_variables)" in run(source.replace("{line}", "y = net(x)")).text
+    assert COUNT.format("net") in run(source.replace("{line}", "x = helper(net, x)")).text
+    text = run(HEAD + "def count(net: nn.Module):\n    return sum(p.numel() for p in net.parameters())\n").text
+    assert COUNT.format("net") in text
+
+
+def test_parameters_of_an_unbuilt_model_are_an_error() -> None:
+    keras = pytest.importorskip("tensorflow").keras
+    from translator.helpers.tf.named import trainable_variables
+
+    net = keras.Sequential([keras.layers.Dense(2), keras.layers.ReLU()])
+    with pytest.raises(RuntimeError, match="call the model"):
+        trainable_variables(net)
+    net(keras.ops.ones((1, 3)))
+    assert [v.shape for v in trainable_variables(net)] == [(3, 2), (2,)]
+
+
+def test_named_children_are_attributes_and_steps_once_each() -> None:
+    keras = pytest.importorskip("tensorflow").keras
+    from translator.helpers.tf.container import Sequential
+    from translator.helpers.tf.named import named_children, named_layers
+
+    class Net(keras.layers.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self._first = keras.layers.Dense(1)
+            self.steps = Sequential({"a": keras.layers.ReLU(), "b": self._first})
+            self.same = self._first
+            self.blocks = [keras.layers.Dense(2), keras.layers.Dense(3)]
+            self.sizes = [1, 2]
+
+    net = Net()
+    assert [name for name, _ in named_children(net)] == ["_first", "steps", "blocks"]
+    assert [name for name, _ in named_children(net.steps)] == ["a", "b"]
+    paths = [path for path, _ in named_layers(net)]
+    assert paths == ["", "_first", "steps", "steps.a", "steps.b", "blocks.0", "blocks.1"]

@@ -95,6 +95,8 @@ def _attribute(it: Interpreter, node: cst.Attribute) -> Value:
     for one in having(it, options_of(owner), name):
         value = attribute_of(it, one, name, node)
         out = value if out is None else join(out, value)
+    if name in ("in_features", "out_features") and it.scope.module in it.frameworks:
+        it.touch()
     if name == "__name__":
         of = _class_of(node.value)
         if of is not None:

@@ -11,6 +11,7 @@ from ..values import (
     NONE,
     UNKNOWN,
     Api,
+    BoundMethod,
     Const,
     Instance,
     Map,
@@ -68,11 +69,14 @@ def _aug_assign(it: Interpreter, node: cst.AugAssign) -> None:
     value = it.expr(node.target)
     other = it.expr(node.value)
     tensor = without_none(value)
+    it.facts.values[node] = value
     if isinstance(tensor, Tensor):
         it.touch()
         it.rebinding = base_name(node.target)
         it.changed_in_place(node, tensor)
         it.rebinding = frozenset()
+    elif (value is UNKNOWN or isinstance(value, BoundMethod)) and it.scope.module in it.frameworks:
+        it.touch()
     result = augmented(it, node, value, other)
     if isinstance(node.target, cst.Subscript) and isinstance(it.facts.value(node.target.value), Tensor):
         whole = it.facts.value(node.target.value)

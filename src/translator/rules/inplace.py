@@ -16,6 +16,7 @@ from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..values import NONE, Const, Instance, Tensor, UserClass, as_tensor, options_of, without_none
 from .api import api_call, applies, translate_call
 from .tensors import index_keys, index_tuple, key_kind, renamed
+from .unknown_inplace import unproven
 
 
 def aliased(ctx: Context, node: cst.CSTNode) -> Refusal | None:
@@ -255,6 +256,9 @@ def update_helper(ctx: Context, target: cst.Subscript) -> str:
 
 def augmented(ctx: Context, node: cst.AugAssign, new: cst.AugAssign) -> Outcome:
     """``x += y`` on a tensor rebinds the name in TensorFlow; PyTorch changes the memory."""
+    refusal = unproven(ctx, node)
+    if refusal is not None:
+        return refusal
     tensor = without_none(ctx.value(node.target))
     if not isinstance(tensor, Tensor):
         return None

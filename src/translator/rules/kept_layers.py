@@ -177,6 +177,79 @@ def dropped_sizes(ctx: Context, reads: set[cst.CSTNode]) -> dict[cst.CSTNode, cs
     return out
 
 
+def existing(ctx: Context, read: cst.CSTNode, model: cst.BaseExpression) -> bool | None:
+    """Whether the variables of a model exist where they are read; ``None`` if that cannot be told.
+
+    They do after a call of it in the same function, and do not where the function makes it and calls it later at most.
+    """
+    if read in _only_first(ctx):
+        return True
+    name = nodes.code(model)
+    block = ctx.func.node.body if ctx.func is not None else ctx.tree
+    if isinstance(block, cst.BaseExpression):
+        return None
+    if _called(block, read, name):
+        return True
+    owner = ctx.func.owner if ctx.func is not None and ctx.func.name == "__init__" else None
+    if owner is not None and owner.module and name.split(".")[0] == "self":
+        return False
+    made = False
+    for statement in _before(block, read) if isinstance(model, cst.Name) else ():
+        made = _makes(ctx, statement, name) or (made and not _passed_on(statement, name))
+    return False if made else None
+
+
+UNCALLED = frozenset({
+    "parameters", "named_parameters", "modules", "named_modules", "children", "to", "cuda", "cpu", "train", "eval",
+})  # fmt: skip
+"""Methods of a module that do not call it."""
+
+
+def _passed_on(statement: cst.CSTNode, name: str) -> bool:
+    """Whether a line does more with a module than to ask for its parts, so that it may be called there."""
+    inside = list(nodes.walk(statement))
+    plain = {n.value for n in inside if isinstance(n, cst.Attribute) and n.attr.value in UNCALLED}
+    return any(nodes.is_name(n, name) and n not in plain for n in inside)
+
+
+def _only_first(ctx: Context) -> set[cst.CSTNode]:
+    """The calls in ``next(model.parameters())``: that there is none is an error in Keras, too.
+
+    Those that an optimizer or a function of `torch.nn.utils` is given are looked at when it runs.
+    """
+    if "only_first" not in ctx.facts.cache:
+        calls = [n for n in ctx.facts.values if isinstance(n, cst.Call) and nodes.is_name(n.func, "next") and n.args]
+        users = ("torch.optim.", "torch.nn.utils.")
+        later = [a for n, c in ctx.facts.calls.items() if c.api.startswith(users) for a in n.children]
+        ctx.facts.cache["only_first"] = {n.args[0].value for n in calls} | {n for a in later for n in nodes.walk(a)}
+    return ctx.facts.cache["only_first"]  # type: ignore[no-any-return]
+
+
+def _before(block: Any, read: cst.CSTNode) -> list[cst.CSTNode]:
+    """The simple statements of a block that run before a node in it, in the blocks around it, too."""
+    out: list[cst.CSTNode] = []
+    for statement in block.body:
+        inside = list(nodes.walk(statement))
+        if read in inside:
+            bodies = [n for n in inside if isinstance(n, cst.IndentedBlock) and read in nodes.walk(n)]
+            return out + (_before(bodies[0], read) if bodies else [])
+        if isinstance(statement, cst.SimpleStatementLine):
+            out.append(statement)
+        elif any(isinstance(n, cst.Call) for n in inside):
+            out.clear()  # what a loop or branch calls is not followed
+    return []
+
+
+def _makes(ctx: Context, statement: cst.CSTNode, name: str) -> bool:
+    """Whether a line binds the name to a new module, which nothing can have called yet."""
+    small = statement.body[-1] if isinstance(statement, cst.SimpleStatementLine) else None
+    if not isinstance(small, cst.Assign) or not isinstance(small.value, cst.Call):
+        return False
+    value = ctx.value(small.value)
+    made = isinstance(value, Instance) and small.value in value.sites
+    return made and any(nodes.is_name(t.target, name) for t in small.targets)
+
+
 def called_before(func: Func, read: cst.Attribute) -> bool:
     """Whether the function certainly calls the layer before it reads its weights."""
     layer = nodes.code(read.value)

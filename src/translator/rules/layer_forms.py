@@ -244,13 +244,23 @@ def _container(ctx: Context, value: Value) -> bool:
 @named("module_variables")
 def module_variables(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
     """``model.parameters()`` and the like: an attribute or method of a Keras layer, which a list is not."""
-    from .api import from_template
+    from .api import from_template, to_call
+    from .kept_layers import existing
 
     bound = call.args.get("input")
     if bound is None:
         return Refusal("XL202", f"{call.api}: {call.problem or 'no receiver'}")
     if _container(ctx, bound.value):
         return Refusal("XL203", f"{call.api}: a list of layers is a plain list in Keras", "ask its layers one by one")
+    if row.helper:
+        return to_call(ctx, row, call, new)
+    if call.api.endswith(".parameters"):
+        known = existing(ctx, node, bound.node)
+        if known is False:
+            hint = "call the model on an example first"
+            return Refusal("XL207", f"{call.api}: Keras makes the parameters at the first call", hint)
+        if known is None:
+            return Edit(nodes.call("trainable_variables", ctx.updated(bound.node)), ("helper:trainable_variables",))
     return from_template(ctx, row, call)
 
 

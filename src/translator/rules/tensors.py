@@ -35,6 +35,7 @@ from .kept_layers import READABLE, read_too_early
 PYTHON_METHODS = frozenset(
     name for kind in (list, dict, str, set, bytes, int, float, tuple) for name in dir(kind)
 )  # fmt: skip
+LAYER_SIZES = frozenset({"in_features", "out_features", "in_channels", "out_channels"})
 HARMLESS = frozenset({"shape", "ndim", "dtype", "data", "T", "real", "imag", "item", "tolist", "numpy"})
 """Attributes that unknown values may well have for reasons other than being tensors (NumPy's, mostly)."""
 
@@ -79,10 +80,13 @@ def attribute(ctx: Context, node: cst.Attribute, new: cst.Attribute) -> Outcome:
         return tensor_attribute(ctx, node, new, owner, name)
     if isinstance(owner, Union):
         owner = setting_owner(ctx, owner, name)
-    if isinstance(owner, Instance):
+    if isinstance(owner, Instance) and not (owner.api in ctx.dialect.module_bases and name in LAYER_SIZES):
         return instance_attribute(ctx, node, new, owner, name)
     if isinstance(owner, Seq) and owner.kind == "tuple" and owner.items and name in RESULT_FIELDS:
         return Edit(cst.Subscript(new.value, [cst.SubscriptElement(cst.Index(nodes.literal(RESULT_FIELDS[name])))]))
+    if name in LAYER_SIZES and unknown_layer(ctx, owner, name):
+        hint = "annotate the layer with its class, or keep the number yourself"
+        return Refusal("XL207", f"`.{name}` of an unknown layer: Keras keeps it under another name or not", hint)
     method = ctx.value(node)
     if isinstance(method, BoundMethod) and method.receiver is UNKNOWN and node in ctx.facts.unknown_calls:
         return unknown_receiver(ctx, node, name)
@@ -120,6 +124,22 @@ LAYER_METHODS = frozenset({
     "zero_grad", "register_buffer", "register_parameter", "register_forward_hook", "register_full_backward_hook",
 })  # fmt: skip
 """Methods that layers or optimizers of PyTorch have, and hardly anything else."""
+
+
+def unknown_layer(ctx: Context, owner: Value, name: str) -> bool:
+    """Whether a value is a layer of no known class; what nothing is known of is one where only layers say that."""
+    if any(name in cls.attrs for cls in ctx.facts.classes.values()):
+        return False
+    if isinstance(owner, Union):
+        layers = [o for o in options_of(owner) if isinstance(o, Instance)]
+        return len(layers) == len(options_of(owner)) and all(isinstance(o.cls, Api) for o in layers)
+    while isinstance(owner, BoundMethod) and isinstance(owner.receiver, BoundMethod):
+        owner = owner.receiver
+    inner = owner.receiver if isinstance(owner, BoundMethod) else owner
+    if isinstance(inner, Instance):
+        known = base_api(inner) if isinstance(owner, Instance) else None
+        return known is None or known in ctx.dialect.module_bases
+    return inner is UNKNOWN and name.endswith("_features")
 
 
 def unknown_receiver(ctx: Context, node: cst.Attribute, name: str) -> Outcome:

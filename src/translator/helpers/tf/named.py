@@ -41,6 +41,30 @@ class ModuleDict(keras.layers.Layer):
         return iter(list(self.names))
 
 
+def named_children(layer):
+    """(name, layer) for each layer that is an attribute or step of a layer, once, in the order in which they were set.
+
+    Lists and dicts of layers count as one child.
+    """
+    seen = set()
+    if isinstance(layer, keras.Sequential) or isinstance(vars(layer).get("layers"), (list, tuple)):
+        # The steps of a Sequential.
+        names = getattr(layer, "names", range(len(layer.layers)))
+        children = dict(zip(names, layer.layers, strict=True))
+    else:
+        children = {name: value for name, value in vars(layer).items() if not name.startswith(KERAS_OWN)}
+    for name, value in children.items():
+        inner = value.values() if isinstance(value, dict) else value
+        several = isinstance(value, (list, tuple, dict)) and any(isinstance(v, keras.layers.Layer) for v in inner)
+        if (several or isinstance(value, keras.layers.Layer)) and id(value) not in seen:
+            seen.add(id(value))
+            yield str(name), value
+
+
+KERAS_OWN = ("_layers", "_metrics", "_functional", "_tracker", "_self_")
+"""Where Keras itself keeps the layers of a layer."""
+
+
 def named_layers(layer, path=""):
     """(path, layer) for a layer and all below it; paths are made of attribute names and indices: "blocks.0.fc"."""
     yield path, layer
@@ -55,13 +79,7 @@ def named_layers(layer, path=""):
             for key, item in value.items():
                 yield from below(item, f"{name}.{key}")
 
-    if isinstance(layer, keras.Sequential) or isinstance(vars(layer).get("layers"), (list, tuple)):
-        # The steps of a Sequential.
-        names = getattr(layer, "names", range(len(layer.layers)))
-        children = dict(zip(names, layer.layers, strict=True))
-    else:
-        children = {name: value for name, value in vars(layer).items() if not name.startswith("_")}
-    for name, value in children.items():
+    for name, value in named_children(layer):
         yield from below(value, name)
 
 
@@ -79,3 +97,15 @@ def named_variables(model):
                 seen.add(id(variable))
                 name = own.get(id(variable), variable.name)
                 yield f"{path}.{PYTORCH_NAMES.get(name.lstrip('_'), name)}".lstrip("."), variable
+
+
+def trainable_variables(layer):
+    """The trainable variables of a layer and all below it, once they exist.
+
+    Raises:
+        RuntimeError: before the first call, which makes them.
+    """
+    unbuilt = [inner.name for inner in layer._flatten_layers() if not inner.built]
+    if unbuilt:
+        raise RuntimeError(f"call the model on an example first: {', '.join(unbuilt[:3])} has no variables yet")
+    return layer.trainable_variables
