@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -230,3 +231,46 @@ def test_what_the_project_needs_follows(xlate: Xlate) -> None:
     assert Path("out/requirements.txt").read_text() == "tensorflow>=2.18\n"
     assert Path("out/setup.py").read_text() == "setup(install_requires=['tensorflow>=2.18'])\n"
     assert "src/requirements.txt:2:1: XL602 torchvision is dropped" in result.stderr
+
+
+def git(*arguments: str) -> None:
+    command = ["git", "-C", "src", "-c", "user.name=x", "-c", "user.email=x@example.org", *arguments]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def test_in_place_needs_git_to_have_everything(xlate: Xlate) -> None:
+    package()
+    result = xlate("src", "--in-place")
+    assert result.exit_code == 3 and "XL016 src is in no Git repository" in result.stderr
+    git("init", "-q")
+    result = xlate("src", "--in-place")
+    assert result.exit_code == 3 and "XL016 Git does not have everything in src: " in result.stderr
+    assert Path("src/pkg/net.py").read_text() == NET
+    git("add", "-A")
+    git("commit", "-qm", "x")
+    assert xlate("src", "--in-place").exit_code == 0
+    assert "class Net(keras.Model):" in Path("src/pkg/net.py").read_text()
+    assert not Path("src/.xlate-migrate.json").exists()
+    git("add", "-A")
+    git("commit", "-qm", "y")
+    before = tree("src")
+    assert "nothing changed" in xlate("src", "--in-place").stderr
+    assert tree("src") == before
+
+
+def test_in_place_again_keeps_earlier_helpers(xlate: Xlate) -> None:
+    package()
+    assert xlate("src", "--in-place", "--force").exit_code == 0
+    write({"pkg/more.py": "from torch import nn\n\nlayer = nn.Conv2d(3, 4, 3, padding=1)\n"})
+    assert xlate("src", "--in-place", "--force").exit_code == 0
+    helpers = Path("src/pkg/xlate_helpers.py").read_text()
+    assert "class AdaptiveAveragePooling2D(" in helpers and "class PaddedConv2D(" in helpers
+    assert len(list(Path("src").rglob("xlate_helpers*.py"))) == 1
+
+
+def test_in_place_again_where_something_was_refused(xlate: Xlate) -> None:
+    write({"a.py": "import torch\n\n\ndef f(x):\n    y = torch.fft.hfft2(x)\n    return torch.ones(3) + y\n"})
+    assert xlate("src", "--in-place", "--force").exit_code == 1
+    before = tree("src")
+    assert xlate("src", "--in-place", "--force").exit_code == 1
+    assert tree("src") == before

@@ -12,31 +12,49 @@ from typing import Any
 import click
 
 from translator import report
+from translator.cli_config import configured, message
 from translator.cli_root import HELP_OPTIONS
+from translator.cli_translate import check_layout, own_tables
+from translator.config import Patterns
 from translator.model import Direction, Fidelity, InputError, Layout, Options, Status, Translation
 from translator.project.migrate import Job, migrate
 from translator.project.result import Migration
 from translator.reports.options import Reports, report_options
 
 
+def translating_options(callback: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator under ``@click.command()``: what every command over a repository takes."""
+
+    def choice(flag: str, values: list[str], text: str) -> Callable[..., Any]:
+        return click.option(flag, type=click.Choice(values), default=values[0], show_default=True, help=text)
+
+    options = [
+        choice("--direction", [str(d) for d in Direction], "Which way to translate."),
+        choice("--layout", _first(Layout, Options().layout), "Axis order of images in the TensorFlow program."),
+        choice("--fidelity", _first(Fidelity, Options().fidelity), "Plain layers, or the source's behaviour in full."),
+        click.option("--include", multiple=True, metavar="PATTERN", help="Translate only these (as in .gitignore)."),
+        click.option("--exclude", multiple=True, metavar="PATTERN", help="Copy these as they are (as in .gitignore)."),
+        click.option("--mappings", multiple=True, metavar="FILE", help="A table of your own; its rows win."),
+        choice("--outputs", ["clear", "keep"], "What becomes of the outputs of notebooks that change."),
+        click.option("-j", "--jobs", type=click.IntRange(1), metavar="N",
+                     help="Processes that translate at once [default: one for each core]."),
+        click.option("--no-cache", is_flag=True, help="Neither use nor keep results of other runs."),
+    ]  # fmt: skip
+    for option in reversed(options):
+        callback = option(callback)
+    return callback
+
+
+def _first(values: Any, default: Any) -> list[str]:
+    return [str(default), *(str(value) for value in values if value is not default)]
+
+
 @click.command("migrate", context_settings=HELP_OPTIONS)
 @click.argument("source", metavar="SRC")
 @click.option("-o", "--output", metavar="DIR", help="Where the migrated tree goes.")
 @click.option("--in-place", is_flag=True, help="Replace the sources, if Git has them all.")
-@click.option("--direction", type=click.Choice([d.value for d in Direction]), default=Direction.TORCH2TF.value,
-              show_default=True, help="Which way to translate.")  # fmt: skip
-@click.option("--layout", type=click.Choice([str(v) for v in Layout]), default=str(Options().layout),
-              show_default=True, help="Axis order of images in the TensorFlow program.")  # fmt: skip
-@click.option("--fidelity", type=click.Choice([str(v) for v in Fidelity]), default=str(Options().fidelity),
-              show_default=True, help="Plain layers, or the source's behaviour in full.")  # fmt: skip
-@click.option("--include", multiple=True, metavar="PATTERN", help="Translate only these (as in .gitignore).")
-@click.option("--exclude", multiple=True, metavar="PATTERN", help="Copy these as they are (as in .gitignore).")
-@click.option("--outputs", type=click.Choice(["clear", "keep"]), default="clear", show_default=True,
-              help="What becomes of the outputs of notebooks that change.")  # fmt: skip
-@click.option("-j", "--jobs", type=click.IntRange(1), metavar="N",
-              help="Processes that translate at once [default: one for each core].")  # fmt: skip
-@click.option("--no-cache", is_flag=True, help="Neither use nor keep results of other runs.")
-@click.option("--force", is_flag=True, help="Replace files of the output that others changed.")
+@translating_options
+@click.option("--force", is_flag=True, help="Replace files that others changed, or that Git does not have.")
 @click.option("format_", "--format", type=click.Choice(["text", "json"]), default="text", show_default=True,
               help="How to report; json prints one document.")  # fmt: skip
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
@@ -45,21 +63,19 @@ from translator.reports.options import Reports, report_options
 def command(source: str, output: str | None, in_place: bool, reports: Reports, **given: Any) -> None:
     """Migrate the repository in the folder SRC.
 
-    Its Python files are translated as one program; what they share goes to one xlate_helpers.py; everything else
-    that Git would keep is copied. Running it again changes only what has to change.
+    Its Python files and notebooks are translated as one program; what they share goes to one xlate_helpers.py;
+    everything else that Git would keep is copied. Running it again changes only what has to change.
     """
     if in_place == (output is not None):
         raise click.UsageError("say where the result goes: -o DIR, or --in-place")
     if given["quiet"] and given["verbose"]:
         raise click.UsageError("--quiet and --verbose exclude each other")
-    options = Options(
-        Direction(given["direction"]), Layout(given["layout"]), Fidelity(given["fidelity"]), outputs=given["outputs"]
-    )
     reports.check(stdout_taken=given["format_"] == "json")
+    wanted = patterns(source, given)
     with progress(given["quiet"]) as told:
         job = Job(
-            source, output, options, given["include"], given["exclude"], given["force"],
-            given["jobs"] or cores(), not given["no_cache"], told,
+            source, output, options_of(given), wanted, given["force"], given["jobs"] or cores(),
+            not given["no_cache"], told,
         )  # fmt: skip
         done = _try(job)
     show(done, given["quiet"], given["verbose"])
@@ -71,12 +87,33 @@ def command(source: str, output: str | None, in_place: bool, reports: Reports, *
     click.get_current_context().exit(done.exit_code if written else 3)
 
 
+def patterns(source: str, given: dict[str, Any]) -> Patterns:
+    """Fill in the project's settings, and say which of its files are translated."""
+    typed = bool(given["include"] or given["exclude"])
+    found = configured(source, given)
+    return Patterns(source if typed or found.path is None else found.folder, given["include"], given["exclude"])
+
+
+def options_of(given: dict[str, Any]) -> Options:
+    """The options of a translation, from a command's parameters.
+
+    Raises:
+        click.UsageError: they do not go together.
+    """
+    direction = Direction(given["direction"])
+    options = Options(
+        direction, Layout(given["layout"]), Fidelity(given["fidelity"]), outputs=given["outputs"],
+        mappings=own_tables(direction, given["mappings"]),
+    )  # fmt: skip
+    check_layout(options)
+    return options
+
+
 def _try(job: Job) -> Migration:
     try:
         return migrate(job)
     except InputError as error:
-        hint = f" ({error.hint})" if error.hint else ""
-        click.echo(f"xlate migrate: {error.code} {error.message}{hint}", err=True)
+        click.echo(f"xlate migrate: {message(error)}", err=True)
         click.get_current_context().exit(3)
 
 

@@ -16,6 +16,8 @@ COMMANDS = {
     "coverage": ("translator.cli_coverage:coverage", "Count framework calls in code by what becomes of them."),
     "migrate": ("translator.cli_migrate:command", "Migrate a whole repository."),
     "lsp": ("translator.cli_lsp:lsp", "Run the language server, for editors."),
+    "plan": ("translator.cli_plan:command", "Say what migrating a repository would give; write nothing."),
+    "config": ("translator.cli_config:command", "Show the settings of a project, and where they come from."),
     "sync": ("translator.cli_sync:sync", "Keep translations beside their sources in step with them."),
     "verify": ("translator.cli_verify:verify", "Run source and translation on the same numbers and compare."),
     "explain": ("translator.cli_explain:explain", "Explain a diagnostic code, or an API's row in the tables."),

@@ -12,7 +12,9 @@ import click
 
 from translator import report
 from translator.batch import Outcome, deliver, translate_all
+from translator.cli_config import configured
 from translator.cli_root import HELP_OPTIONS
+from translator.config import Patterns
 from translator.discover import STDIN, discover
 from translator.model import Direction, Fidelity, InputError, Layout, Options, Translation
 from translator.outputs import STDOUT, SUFFIX, PlanError, Target, plan
@@ -36,6 +38,7 @@ class Request:
     quiet: bool
     verbose: bool
     reports: Reports
+    wanted: Patterns
 
     @property
     def writes(self) -> bool:
@@ -50,7 +53,8 @@ def run(request: Request) -> int:
     """
     _check_usage(request)
     direction = request.options.direction
-    found = list(discover(request.paths, SUFFIX[direction]))
+    found = [item for item in discover(request.paths, SUFFIX[direction]) if item.root is None or item.error is not None
+             or request.wanted.match(item.path)]  # fmt: skip
     try:
         targets = plan(found, request.output, request.in_place, direction)
     except PlanError as error:
@@ -65,6 +69,16 @@ def run(request: Request) -> int:
         click.echo(report.total_line(outcomes), err=True)
     reported = _report(outcomes, request)
     return 3 if not reported else _exit_code(outcomes, request.check and any(changed for _, changed in work))
+
+
+def check_layout(options: Options) -> None:
+    """See that the layout is offered.
+
+    Raises:
+        click.UsageError: it is not.
+    """
+    if options.direction is Direction.TORCH2TF and options.layout is Layout.CHANNELS_LAST:
+        raise click.UsageError("--layout channels_last is not proven yet; use channels_first")
 
 
 def own_tables(direction: Direction, mappings: Sequence[str]) -> tuple[str, ...]:
@@ -202,16 +216,18 @@ def _command(direction: Direction, doc: str) -> click.Command:
     """The click command for one direction."""
     suffix = SUFFIX[direction]
 
-    def callback(paths: tuple[str, ...], layout: str, fidelity: str, **flags: Any) -> None:
-        mappings = own_tables(direction, flags.pop("mappings"))
+    def callback(paths: tuple[str, ...], **flags: Any) -> None:
+        flags |= {"include": (), "exclude": ()}
+        config = configured(paths[0] if paths[0] != STDIN else flags["stdin_filename"] or ".", flags)
+        wanted = Patterns(config.folder, flags.pop("include"), flags.pop("exclude"))
         options = Options(
-            direction, Layout(layout), Fidelity(fidelity), outputs=flags.pop("outputs"), mappings=mappings
-        )
-        if direction is Direction.TORCH2TF and options.layout is Layout.CHANNELS_LAST:
-            raise click.UsageError("--layout channels_last is not proven yet; use channels_first")
+            direction, Layout(flags.pop("layout")), Fidelity(flags.pop("fidelity")), outputs=flags.pop("outputs"),
+            mappings=own_tables(direction, flags.pop("mappings")),
+        )  # fmt: skip
+        check_layout(options)
         flags["json"] = flags.pop("format_") == "json"
         flags["colour"] = _wants_colour(flags.pop("colour"))
-        click.get_current_context().exit(run(Request(options, paths, **flags)))
+        click.get_current_context().exit(run(Request(options, paths, wanted=wanted, **flags)))
 
     parameters: list[click.Parameter] = [
         click.Argument(["paths"], nargs=-1, required=True, metavar="PATH..."),

@@ -15,6 +15,8 @@ CODES: dict[str, tuple[str, str]] = {
     "XL010": ("The output exists and is different", "Look at it, then use --force, or choose another place with -o."),
     "XL011": ("The output cannot be written", "Check the path, the permissions and the space on the disk."),
     "XL012": ("A package's `__init__.py` cannot be translated beside itself", "Use -o DIR or --in-place."),
+    "XL015": ("Wrong settings", "`[tool.xlate]` in pyproject.toml says something that it cannot; `xlate config` shows the settings."),
+    "XL016": ("Git does not have the sources", "Replacing them in place could not be undone. Commit first, or use -o DIR."),
     "XL050": ("The direction is not known", "The file imports both frameworks, or neither: say which way with --direction."),
     "XL051": (
         "Nothing to verify",

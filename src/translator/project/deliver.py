@@ -96,6 +96,46 @@ def deliver(items: Iterable[Item], output: str, *, force: bool = False) -> Deliv
     return done
 
 
+def replace_sources(items: Iterable[Item], folder: str) -> Delivery:
+    """Put the items in the place of the sources that they were made from. There is no list of what was written: Git
+    knows."""
+    done = Delivery()
+    for item in sorted(items, key=lambda item: item.path):
+        if _same(item, folder):
+            continue
+        try:
+            _write(item, folder)
+            done.written.append(item.path)
+        except InputError as error:
+            done.errors[item.path] = error
+    shutil.rmtree(os.path.join(folder, TEMPORARY), ignore_errors=True)
+    return done
+
+
+def require_clean(folder: str) -> None:
+    """See that Git has everything in a folder, so that replacing it loses nothing.
+
+    Raises:
+        InputError: it has not, or cannot be asked.
+    """
+    import subprocess
+
+    command = ["git", "-C", folder, "status", "--porcelain", "--", "."]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    except OSError:
+        raise InputError("git is not there to be asked whether it has everything", code="XL016",
+                         hint="-o writes elsewhere; --force replaces all the same") from None  # fmt: skip
+    if done.returncode:
+        raise InputError(f"{folder} is in no Git repository, so replacing its files could not be undone", code="XL016",
+                         hint="-o writes elsewhere; --force replaces all the same")  # fmt: skip
+    changed = done.stdout.splitlines()
+    if changed:
+        more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+        raise InputError(f"Git does not have everything in {folder}: {changed[0][3:]}{more}", code="XL016",
+                         hint="commit or stash first; --force replaces all the same")  # fmt: skip
+
+
 @contextmanager
 def locked(output: str) -> Iterator[None]:
     """Hold the right to write to a folder.

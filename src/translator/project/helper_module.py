@@ -109,9 +109,7 @@ def text(names: Iterable[str], options: Options, taken: frozenset[str] = frozens
     lines = [statement for name, statement in IMPORTS.items() if name in ours and name in used]
     plain = [line for name, line in IMPORTS.items() if line in lines and _is_standard(name)]
     rest = [line for line in lines if line not in plain]
-    source, target = _TARGET[options.direction.source], _TARGET[options.direction.target]
-    head = f'"""What {source} has and {target} lacks: functions and layers that the translated files share."""'
-    blocks = [head, *("\n".join(block) for block in (plain, rest) if block)]
+    blocks = [_head(options), *("\n".join(block) for block in (plain, rest) if block)]
     return "\n\n".join(blocks) + "\n\n\n" + code.strip() + "\n"
 
 
@@ -119,8 +117,18 @@ def _is_standard(name: str) -> bool:
     return name in (HELPERS_ONLY - {"h5py"}) | {"math", "functools"}
 
 
-def known_names(source: str, options: Options) -> frozenset[str]:
-    """The helpers that an earlier helper module holds."""
-    found = re.findall(r"^(?:def|class) (\w+)|^([A-Z_]+) = ", source, re.MULTILINE)
-    names = {a or b for a, b in found}
-    return frozenset(h.name for h in closure(names, options.direction.target)) & names
+def _head(options: Options) -> str:
+    source, target = _TARGET[options.direction.source], _TARGET[options.direction.target]
+    return f'"""What {source} has and {target} lacks: functions and layers that the translated files share."""'
+
+
+def earlier(files: Mapping[str, bytes], options: Options) -> dict[str, frozenset[str]]:
+    """The helper modules that an earlier run left in a project, and the helpers that each holds."""
+    head = _head(options).encode()
+    out = {}
+    for path, data in files.items():
+        if posixpath.basename(path) == f"{NAME}.py" and data.startswith(head):
+            found = re.findall(r"^(?:def|class) (\w+)|^([A-Z_]+) = ", data.decode("utf-8", "replace"), re.MULTILINE)
+            names = frozenset(a or b for a, b in found)
+            out[path] = frozenset(h.name for h in closure(names, options.direction.target)) & names
+    return out

@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
 from translator.batch import Outcome
+from translator.config import Patterns
 from translator.model import InputError, Options, Status, Translation
 from translator.outputs import Target
 
 from . import helper_module
 from .cache import Cache, digest
-from .deliver import Delivery, Item, deliver, locked
+from .deliver import Delivery, Item, deliver, locked, replace_sources, require_clean
 from .imports import INIT, ROOT_MARKS
 from .load import Loaded, bind, load, read_all
 from .result import Migration
@@ -33,8 +34,8 @@ class Job:
     output: str | None
     """The folder that gets the migrated tree; ``None`` to replace the source."""
     options: Options
-    include: Sequence[str] = ()
-    exclude: Sequence[str] = ()
+    wanted: Patterns | None = None
+    """Which files are translated; the others are copied as they are."""
     force: bool = False
     workers: int = 0
     """Processes that translate at once; 0 for none but this one."""
@@ -61,24 +62,27 @@ def migrate(job: Job) -> Migration:
     Raises:
         InputError: the source is no folder, or the output cannot be written at all.
     """
-    output = job.output if job.output is not None else job.source
-    with locked(output):
+    if not os.path.isdir(job.source):
+        raise InputError(f"{job.source} is no folder", code="XL006", hint="migrate takes the folder of a project")
+    if job.output is None and not job.force:
+        require_clean(job.source)
+    with locked(job.output or job.source):
         ready = prepare(job)
-        done = deliver(ready.items, output, force=job.force)
+        if job.output is None:
+            done = replace_sources(ready.items, job.source)
+        else:
+            done = deliver(ready.items, job.output, force=job.force)
     return _migration(job, ready, done)
 
 
 def prepare(job: Job) -> Prepared:
-    """Everything but the writing.
-
-    Raises:
-        InputError: the source is no folder.
-    """
-    if not os.path.isdir(job.source):
-        raise InputError(f"{job.source} is no folder", code="XL006", hint="migrate takes the folder of a project")
+    """Everything but the writing."""
     skip = [job.output] if job.output is not None else []
-    entries = scan(job.source, job.include, job.exclude, skip)
+    entries = scan(job.source, job.wanted, skip)
     loaded = load(job.source, entries)
+    earlier = helper_module.earlier(loaded.raw, job.options) if job.output is None else {}
+    for path in earlier:
+        del loaded.raw[path], loaded.texts[path]
     options = replace(job.options, helpers_module=helper_stem(loaded.texts, job.options))
     others = [entry.path for entry in entries if entry.path not in loaded.texts]
     program, results = _translate(job, loaded.texts, others, options)
@@ -87,7 +91,7 @@ def prepare(job: Job) -> Prepared:
     imported = _imported(loaded.texts, results)
     bind(loaded, results, options)
     _rewrite_dependencies(job.source, entries, loaded, results, options, imported)
-    return _assemble(job, entries, loaded.raw, results, program, options)
+    return _assemble(job, entries, loaded.raw, results, program, options, earlier)
 
 
 def _rewrite_dependencies(
@@ -175,7 +179,13 @@ def package_above(folder: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _assemble(
-    job: Job, entries: list[Entry], texts: dict[str, bytes], results: Results, program: Program, options: Options
+    job: Job,
+    entries: list[Entry],
+    texts: dict[str, bytes],
+    results: Results,
+    program: Program,
+    options: Options,
+    earlier: Mapping[str, frozenset[str]],
 ) -> Prepared:
     """The outcome of each file, and what belongs at each place of the output."""
     output = job.output if job.output is not None else job.source
@@ -201,6 +211,7 @@ def _assemble(
         elif entry.error is None and os.path.isfile(place) and entry.path in texts:
             ready.items.append(_copy(job.source, entry))
     for path, names in sorted(needed.items()):
+        names |= earlier.get(path, frozenset())
         ready.items.append(Item(path, helper_module.text(names, options).encode()))
         ready.helpers.append(path)
     if job.output is None:

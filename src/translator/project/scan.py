@@ -5,11 +5,12 @@ from __future__ import annotations
 import fnmatch
 import os
 import posixpath
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from translator.config import Patterns
 from translator.discover import SKIPPED_FOLDERS, unreadable
 from translator.model import InputError
 
@@ -53,25 +54,20 @@ class Entry:
     """Why it can be neither translated nor copied."""
 
 
-def scan(root: str, include: Sequence[str] = (), exclude: Sequence[str] = (), skip: Iterable[str] = ()) -> list[Entry]:
+def scan(root: str, wanted: Patterns | None = None, skip: Iterable[str] = ()) -> list[Entry]:
     """The files of a project, in a stable order.
 
     Args:
         root: the project's folder.
-        include: patterns as in ``.gitignore`` of what is translated; by default everything.
-        exclude: patterns of what is not translated, but copied as it is.
+        wanted: which files are translated; the others are copied as they are.
         skip: real paths of folders that do not belong to the project (the output inside of it).
     """
-    from pathspec import GitIgnoreSpec
-
-    wanted = GitIgnoreSpec.from_lines(include) if include else None
-    unwanted = GitIgnoreSpec.from_lines(exclude)
     walker = _Walker(root, frozenset(os.path.realpath(path) for path in skip))
     out = []
     for entry in walker.walk("", list(_above(root))):
-        translated = (wanted is None or wanted.match_file(entry.path)) and not unwanted.match_file(entry.path)
         plain = entry.kind in (Kind.LINK, Kind.OTHER)
-        out.append(entry if translated or plain else Entry(entry.path, Kind.OTHER, entry.error))
+        translated = plain or wanted is None or wanted.match(os.path.join(root, entry.path))
+        out.append(entry if translated else Entry(entry.path, Kind.OTHER, entry.error))
     return sorted(out, key=lambda entry: entry.path)
 
 
