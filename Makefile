@@ -11,11 +11,12 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TF_CPP_MIN_LOG_LEVEL := 3
 export PYTHONPATH :=
 
-.PHONY: docs help demo venv test lint types pytest nightly signatures bench corpus clean
+.PHONY: docs help demo venv test lint types pytest nightly tables signatures bench corpus clean
 
 help:
 	@echo "make demo    translate a ResNet and show the diff (light: no framework)"
 	@echo "make test    lint, types and all tests, in an environment with both frameworks"
+	@echo "make tables  count the tables' rows by direction and state, and check them"
 	@echo "make signatures  regenerate the signature files from the installed frameworks"
 	@echo "make nightly all tests in full: every model of every fixture"
 	@echo "make docs    build the documentation's site into site/"
@@ -51,6 +52,9 @@ nightly: venv
 
 pytest: venv
 	$(BIN)/python -m pytest -n $(JOBS)
+
+tables: venv
+	$(BIN)/python -m translator.tables.report --arguments
 
 signatures: venv
 	$(BIN)/python -m translator.signatures

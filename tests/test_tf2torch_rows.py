@@ -17,9 +17,10 @@ from translator.tables.schema import parse_row
 DTYPES = {"float": "tf.float64", "int": "tf.int64", "bool": "tf.bool"}
 
 
-def samples() -> list[Any]:
+def samples(*, layers: bool) -> list[Any]:
     own = [r for r in all_rows() if r.one_way == "tf2torch"]
-    return [pytest.param(s, id=f"{r.tf[0]}-{i}") for r in own for i, s in enumerate(r.samples)]
+    kept = [r for r in own if r.tf and r.tf[0].startswith("keras.layers.") is layers]
+    return [pytest.param(s, id=f"{r.tf[0]}-{i}") for r in kept for i, s in enumerate(r.samples)]
 
 
 def program(sample: dict[str, Any], inputs: dict[str, str]) -> str:
@@ -34,7 +35,68 @@ def program(sample: dict[str, Any], inputs: dict[str, str]) -> str:
     return "import keras\nimport tensorflow as tf\n\n\n" + body
 
 
-@pytest.mark.parametrize("sample", samples())
+def layer_program(sample: dict[str, Any], inputs: dict[str, str]) -> str:
+    """A functional model of one layer; a dense layer before it shows that gradients reach back."""
+    shapes = [parse_spec(text).shape for text in inputs.values()]  # type: ignore[union-attr]
+    made = "".join(f"{n} = keras.Input({s[1:]})\n" for n, s in zip(inputs, shapes, strict=True))
+    first = next(iter(inputs))
+    dense = f"h = keras.layers.Dense({shapes[0][-1]})({first})\n"
+    given = ", ".join(["h", *list(inputs)[1:]])
+    called = f"out = {sample['code']}({given if len(inputs) == 1 else f'[{given}]'})\n"
+    return f"import keras\n\n{made}{dense}{called}Net = keras.Model([{', '.join(inputs)}], out)\n"
+
+
+@pytest.mark.parametrize("sample", samples(layers=True))
+def test_layer(sample: dict[str, Any]) -> None:
+    pytest.importorskip("tensorflow")
+    import tf2torch_support as support
+    from translator.compare.precision import precision
+
+    inputs = {k: v for k, v in sample.items() if parse_spec(v) is not None}
+    source = layer_program(sample, inputs)
+    translation = translate(source, "tf2torch")
+    assert not [d for d in translation.diagnostics if d.severity is Severity.ERROR], translation.text
+    modes = (False,) if sample.get("eval_only") else (False, True)
+    single = sample.get("single", False)  # where TensorFlow's CPU has no double: 3-D pools
+    with precision("float32" if single else "float64"):
+        found = support.compare(source, translation, {"entry": "Net", "inputs": [inputs]}, modes)
+    assert {"eval output", "eval gradient"} <= set(found.worst)
+    assert max(found.worst.values()) < (1e-5 if single else 1e-9), found.worst
+
+
+def test_separable_convolution() -> None:
+    """`SeparableConv2D` becomes two convolutions, in the order in which Keras applies its two kernels."""
+    import torch
+
+    import tf2torch_support as support
+    from translator.compare.precision import precision
+
+    source = (
+        "import keras\n\nx = keras.Input((6, 7, 3))\n"
+        "out = keras.layers.SeparableConv2D(5, 3, padding='same')(x)\nNet = keras.Model(x, out)\n"
+    )
+    translation = translate(source, "tf2torch")
+    assert not [d for d in translation.diagnostics if d.severity is Severity.ERROR], translation.text
+    with precision("float64"):
+        net = support.execute(source, "tf_program").Net
+        found = support.execute(translation.text, "torch_program").Net
+        module = found() if isinstance(found, type) else found
+        rng = np.random.default_rng(5)
+        for variable in net.weights:
+            variable.assign(rng.standard_normal(variable.shape))
+        first, second = [m for m in module.modules() if isinstance(m, torch.nn.Conv2d)]
+        depthwise, pointwise, bias = (np.asarray(v) for v in net.weights)
+        with torch.no_grad():
+            first.weight.copy_(torch.tensor(support.depthwise(depthwise)))
+            second.weight.copy_(torch.tensor(support.conv(pointwise)))
+            second.bias.copy_(torch.tensor(bias))
+        x = rng.standard_normal((2, 6, 7, 3))
+        expected = np.asarray(net(x))
+        actual = module(torch.tensor(x.transpose(0, 3, 1, 2))).detach().numpy().transpose(0, 2, 3, 1)
+    np.testing.assert_allclose(actual, expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("sample", samples(layers=False))
 def test_sample(sample: dict[str, Any]) -> None:
     tf = pytest.importorskip("tensorflow")
     import torch

@@ -245,7 +245,8 @@ def to_torch(module: Any, arrays: dict[str, Any], edges: dict[str, str]) -> list
     out = []
     for name, array in zip(names, arrays.values(), strict=False):
         moved = array.transpose(TO_NCHW[array.ndim]) if name in edges else array
-        out.append(torch.from_numpy(np.array(moved)))
+        tensor = torch.from_numpy(np.array(moved))
+        out.append(tensor.to(torch.get_default_dtype()) if tensor.is_floating_point() else tensor)
     return out
 
 
@@ -253,7 +254,9 @@ def flat(value: Any) -> list[Any]:
     return [v for item in value for v in flat(item)] if isinstance(value, (list, tuple)) else [value]
 
 
-def compare(source: str, translation: Translation, model: dict[str, Any]) -> Comparison:
+def compare(
+    source: str, translation: Translation, model: dict[str, Any], modes: tuple[bool, ...] = (False, True)
+) -> Comparison:
     """Outputs in eval and train mode, and all gradients, of both programs."""
     return compare_models(
         lambda: entry(execute(source, "tf_program"), model),
@@ -291,7 +294,7 @@ def compare_models(make_keras: Any, make_torch: Any, inputs: Any, edges_of: Any)
         if isinstance(m, torch.nn.Dropout) or type(m).__name__ == "SharedDropout":
             m.p = 0.0
     out = Comparison(weights=len(pairs))
-    for training in (False, True):
+    for training in modes:
         for number, case in enumerate(inputs):
             transfer(pairs)
             module.train(training)
@@ -321,16 +324,18 @@ def one_case(
     out: Comparison, mode: str, net: Any, module: Any, pairs: Any, arrays: dict[str, Any], edges: dict[str, str],
     training: bool,
 ) -> None:  # fmt: skip
+    import keras
     import tensorflow as tf
     import torch
 
-    inputs = [tf.convert_to_tensor(a) for a in arrays.values()]
+    floats = keras.config.floatx()
+    inputs = [tf.convert_to_tensor(a.astype(floats) if a.dtype.kind == "f" else a) for a in arrays.values()]
     floats = [x for x in inputs if x.dtype.is_floating]
     with tf.GradientTape() as tape:
         for x in floats:
             tape.watch(x)
         results = flat(call_keras(net, inputs, training=training))
-        total = sum(tf.reduce_sum(r * projection(i, tuple(r.shape))) for i, r in enumerate(results))
+        total = sum(tf.reduce_sum(r * tf.cast(projection(i, tuple(r.shape)), r.dtype)) for i, r in enumerate(results))
     trainable = [(v, t, c) for v, t, c in pairs if v.trainable]
     unique = list({id(v): v for v, _, _ in trainable}.values())
     grads = tape.gradient(total, [*[v.value for v in unique], *floats])
@@ -348,7 +353,8 @@ def one_case(
             order = TO_NCHW[actual.ndim]
             actual = actual.permute(*(order.index(a) for a in range(actual.ndim)))
         out.add(f"{mode} output", expected.numpy(), actual.detach().numpy())
-        torch_total = torch_total + (actual * torch.from_numpy(projection(i, tuple(actual.shape)))).sum()
+        weight = torch.from_numpy(projection(i, tuple(actual.shape))).to(actual.dtype)
+        torch_total = torch_total + (actual * weight).sum()
     module.zero_grad()
     torch_total.backward()
     largest = max(float(np.linalg.norm(tf.convert_to_tensor(g).numpy())) for g in by_variable.values())

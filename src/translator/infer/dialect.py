@@ -27,7 +27,7 @@ class Dialect:
 
 
 TORCH = Dialect(
-    roots=frozenset({"torch", "torchvision", "torchaudio", "torchtext", "torchmetrics"}),
+    roots=frozenset({"torch", "torchvision", "torchaudio", "torchtext", "torchmetrics", "triton"}),
     module_bases=frozenset({
         "torch.nn.Module", "torch.nn.Sequential", "torch.nn.ModuleList", "torch.nn.ModuleDict",
         "torch.jit.ScriptModule",

@@ -5,7 +5,6 @@ Tables are checked when they are compiled: once for each change of a table, neve
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..model import Direction
@@ -48,6 +47,10 @@ def problems(row: Row) -> Iterator[str]:
 
     if row.rule is not None and row.rule not in named.RULES:
         yield f"{row.label}: there is no rule {row.rule!r}{_near(row.rule, named.RULES)}"
+    if any(name.endswith("*") for name in row.torch) and not row.refuse:
+        yield f"{row.label}: a row for a whole family can only refuse"
+    if row.refuse and not row.hint and not row.own:
+        yield f"{row.label}: a refusal says in `hint` what to do instead"
     if row.returns not in RESULTS:
         yield f"{row.label}: there is no result {row.returns!r}{_near(row.returns, RESULTS)}"
     for name, spec in row.args.items():
@@ -117,8 +120,3 @@ def tied(rows: Iterable[Row]) -> Iterator[str]:
     """Targets that several rows claim to be read back by."""
     for name, labels in ties(rows):
         yield f"{' and '.join(labels)}: both are read back from {name}; one must say `canonical = false`"
-
-
-def pattern(name: str) -> re.Pattern[str]:
-    """A family's name (``torch.library.*``) as a pattern."""
-    return re.compile(re.escape(name).replace(r"\*", ".*"))

@@ -92,7 +92,7 @@ def compile_tables(rows: Iterable[Row], direction: Direction) -> dict[str, Any]:
         if row.one_way and row.one_way != direction:
             continue
         for name in row.torch:
-            if name.endswith(".*"):
+            if name.endswith("*"):
                 families.append((name[:-1], len(packed)))
                 continue
             for known in sorted({name, source.canonical(name)}):
