@@ -261,11 +261,13 @@ def compare(
     return compare_models(
         lambda: entry(execute(source, "tf_program"), model),
         lambda: entry(execute(translation.text, "torch_program"), model),
-        model["inputs"], lambda module: axes_of(translation, module, model),
+        model["inputs"], lambda module: axes_of(translation, module, model), modes,
     )  # fmt: skip
 
 
-def compare_models(make_keras: Any, make_torch: Any, inputs: Any, edges_of: Any) -> Comparison:
+def compare_models(
+    make_keras: Any, make_torch: Any, inputs: Any, edges_of: Any, modes: tuple[bool, ...] = (False, True)
+) -> Comparison:
     """Build both models, give them the same weights, and run them on the same inputs."""
     import keras
     import torch
