@@ -66,6 +66,11 @@ MODULES = {
         "        self.a, self.b = nn.Linear(3, 4), nn.Linear(4, 2)\n",
         "        for layer in self.children():\n            x = torch.tanh(layer(x))\n        return x\n",
     ),
+    "torch.nn.Module.named_modules": (
+        "        self.a, self.b = nn.Linear(3, 4), nn.Linear(4, 2)\n",
+        "        n = sum(isinstance(layer, nn.Linear) for _, layer in self.named_modules())\n"
+        "        return self.b(self.a(x)) * n\n",
+    ),
     "torch.nn.modules.batchnorm._BatchNorm": (
         "        self.norm = nn.BatchNorm1d(3)\n        self.other = nn.Linear(3, 3)\n",
         "        for layer in (self.norm, self.other):\n"
