@@ -20,7 +20,7 @@ help:
 	@echo "make signatures  regenerate the signature files from the installed frameworks"
 	@echo "make nightly all tests in full: every model of every fixture"
 	@echo "make docs    build the documentation's site into site/"
-	@echo "make bench   time translation against LibCST's own parse and code generation"
+	@echo "make bench   time translating and starting; writes docs/performance.md"
 	@echo "make corpus  translate torchvision's model files, run both versions, compare"
 	@echo "make clean   remove the environments and caches"
 
@@ -68,7 +68,7 @@ $(SITE)/.ready: pyproject.toml
 	@touch $@
 
 bench: venv
-	$(BIN)/python benchmarks/translation.py
+	$(BIN)/python benchmarks/translation.py --write
 
 corpus: venv
 	$(BIN)/python benchmarks/corpus.py

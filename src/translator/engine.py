@@ -25,7 +25,7 @@ from .outputs import module_name
 from .rewrite.context import Context, api_uses, diagnostics
 from .rewrite.rewriter import Rewriter
 from .rules.modules import inner_layers, training_functions
-from .source import Source, call_with_room, check_loops, mentions, output_too_deep, read
+from .source import Source, call_with_room, check_loops, decode, mentions, output_too_deep, read
 from .values import Const, Namespace
 
 
@@ -72,15 +72,16 @@ def translate_sources(
     """
     results: dict[str, Translation | InputError] = {}
     files: list[_File] = []
+    alone = len(sources) == 1 and not module_renames and not options.mappings
     for path, data in sources.items():
         try:
+            if alone and not mentions(data, options.direction.source):
+                text, encoding, bom = decode(data)
+                results[path] = Translation(text, Status.UNCHANGED, encoding=encoding, bom=bom)
+                continue
             source = read(data)
         except InputError as error:
             results[path] = error
-            continue
-        alone = len(sources) == 1 and not module_renames and not options.mappings
-        if alone and not mentions(data, options.direction.source):
-            results[path] = unchanged(source)
             continue
         try:
             check_loops(source.tree)
