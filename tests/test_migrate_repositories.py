@@ -15,7 +15,11 @@ from translator.project.migrate import Job, migrate
 from translator.project.result import Migration
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
-REPOSITORIES = {"repo_torch": ("torch2tf", ["train.py", "--config", "configs/small.json"])}
+REPOSITORIES = {
+    "repo_torch": ("torch2tf", ["train.py", "--config", "configs/small.json"]),
+    "repo_keras": ("tf2torch", ["train.py"]),
+    "repo_mixed": ("torch2tf", ["train.py", "--epochs", "2"]),
+}
 """Fixture to the direction it is migrated in, and a script that is run afterwards."""
 
 
@@ -30,6 +34,7 @@ def migrated(name: str, output: Path) -> Migration:
     return migrate(Job(str(FIXTURES / name), str(output), options, cached=False))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REPOSITORIES)
 def test_repository(name: str, tmp_path: Path) -> None:
     pytest.importorskip("torch")

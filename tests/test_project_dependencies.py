@@ -153,3 +153,10 @@ def test_a_dockerfile_keeps_its_image_and_says_so() -> None:
         "    pip install \\\n    tqdm\nCOPY torch .\n"
     )
     assert (result.diagnostics[0].line, result.diagnostics[0].code) == (1, "XL602")
+
+
+def test_the_index_of_pytorch_goes_with_it() -> None:
+    url = "https://download.pytorch.org/whl/cpu"
+    text = f"FROM python:3.11\nRUN pip install torch==2.1 --index-url {url} && pip install -f {url} x\n"
+    assert rewritten("Dockerfile", text) == "FROM python:3.11\nRUN pip install 'tensorflow>=2.18' && pip install x\n"
+    assert url in rewritten("Dockerfile", text, ("torchvision",))

@@ -14,6 +14,8 @@ from translator.model import Diagnostic, Options, Severity, Status, Translation
 
 from .packages import CHANNELS, CONDA_TARGET, FRAMEWORK, FRIENDS, IMPORTED_AS, TARGET, WHEEL_HOST
 
+_WHEELS = re.compile(rf"\s+(?:--index-url|--extra-index-url|--find-links|-i|-f)[= ]\s*\S*{re.escape(WHEEL_HOST)}\S*")
+_COMMAND = re.compile(r"\b(?:pip3?|conda|mamba)\s+install\b")
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 
@@ -234,7 +236,7 @@ def dockerfile(text: str, rewriter: Rewriter) -> str:
             target = TARGET[rewriter.options.direction][0]
             rewriter._say(number, "XL602", Severity.WARNING, f"the base image {image.group(1)} is kept",
                           f"take one with {target} for the same Python and CUDA")  # fmt: skip
-        starts = re.search(r"\b(?:pip3?|conda|mamba)\s+install\b", line)
+        starts = _COMMAND.search(line)
         if starts or installing:
             rewriter.list = number if starts else rewriter.list
             new = install(line, number, rewriter, starts.end() if starts else 0)
@@ -260,7 +262,12 @@ def install(line: str, number: int, rewriter: Rewriter, start: int) -> str:
             words[i] = " ".join(f"{quote}{part}{quote}" if ">" in part else part for part in new.split("\n") if part)
             if not new and i + 1 < len(words):
                 words[i + 1] = ""
-    return line[:start] + "".join(words) + line[end:]
+    text = "".join(words)
+    if rewriter.framework == "torch" and not rewriter.framework_stays:
+        text = _WHEELS.sub("", text)
+    rest = line[end:]
+    another = _COMMAND.search(rest)
+    return line[:start] + text + (install(rest, number, rewriter, another.end()) if another else rest)
 
 
 def setup_py(text: str, rewriter: Rewriter) -> str:
