@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -199,3 +201,51 @@ def test_a_fault_is_found_and_its_place_named(tmp_path: Path, pool: Pool) -> Non
     assert "nn.BatchNorm2d" in NET.splitlines()[model.spot.source[1] - 1]
     assert "epsilon=1e-3" in wrong.splitlines()[model.spot.translated[1] - 1]
     assert "eps is 1e-05 in PyTorch and 0.001 in Keras" in model.spot.trap
+
+
+def test_a_page_holds_nothing_of_the_source_as_markup(tmp_path: Path, pool: Pool) -> None:
+    from translator.proof.html import page
+
+    evil = "</pre><script>alert(1)</script>"
+    source = written(tmp_path, NET.replace("self.fc = nn", f"self.text = '{evil}'\n        self.fc = nn"))
+    wrong = translator.translate(NET).text.replace("tf.nn.relu(", "tf.nn.relu6(2.0 * ")
+    report = translator.verify(source, translated=written(tmp_path, wrong, "net_tf.py"), pool=pool)
+    text = page(report)
+    assert "<script" not in text and "&lt;script&gt;" in text
+    assert text.count("<svg") == 2 and text.count('class="wrong"') > 2
+    assert "default-src 'none'" in text and "http" not in text.replace("http-equiv", "")
+    assert "differs" in text and "class=mark" in text
+
+
+@pytest.mark.parametrize("direction", ["torch2tf", "tf2torch"])
+def test_a_test_of_the_users_own(direction: str, tmp_path: Path, pool: Pool) -> None:
+    """It passes as written, fails when the translation is spoilt, and knows nothing of xlate."""
+    from translator.proof.files import Request, verify_file
+    from translator.proof.testfile import write_test
+
+    if direction == "torch2tf":
+        source, spoil = NET, ("epsilon=1e-05", "epsilon=0.1")
+    else:
+        source, spoil = (FIXTURES / "tf_mnist_cnn" / "tf_model.py").read_text("utf-8"), ("F.relu(", "F.silu(")
+    path = written(tmp_path, source)
+    translation = translator.translate(source, direction).text
+    target = written(tmp_path, translation, "net_other.py")
+    entry = ("Net",) if direction == "torch2tf" else ("build_strided",)
+    report = verify_file(pool, Request(path, direction, entries=entry, keep=True))
+    assert report.exit_code == 0, str(report.models[0])
+    (tmp_path / "checks").mkdir()
+    test, data = write_test(str(tmp_path / "checks" / "test_net.py"), report.models[0], report.direction, target)
+    assert Path(data).name == "net_reference.npz"
+    assert "translator" not in Path(test).read_text("utf-8")
+    assert _pytest(test) == 0
+    old, new = spoil
+    if old not in translation:
+        old, new = "nn.ReLU()", "nn.SiLU()"
+    assert old in translation
+    written(tmp_path, translation.replace(old, new), "net_other.py")
+    assert _pytest(test) == 1
+
+
+def _pytest(path: str) -> int:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", path]
+    return subprocess.run(command, capture_output=True, check=False, cwd=Path(path).parent).returncode

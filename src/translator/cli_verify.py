@@ -42,6 +42,8 @@ def _choice(flag: str, kinds: type[StrEnum], default: StrEnum | None, text: str)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the weights and inputs.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), default=300.0, show_default=True,
               help="Seconds that each step of each side may take.")  # fmt: skip
+@click.option("--html", metavar="FILE", help="Write a page: sources side by side, error by layer, distributions.")
+@click.option("--write-test", metavar="FILE", help="Write a pytest file that checks the translation from now on.")
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True,
               help="How to report; json prints one document.")  # fmt: skip
 def verify(paths: tuple[str, ...], **options: Any) -> None:
@@ -77,7 +79,40 @@ def _run(paths: tuple[str, ...], options: dict[str, Any]) -> int:
         from translator.proof.table import show
 
         show(report, Console())
-    return report.exit_code
+    return max(report.exit_code, _written(report, options))
+
+
+def _written(report: Report, options: dict[str, Any]) -> int:
+    """Write what was asked for besides; 3 if it could not be."""
+    code = 0
+    try:
+        if options["html"]:
+            from translator.outputs import write_file
+            from translator.proof.html import page
+
+            write_file(options["html"], page(report).encode())
+        if options["write_test"]:
+            code = _write_test(report, options["write_test"], options["translated"])
+    except InputError as error:
+        click.echo(f"{error.code} {error.message}{f' ({error.hint})' if error.hint else ''}", err=True)
+        return 3
+    return code
+
+
+def _write_test(report: Report, path: str, translated: str | None) -> int:
+    """A test of the one model that was verified."""
+    from translator.outputs import SUFFIX
+    from translator.proof.testfile import write_test
+
+    models = report.models
+    if len(models) != 1:
+        raise InputError(f"--write-test takes one model, and {len(models)} were verified", code="XL052",
+                         hint="name one with --entry")  # fmt: skip
+    (file,) = report.files
+    target = translated or file.file.removesuffix(".py") + f"{SUFFIX[file.direction]}.py"
+    for written in write_test(path, models[0], file.direction, target):
+        click.echo(f"{written} written", err=True)
+    return 0
 
 
 def _request(paths: tuple[str, ...], options: dict[str, Any]) -> dict[str, Any]:
@@ -87,9 +122,10 @@ def _request(paths: tuple[str, ...], options: dict[str, Any]) -> dict[str, Any]:
         click.UsageError: they do not go together, or say nothing.
     """
     if len(paths) > 1:
-        for name in ("translated", "entry", "init", "input_"):
+        for name in ("translated", "entry", "init", "input_", "write_test"):
             if options[name]:
-                raise click.UsageError(f"--{name.strip('_')} is for one file, and {len(paths)} are given")
+                option = name.strip("_").replace("_", "-")
+                raise click.UsageError(f"--{option} is for one file, and {len(paths)} are given")
     try:
         init, inputs = parse_init(options["init"]), parse_inputs(options["input_"])
     except SpecError as error:
@@ -98,6 +134,7 @@ def _request(paths: tuple[str, ...], options: dict[str, Any]) -> dict[str, Any]:
         "direction": options["direction"], "translated": options["translated"], "entries": options["entry"],
         "init": init, "inputs": inputs, "train": not options["no_train"], "steps": options["steps"],
         "layout": options["layout"], "fidelity": options["fidelity"], "seed": options["seed"],
+        "layers": bool(options["html"]), "keep": bool(options["write_test"]),
     }  # fmt: skip
 
 

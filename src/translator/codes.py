@@ -23,6 +23,7 @@ CODES: dict[str, tuple[str, str]] = {
         "No class or function was found that makes a model without arguments. Name one with --entry, and its arguments "
         "with --init 'num_classes=10'.",
     ),
+    "XL052": ("No test can be written", "A test holds the weights and outputs of one model that was verified, and not too large."),
     "XL013": ("Not a notebook that can be read", "Notebooks of format 4 are read: `jupyter nbconvert --to notebook` converts older ones."),
     "XL014": (
         "Statements of several cells belong together",

@@ -6,11 +6,13 @@ agree, its own code is; where already the inputs differ, the code around it, sin
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any
 
+from ..compare.values import Quantity
 from ..model import Direction
-from .judge import TOLERANCE, Check, Told
+from .judge import TOLERANCE, Check, Told, named_tensors
 from .lines import Lines, Place
 from .pool import Pool, WorkerError
 from .result import ModelReport, Spot
@@ -85,13 +87,13 @@ def find_spot(pool: Pool, case: Any, report: ModelReport, torch: Told, tf: Told)
     traces: Traces | None = None
     mode = "train" if first.group.startswith(("train", "buffer", "steps")) else "eval"
     if first.group.endswith("output") and not first.group.startswith("graph"):
-        traces = trace(pool, case, torch, tf, first.case, mode == "train")
+        traces = trace(pool, case, tf, first.case, mode == "train")
         finding = walk(traces) if traces is not None else None
         if traces is not None:
-            report.layers = _layers(traces)
+            report.layers = differences(traces)
     elif first.group.endswith("gradient"):
-        traces = trace(pool, case, torch, tf, first.case, mode == "train")
-        finding = _by_gradients(report.checks, first, traces)
+        traces = trace(pool, case, tf, first.case, mode == "train")
+        finding = _by_gradients(report.checks, first, traces, dict(named_tensors(torch.plain["skeleton"])))
     elif first.group == "weights":
         path = (tf.plain.get("astray") or [""])[0]
         finding = Finding(_owner(path, torch), first.quantity.problem[:300])
@@ -103,7 +105,16 @@ def find_spot(pool: Pool, case: Any, report: ModelReport, torch: Told, tf: Told)
     report.spot = _spot(case, finding, first, torch, tf)
 
 
-def trace(pool: Pool, case: Any, torch: Told, tf: Told, number: int, training: bool) -> Traces | None:
+def locate(pool: Pool, case: Any, report: ModelReport, torch: Told, tf: Told) -> None:
+    """The same for a translation that raises something: the first part that differs, or that it does not reach."""
+    traces = trace(pool, case, tf, 0, False)
+    finding = walk(traces) if traces is not None else None
+    if finding is not None:
+        check = Check("eval output", Quantity("output", problem="the translation stops"))
+        report.spot = _spot(case, finding, check, torch, tf)
+
+
+def trace(pool: Pool, case: Any, tf: Told, number: int, training: bool) -> Traces | None:
     """Run one call on both sides and record what every part takes and gives."""
     files = pool.parcel(), pool.parcel()
     told = []
@@ -129,12 +140,18 @@ def walk(traces: Traces) -> Finding | None:
     """The last part that agreed inside of each open part."""
     opened: list[Key] = []
     inner: dict[Key, int] = {}
+    left_out: dict[str, Finding] = {}
+    """What the other side never calls, by the part that would: the cause if that part is at fault."""
+    called = {path for _, path, _ in traces.other}
     for event in traces.source:
         key = (event["path"], event["call"])
         if event["kind"] == "enter":
             outer = opened[-1] if opened else None
             if outer is not None:
                 inner[outer] = inner.get(outer, 0) + 1
+                if event["path"] not in called and not traces.error:
+                    what = f"{event['path']} is never called"
+                    left_out.setdefault(outer[0], Finding(outer[0], what, True, done.get(outer), event))
             found = _entered(traces, event, outer, done)
             opened.append(key)
         else:
@@ -143,7 +160,7 @@ def walk(traces: Traces) -> Finding | None:
             if opened:
                 done[opened[-1]] = event
         if found is not None:
-            return found
+            return left_out.get(found.path, found) if found.inside else found
     return None
 
 
@@ -189,7 +206,7 @@ def _size(gap: float) -> str:
     return "shapes differ" if gap == float("inf") else f"relative {gap:.1e}"
 
 
-def _layers(traces: Traces) -> list[tuple[str, float]]:
+def differences(traces: Traces) -> list[tuple[str, float]]:
     """The difference of what every part returns, in the order of the calls."""
     out = []
     for event in traces.source:
@@ -199,13 +216,15 @@ def _layers(traces: Traces) -> list[tuple[str, float]]:
     return out
 
 
-def _by_gradients(checks: list[Check], first: Check, traces: Traces | None) -> Finding | None:
+def _by_gradients(
+    checks: list[Check], first: Check, traces: Traces | None, parameters: Container[str]
+) -> Finding | None:
     """Outputs agree and gradients do not: something on the way back, behind the last part with a wrong one.
 
     Gradients flow from the end to the front: what stands in front of the place has wrong ones, what stands behind
     it right ones.
     """
-    same = [c for c in checks if c.group == first.group and c.case == first.case]
+    same = [c for c in checks if (c.group, c.case) == (first.group, first.case) and c.path in parameters]
     wrong = {c.path.rpartition(".")[0] for c in same if not c.ok}
     if traces is None:
         return None

@@ -34,6 +34,10 @@ class Request:
     layout: str = "channels_first"
     fidelity: str = "idiomatic"
     seed: int = 0
+    layers: bool = False
+    """Whether to measure the difference part by part even where the two agree."""
+    keep: bool = False
+    """Whether to keep what a test of the user's own needs."""
 
 
 def verify_file(pool: Pool, request: Request) -> FileReport:
@@ -50,7 +54,7 @@ def verify_file(pool: Pool, request: Request) -> FileReport:
     program, translation = own.program, own.main
     if request.translated is not None:
         program = gather(request.translated).program()
-    report = FileReport(source.path, program.path, source.text, program.text)
+    report = FileReport(source.path, program.path, source.text, program.text, direction)
     wanted, asked = _entries(own.interpreter, source, request)
     report.notes += asked
     exact = None
@@ -60,7 +64,7 @@ def verify_file(pool: Pool, request: Request) -> FileReport:
     report.notes += refused
     for entry in wanted:
         task = _task(request, entry, direction, translation)
-        model = verify_case(pool, Case(source, program, task, exact))
+        model = verify_case(pool, Case(source, program, task, exact, request.layers, request.keep))
         model.refused = len(refused)
         _advise(model)
         report.models.append(model)

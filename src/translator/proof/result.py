@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..model import Direction
 from .judge import SINGLE, Check
 
 
@@ -46,6 +47,15 @@ class Spot:
     """The likeliest cause."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What a test of the user's own needs: all of it as the translation takes and gives it."""
+
+    weights: dict[str, Any]
+    inputs: list[dict[str, Any]]
+    outputs: list[list[Any]]
+
+
 @dataclass(slots=True)
 class ModelReport:
     """The verdict on one entry point."""
@@ -62,6 +72,7 @@ class ModelReport:
     notes: list[str] = field(default_factory=list)
     failure: Failure | None = None
     spot: Spot | None = None
+    reference: Reference | None = None
     layers: list[tuple[str, float]] = field(default_factory=list)
     """Relative difference of the outputs by path, in the order of the calls, where the two differ."""
     refused: int = 0
@@ -127,6 +138,7 @@ class FileReport:
     translated_file: str
     source: str = ""
     translated: str = ""
+    direction: Direction = Direction.TORCH2TF
     models: list[ModelReport] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     error: str = ""

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..model import Direction
-from .blame import find_spot
+from .blame import differences, find_spot, locate, trace
 from .judge import Check, Told, judge, outputs
 from .loading import Program
 from .pool import Pool, Worker, WorkerError
+from .reference import reference
 from .result import Failure, ModelReport
 
 
@@ -24,6 +25,10 @@ class Case:
     task: dict[str, Any]
     exact: Program | None = None
     """The exact form of the translation, asked where the idiomatic one differs as expected."""
+    layers: bool = False
+    """Whether to measure the difference part by part even where the two agree."""
+    keep: bool = False
+    """Whether to keep the weights, inputs and outputs for a test of the user's own."""
 
     @property
     def direction(self) -> Direction:
@@ -76,17 +81,37 @@ def _verify(pool: Pool, case: Case, report: ModelReport) -> None:
         _open(pool, case, pool.tf)
     torch = _run_torch(pool, report)
     pool.tf.receive(pool.timeout)
-    tf = _run_tf(pool, torch, report)
+    try:
+        tf = _run_tf(pool, torch, report)
+    except WorkerError as error:
+        _survey(pool, case, report, torch, error)
+        raise
     report.checks = judge(torch[0], tf, case.direction)
     if any(not c.ok for c in report.checks):
         find_spot(pool, case, report, torch[0], tf)
         return
+    if case.layers:
+        traces = trace(pool, case, tf, 0, False)
+        report.layers = differences(traces) if traces is not None else []
     _single(pool, case, report, torch)
+    if case.keep:
+        report.reference = reference(pool, case, torch[0], tf)
     if report.expected and case.exact is not None:
         _open(pool, case, pool.tf if case.direction is Direction.TORCH2TF else pool.torch, case.exact)
         pool.tf.receive(pool.timeout)
         exact = _run_tf(pool, torch, report)
         report.exact = judge(torch[0], exact, case.direction, strict=True)
+
+
+def _survey(pool: Pool, case: Case, report: ModelReport, torch: tuple[Told, str], error: WorkerError) -> None:
+    """Where a translation to TensorFlow that raises something parts from its source, if that can be told."""
+    if case.direction is not Direction.TORCH2TF or not error.told["frames"]:
+        return
+    try:
+        told = pool.tf.call("survey", pool.timeout, told=torch[0].plain, arrived=torch[1])
+        locate(pool, case, report, torch[0], Told(told, {}))
+    except WorkerError:
+        return
 
 
 def _run_torch(pool: Pool, report: ModelReport) -> tuple[Told, str]:

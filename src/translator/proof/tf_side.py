@@ -78,9 +78,13 @@ class TFSide:
             if getattr(layer, "dropout", 0.0) and isinstance(layer.dropout, float):
                 layer.dropout = 0.0
         self.stage = "copying weights"
+        self.pair(skeleton, arrays)
+        return self.transfer()
+
+    def pair(self, skeleton: dict[str, Any], arrays: dict[str, Any]) -> None:
+        """Find the place of each of PyTorch's parameters and buffers."""
         root, made = stand_in(skeleton, arrays)
         self.pairing = self._pairing(root, made)
-        return self.transfer()
 
     def _pairing(self, root: Any, made: list[Any]) -> Any:
         """By attribute path where both sides agree on it; else in the order in which layers were made."""
@@ -141,6 +145,7 @@ class TFSide:
         arrays = Opened(Path(arrived)).arrays
         self.cases = told["cases"]
         result: dict[str, Any] = {}
+        self.pairing = None
         with _settings("float64"):
             result["weights"] = self.build(told["skeleton"], arrays, "float64")
             result["modules"] = self._places()
@@ -160,6 +165,22 @@ class TFSide:
                 result["graph"], result["notes"] = in_graph(self, self.arrays, parcel)
         parcel.save(saved(out))
         return result
+
+    def survey(self, told: dict[str, Any], arrived: str) -> dict[str, Any]:
+        """What `trace` needs, for a translation that does not run to its end: layers with what weights they take."""
+        with _settings("float64"):
+            self.arrays = drawn(self.cases, self.task.seed)
+            self.pair(told["skeleton"], Opened(Path(arrived)).arrays)
+            problem = self.transfer()
+            return {"weights": problem, "modules": self._places(), "astray": self.astray}
+
+    def reference(self, out: str) -> dict[str, Any]:
+        """The weights in Keras's own order, by attribute path."""
+        parcel = Parcel()
+        self.transfer()
+        keys = {p.slot.path.removeprefix("model"): parcel.array(p.slot.read()) for p in self.pairing.pairs}
+        parcel.save(saved(out))
+        return {"weights": keys}
 
     def single(self, told: dict[str, Any], arrived: str, out: str) -> dict[str, Any]:
         """The eval output in float32."""

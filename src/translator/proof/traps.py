@@ -54,12 +54,9 @@ def _score(trap: dict[str, Any], kind: str, texts: dict[str, str], check: Check)
                 score += 2
             elif not (kind and "class" in trap):
                 return 0
-    if "group" in trap:
-        if not re.search(trap["group"], check.group):
-            return 0
-        score += 1
-    if "problem" in trap:
-        if not re.search(trap["problem"], check.quantity.problem):
-            return 0
-        score += 1
+    for name, text in (("group", check.group), ("problem", check.quantity.problem)):
+        if name in trap:
+            if not re.search(trap[name], text):
+                return 0
+            score += 2 if name == "problem" else 1
     return score
