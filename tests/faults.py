@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-INPUTS: list[dict[str, Any]] = [{"x": "float[2,3,24,16]"}, {"x": "float[3,3,20,28]"}]
+INPUTS: list[dict[str, Any]] = [{"x": "float[2,3,24,20]"}, {"x": "float[3,3,20,28]"}]
 
 
 @dataclass(frozen=True)

@@ -51,12 +51,17 @@ def adapted(
         return transpose(value, way(axes, direction))
 
     def call(**given: Any) -> Any:
-        names = list(given) if set(given) <= set(parameters) or len(parameters) < len(given) else list(parameters)
-        named = dict(zip(names, given.values(), strict=False))
+        named = dict(zip(own_names(given, parameters), given.values(), strict=False))
         result = invoke({name: turn(value, edges.get(name), into) for name, value in named.items()})
         return _returned(result, lambda value, place: turn(value, edges.get(place), back), "return")
 
     return call
+
+
+def own_names(given: Iterable[str], parameters: Sequence[str]) -> list[str]:
+    """A program's own names of arguments that are given by the source's: the same, or those at the same positions."""
+    names = list(given)
+    return names if set(names) <= set(parameters) or len(parameters) < len(names) else list(parameters)[: len(names)]
 
 
 def _returned(value: Any, turn: Callable[[Any, str], Any], place: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..model import Direction
-from .edges import into
+from .edges import into, own_names
 from .exchange import Remote
 from .judge import Told, named_tensors
 from .pool import Pool
@@ -20,13 +20,16 @@ def reference(pool: Pool, case: Any, torch: Told, tf: Told) -> Reference:
         file = pool.parcel()
         kept = Told.of(pool.tf.call("reference", pool.timeout, out=file), file)
         weights = {path: kept.arrays[key] for path, key in kept.plain["weights"].items()}
-        source = torch
+        source, translation = torch, tf
     else:
         told = dict(named_tensors(torch.plain["skeleton"]))
         weights = {path: torch.arrays[t["array"]] for path, t in told.items()}
-        source = tf
+        source, translation = tf, torch
     outputs = [_leaves(source.value(call["output"]), task) for call in source.plain["eval"]]
-    inputs = [{k: _turned(v, k, task) for k, v in arrays.items()} for arrays in drawn(task.cases, task.seed)]
+    inputs = []
+    for arrays in drawn(task.cases, task.seed):
+        names = own_names(arrays, translation.plain["parameters"])
+        inputs.append({k: _turned(v, k, task) for k, v in zip(names, arrays.values(), strict=True)})
     return Reference(weights, inputs, outputs)
 
 

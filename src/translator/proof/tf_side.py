@@ -144,10 +144,11 @@ class TFSide:
         parcel = Parcel()
         arrays = Opened(Path(arrived)).arrays
         self.cases = told["cases"]
-        result: dict[str, Any] = {}
+        result: dict[str, Any] = {"parameters": []}
         self.pairing = None
         with _settings("float64"):
             result["weights"] = self.build(told["skeleton"], arrays, "float64")
+            result["parameters"] = _parameters(self.model)[0]
             result["modules"] = self._places()
             result["astray"] = self.astray
             result["trained"] = {p.torch_path: _trained(p.slot.value) for p in self.pairing.pairs}

@@ -86,7 +86,9 @@ class TorchSide:
         with _settings("float64"):
             self.build("float64")
             self.start = {name: tensor.detach().clone() for name, tensor in _state(self.module).items()}
-            told: dict[str, Any] = {"cases": self.cases, "skeleton": describe(self.module, self.session, parcel)}
+            told: dict[str, Any] = {"cases": self.cases}
+            told["parameters"] = named_parameters(self.module.forward)[0]
+            told["skeleton"] = describe(self.module, self.session, parcel)
             self.stage = "running"
             self.arrays = drawn(self.cases, self.task.seed)
             told["random"] = {"eval": self.random(False), "train": self.random(True)}
