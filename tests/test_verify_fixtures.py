@@ -1,0 +1,59 @@
+"""Every model fixture of both directions goes through ``translator.verify`` as a user's file would."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import translator
+from translator.proof.pool import Pool
+
+FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
+EVERY = bool(os.environ.get("XLATE_EVERY"))
+"""Verify every model of every case, not only a sample: many minutes more."""
+SAMPLE = {"custom_autograd", "char_lstm", "tf_lstm_text"}
+GROUPS = {"weights", "eval output"}
+
+
+def cases() -> list[Any]:
+    """One parameter for each ``[[model]]`` of each case, with its source."""
+    params = []
+    for path in sorted(FIXTURES.glob("*/case.toml")):
+        models = tomllib.loads(path.read_text(encoding="utf-8")).get("model", [])
+        for source in sorted(path.parent.glob("*_model.py")) if EVERY or path.parent.name in SAMPLE else ():
+            params += [
+                pytest.param(source, m, id=f"{path.parent.name}-{i}-{m['entry']}")
+                for i, m in enumerate(models if EVERY else models[:1])
+            ]
+    return params
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[Pool]:
+    pytest.importorskip("torch")
+    pytest.importorskip("tensorflow")
+    with Pool(900.0) as pool:
+        yield pool
+
+
+@pytest.mark.parametrize(("source", "model"), cases())
+def test_fixture(source: Path, model: dict[str, Any], pool: Pool) -> None:
+    report = translator.verify(
+        str(source), entry=model["entry"], init=model.get("init", {}), inputs=model["inputs"],
+        train=model.get("train", True), pool=pool,
+    )  # fmt: skip
+    (found,) = report.models
+    assert report.exit_code == 0, f"{report}\n{found.spot}"
+    assert found.refused == 0
+    groups = {check.group for check in found.checks}
+    assert groups >= GROUPS
+    if model.get("train", True):
+        assert groups >= {"train output", "steps"}
+        assert found.exact or not found.expected or source.name == "tf_model.py"
+    assert {check.case for check in found.checks} == set(range(len(model["inputs"])))
+    assert found.single_worst is not None and found.single_worst < 1e-3
