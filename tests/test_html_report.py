@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html.parser
+import json
 import shutil
 import time
 from collections.abc import Iterator
@@ -238,6 +239,26 @@ def test_light_and_dark(tab: Any, address: str) -> None:
     assert colour() == dark  # what was chosen stays
     tab.click("#theme")
     assert colour() == light
+
+
+def test_notebooks_are_shown_by_cells_with_findings_in_their_places(tab: Any, tmp_path: Path) -> None:
+    def book(*cells: tuple[str, str]) -> str:
+        listed = [{"cell_type": kind, "metadata": {}, "source": text} for kind, text in cells]
+        return json.dumps({"cells": listed, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+
+    source = book(("markdown", "# Title\ntext"), ("code", "import torch"), ("code", "a = 1\nb = torch.odd(a)"))
+    text = book(("markdown", "# Title\ntext"), ("code", "import torch"), ("code", "a = 1\n# left\nb = torch.odd(a)"))
+    finding = Diagnostic(2, 5, "XL203", Severity.ERROR, "no counterpart", cell=3)
+    result = Translation(text, Status.PARTIAL, (finding,), Counts(1, 0, 1))
+    tab.goto(written([outcome("n.ipynb", source, result)], tmp_path).as_uri())
+    tab.click("td.fold button")
+    assert tab.inner_text("ul.places li") == "n.ipynb:cell 3:2 XL203 no counterpart"
+    tab.click("ul.places a")
+    assert tab.text_content(".row.target .old") == "b = torch.odd(a)"
+    assert tab.locator(".row.target + .finding").count() == 1
+    lines = "\n".join(tab.locator(".old").all_text_contents())
+    cells = "# %% cell 2\nimport torch\n# %% cell 3\na = 1\nb = torch.odd(a)"
+    assert lines == f"# %% cell 1 [markdown]\n# # Title\n# text\n{cells}"
 
 
 def test_an_empty_run(tab: Any, tmp_path: Path) -> None:

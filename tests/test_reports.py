@@ -19,8 +19,13 @@ from pydantic_sarif.model import StaticAnalysisResultsFormatSarifVersion210JsonS
 
 import fake_engine
 import translator.reports
+from translator import report
+from translator.batch import Outcome
 from translator.cli_root import root
+from translator.model import Counts, Diagnostic, Options, Severity, Status, Translation
+from translator.reports.junit import junit
 from translator.reports.options import Reports, report_options
+from translator.reports.sarif import sarif
 
 Xlate = Callable[..., Result]
 SCHEMA = Path(translator.reports.__file__).parent / "report.schema.json"
@@ -139,7 +144,20 @@ def test_absolute_paths_are_file_addresses(xlate: Xlate) -> None:
     assert "uriBaseId" not in artifact
 
 
-def test_junit(xlate: Xlate) -> None:
+def test_findings_in_cells_of_notebooks_name_the_cell() -> None:
+    finding = Diagnostic(2, 5, "XL203", Severity.ERROR, "no counterpart", cell=3)
+    outcome = Outcome("n.ipynb", Translation("{}", Status.PARTIAL, (finding,), Counts(1, 0, 1)), b"{}")
+    document = report.document([outcome], Options(), {})
+    jsonschema.validate(document, schema(), cls=jsonschema.Draft202012Validator)
+    log = sarif(document)
+    SarifLog.model_validate(log)
+    (result,) = log["runs"][0]["results"]
+    assert result["message"]["text"] == "cell 3, line 2: no counterpart"
+    assert "region" not in result["locations"][0]["physicalLocation"]
+    assert b"n.ipynb:cell 3:2:5: XL203" in junit(document)
+
+
+def test_junit_of_each_status(xlate: Xlate) -> None:
     assert xlate("src", "--check", "--junit", "r.xml").exit_code == 3
     suites = ElementTree.parse("r.xml").getroot()
     (suite,) = suites

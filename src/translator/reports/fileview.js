@@ -12,7 +12,7 @@ function fileView(i, line) {
   const pairs = translation === null ? before.map((_, n) => [n, -1, true]) : aligned(before, after);
   const byLine = new Map();
   for (const finding of file.diagnostics) {
-    const at = Math.min(Math.max(finding.line, 1), Math.max(before.length, 1));
+    const at = Math.min(Math.max(finding.at || finding.line, 1), Math.max(before.length, 1));
     byLine.set(at, [...(byLine.get(at) || []), finding]);
   }
   const lines = el("div", { class: "lines" });

@@ -41,9 +41,11 @@ def page(document: dict[str, Any], texts: Texts) -> Iterator[bytes]:
     for name, value in values.items():
         before = before.replace("{{" + name + "}}", value)
     yield before.replace("{{style}}", style).encode()
-    yield _block("index", _index(document))
-    for number, record in enumerate(document["files"]):
-        source, translation = texts(record["path"])
+    paths = [record["path"] for record in document["files"]]
+    books = {path: Book(*texts(path)) for path in paths if path.endswith(".ipynb")}
+    yield _block("index", _index(document, books))
+    for number, path in enumerate(paths):
+        source, translation = books[path].texts if path in books else texts(path)
         yield _block(f"text-{number}", {"source": source, "translation": translation})
     yield rest.replace("{{script}}", script).encode()
 
@@ -55,11 +57,43 @@ def summary(document: dict[str, Any]) -> str:
     return f"{done}, {count['unchanged']} with nothing to translate, {count['error']} failed"
 
 
-def _index(document: dict[str, Any]) -> dict[str, Any]:
-    """The document, with the titles of the codes that it uses."""
+def _index(document: dict[str, Any], books: dict[str, Book]) -> dict[str, Any]:
+    """The document, with the titles of the codes that it uses, and where the page shows what is found in cells."""
     used = {finding["code"] for record in document["files"] for finding in record["diagnostics"]}
     files = [{k: v for k, v in record.items() if k not in ("diff", "text")} for record in document["files"]]
+    for record in files:
+        if (book := books.get(record["path"])) is not None:
+            record["diagnostics"] = [f | {"at": book.line(f)} for f in record["diagnostics"]]
     return {**document, "files": files, "codes": {code: CODES.get(code, (code, "")) for code in sorted(used)}}
+
+
+class Book:
+    """A notebook as the page shows it: cell by cell, each under a line that says which it is."""
+
+    def __init__(self, source: str, translation: str | None) -> None:
+        shown, self.starts = _cells(source)
+        self.texts = shown, _cells(translation)[0] if translation is not None else None
+
+    def line(self, finding: dict[str, Any]) -> int:
+        """Where a finding stands in the text that is shown."""
+        return int(self.starts.get(finding.get("cell"), 0) + finding["line"])
+
+
+def _cells(text: str) -> tuple[str, dict[int | None, int]]:
+    """The cells of a notebook as one text, and after how many lines each starts; other text as it is."""
+    try:
+        cells = json.loads(text)["cells"]
+        parts: list[str] = []
+        starts: dict[int | None, int] = {}
+        for number, cell in enumerate(cells, 1):
+            source = cell["source"] if isinstance(cell["source"], str) else "".join(cell["source"])
+            kind = cell["cell_type"]
+            parts.append(f"# %% cell {number}" + ("" if kind == "code" else f" [{kind}]"))
+            starts[number] = len(parts)
+            parts += [line if kind == "code" else f"# {line}" for line in source.split("\n")]
+    except (ValueError, KeyError, TypeError):
+        return text, {}
+    return "\n".join(parts) + "\n", starts
 
 
 def _block(name: str, value: Any) -> bytes:

@@ -57,8 +57,9 @@ files.forEach((file, i) => {
 
 function place(i, finding) {
   const hint = finding.hint ? el("span", { class: "hint" }, ` (${finding.hint})`) : null;
-  return el("li", {}, el("a", { class: "path", href: link(files[i].path, finding.line) },
-    `${files[i].path}:${finding.line}`), " ", el("span", { class: "code " + finding.severity }, finding.code), " ",
+  const at = finding.cell ? `cell ${finding.cell}:${finding.line}` : finding.line;
+  return el("li", {}, el("a", { class: "path", href: link(files[i].path, finding.at || finding.line) },
+    `${files[i].path}:${at}`), " ", el("span", { class: "code " + finding.severity }, finding.code), " ",
     finding.message, hint);
 }
 

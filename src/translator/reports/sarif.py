@@ -63,15 +63,22 @@ def _results(findings: list[tuple[dict[str, Any], dict[str, Any]]], rules: list[
             "ruleId": finding["code"],
             "ruleIndex": index[finding["code"]],
             "level": LEVELS[finding["severity"]],
-            "message": {"text": f"{finding['message']}{hint}"},
+            "message": {"text": f"{_within(finding)}{finding['message']}{hint}"},
             "locations": [{"physicalLocation": _place(record["path"], finding)}],
             "partialFingerprints": {"finding/v1": _fingerprint(*identity, str(again[identity]))},
         }
 
 
 def _place(path: str, finding: dict[str, Any]) -> dict[str, Any]:
+    if finding.get("cell"):  # lines count within a cell, which no line of the file is
+        return {"artifactLocation": _artifact(path)}
     region = {"startLine": max(finding["line"], 1), "startColumn": max(finding["column"], 1)}
     return {"artifactLocation": _artifact(path), "region": region}
+
+
+def _within(finding: dict[str, Any]) -> str:
+    """Which cell and line of a notebook."""
+    return f"cell {finding['cell']}, line {finding['line']}: " if finding.get("cell") else ""
 
 
 def _artifact(path: str) -> dict[str, str]:
