@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -10,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from translator import __version__
+from translator import __version__, translate
 
 ROOT = Path(__file__).resolve().parent.parent
 MODEL = """\
@@ -84,6 +87,56 @@ def test_the_installed_command_translates(installed: Path, tmp_path: Path) -> No
     text = (tmp_path / "model_tf.py").read_text()
     assert "torch" not in text
     assert "keras.layers.Dense(2)" in text
+
+
+def interpreter(version: str) -> str | None:
+    """A Python of another version, from the path or from pyenv."""
+    found = shutil.which(f"python{version}")
+    root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    candidates = [*([found] if found else []), *(str(p) for p in sorted(root.glob(f"{version}.*/bin/python")))]
+    for candidate in candidates:
+        code = "import sys, venv; print('%d.%d' % sys.version_info[:2])"
+        done = subprocess.run([candidate, "-c", code], capture_output=True, text=True)
+        if done.returncode == 0 and done.stdout.strip() == version:  # a pyenv shim may be there and lead nowhere
+            return candidate
+    return None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])
+def test_other_pythons_translate_alike(version: str, wheel: Path, tmp_path: Path) -> None:
+    """Byte for byte, diagnostics too; every fourth fixture, or all of them where ``XLATE_EVERY`` is set."""
+    if version == ".".join(map(str, sys.version_info[:2])):
+        pytest.skip("this very version")
+    python = interpreter(version)
+    if python is None:
+        pytest.skip(f"no Python {version} here")
+    subprocess.run([python, "-m", "venv", str(tmp_path / "env")], check=True)
+    pip(tmp_path / "env/bin/python", "install", str(wheel))
+    step = 1 if os.environ.get("XLATE_EVERY") else 4
+    for command, pattern in (("torch2tf", "*/torch_model.py"), ("tf2torch", "tf_*/tf_*.py")):
+        paths = sorted((ROOT / "fixtures").glob(pattern))[::step]
+        assert paths
+        done = subprocess.run(
+            [tmp_path / "env/bin/python", "-c", TRANSLATE_ALL, command, *map(str, paths)],
+            capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": ""},
+        )  # fmt: skip
+        theirs = json.loads(done.stdout)
+        for path in paths:
+            mine = translate(path.read_bytes(), command, path=str(path))
+            assert theirs[str(path)] == [mine.text, [str(d) for d in mine.diagnostics]], path.parent.name
+
+
+TRANSLATE_ALL = """
+import json, sys
+from pathlib import Path
+from translator import translate
+out = {}
+for path in sys.argv[2:]:
+    result = translate(Path(path).read_bytes(), sys.argv[1], path=path)
+    out[path] = [result.text, [str(d) for d in result.diagnostics]]
+print(json.dumps(out))
+"""
 
 
 @pytest.mark.slow
