@@ -12,7 +12,7 @@ import pytest
 
 import training_drives
 import training_drives_more
-from training_support import distance, trajectories, translated
+from training_support import FIXTURES, distance, trajectories, translated
 from translator.compare.program import load
 from translator.helpers.tf import checkpoint
 
@@ -86,6 +86,33 @@ def test_a_resumed_run_equals_an_unbroken_one(tmp_path: Path) -> None:
     assert rest == unbroken[len(unbroken) // 2 :]
     for a, b in zip(resumed.get_weights(), whole.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_some_of_the_weights_are_loaded_by_name() -> None:
+    program = load(translated("train_mnist").text, "partial", wide=False)
+    images = np.random.default_rng(1).random((2, 1, 28, 28), np.float32)
+    source, target, whole = program.Net(), program.Net(), program.Net()
+    source(images)
+    target(images)
+    state = checkpoint.model_state(source)
+    names = {n for n, _ in torch_net().named_parameters()}
+    assert names <= state.keys()
+    kept = {k: v for k, v in state.items() if not k.startswith("fc2.")}
+    with pytest.raises(RuntimeError, match=r"missing: \['fc2"):
+        checkpoint.load_model_state(target, kept)
+    before = target.fc2.kernel.numpy()
+    found = checkpoint.load_model_state(target, {**kept, "head.weight": before}, strict=False)
+    assert sorted(found.missing_keys) == ["fc2.bias", "fc2.weight"] and found.unexpected_keys == ["head.weight"]
+    np.testing.assert_array_equal(target.fc2.kernel, before)
+    np.testing.assert_array_equal(target.conv1.kernel, source.conv1.kernel)
+    with pytest.raises(RuntimeError, match="of another shape"):
+        checkpoint.load_model_state(target, {**state, "fc2.bias": np.zeros(3)})
+    checkpoint.load_model_state(whole, state)
+    np.testing.assert_array_equal(whole(images), source(images))
+
+
+def torch_net() -> Any:
+    return load((FIXTURES / "train_mnist" / "torch_model.py").read_text("utf-8"), "original", wide=False).Net()
 
 
 def test_weights_are_read_back_by_a_model_that_was_never_called(tmp_path: Path) -> None:

@@ -481,3 +481,69 @@ def test_several_changes_of_a_parameter_in_a_row() -> None:
 
 def test_an_item_of_something_unknown() -> None:
     assert "return np.asarray(pair[0]).item()" in lines("def f(pair):\n    return pair[0].item()")
+
+
+def test_a_recomputed_model_keeps_its_mode() -> None:
+    code = """
+    from torch.utils.checkpoint import checkpoint
+    for i in range(2):
+        opt.zero_grad()
+        loss = checkpoint(model, torch.ones(2, 4), use_reentrant=False).sum()
+        loss.backward()
+        opt.step()
+    """
+    assert "tf.recompute_grad(model)(keras.ops.ones((2, 4)), training=True)" in lines(code)
+
+
+def test_backward_of_a_tensor_takes_its_weights() -> None:
+    code = """
+    for i in range(2):
+        opt.zero_grad()
+        out = model(torch.ones(2, 4))
+        out.backward(torch.ones_like(out))
+        opt.step()
+    """
+    wanted = "tape.gradient(out, model.trainable_variables, output_gradients=tf.ones_like(out))"
+    assert wanted in lines(code)
+
+
+def test_the_base_class_of_a_training_framework_is_refused() -> None:
+    code = """
+    import pytorch_lightning as pl
+    class Lit(pl.LightningModule):
+        def training_step(self, batch, batch_idx):
+            return model(batch)
+    """
+    assert any("LightningModule" in e for e in errors(code))
+
+
+def test_calls_about_the_runtime_are_dropped_with_a_word() -> None:
+    code = """
+    torch.cuda.empty_cache()
+    torch.set_num_threads(2)
+    fast = torch.compile(model)
+    print(fast(torch.ones(2, 4)))
+    """
+    found = result(code)
+    end = "fast = model\nprint(fast(keras.ops.ones((2, 4)), training=True))"
+    assert not found.refused and found.text.rstrip().endswith(end)
+    assert [d.code for d in found.diagnostics].count("XL406") == 3
+
+
+@pytest.mark.parametrize("code", [
+    "torch.onnx.export(model, torch.ones(2, 4), 'm.onnx')", "torch.jit.save(torch.jit.script(model), 'm.pt')",
+    "import torch.multiprocessing as mp\nmp.spawn(print, nprocs=2)", "torch.cuda.Stream()",
+])  # fmt: skip
+def test_what_belongs_to_pytorch_alone_is_refused_with_a_way_out(code: str) -> None:
+    assert any(d.hint for d in result(code).diagnostics if d.severity == "error")
+
+
+def test_summaries() -> None:
+    code = """
+    from torch.utils.tensorboard import SummaryWriter
+    writer = SummaryWriter("runs/a")
+    writer.add_scalar("loss", 0.5, global_step=3)
+    writer.close()
+    """
+    found = lines(code)
+    assert 'writer = SummaryWriter("runs/a")\nwriter.add_scalar("loss", 0.5, global_step=3)\nwriter.close()' in found

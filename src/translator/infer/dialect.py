@@ -27,7 +27,10 @@ class Dialect:
 
 
 TORCH = Dialect(
-    roots=frozenset({"torch", "torchvision", "torchaudio", "torchtext", "torchmetrics", "triton"}),
+    roots=frozenset({
+        "torch", "torchvision", "torchaudio", "torchtext", "torchmetrics", "triton", "pytorch_lightning", "lightning",
+        "accelerate", "fastai", "ignite", "apex",
+    }),
     module_bases=frozenset({
         "torch.nn.Module", "torch.nn.Sequential", "torch.nn.ModuleList", "torch.nn.ModuleDict",
         "torch.jit.ScriptModule",

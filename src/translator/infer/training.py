@@ -175,3 +175,19 @@ def drawn(call: BoundCall) -> Value:
 
 
 RESULTS["drawn"] = drawn
+
+
+def compiled(call: BoundCall) -> Value:
+    """``torch.compile(model)`` acts as the model."""
+    return call.value("model") if "model" in call.args else UNKNOWN
+
+
+RESULTS["model"] = compiled
+
+
+def of_api(call: BoundCall) -> Value:
+    """An object of a library class whose signature is not known."""
+    return Instance(Api(call.api))
+
+
+RESULTS["object"] = of_api

@@ -91,7 +91,16 @@ def checkpoint(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst
     if not args or args[0].star or args[0].keyword is not None:
         return Refusal("XL202", f"{call.api}: what is run is not given by position")
     args[-1] = args[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
-    return Edit(cst.Call(nodes.call("tf.recompute_grad", args[0].value), args[1:]), ("tf",))
+    made = cst.Call(nodes.call("tf.recompute_grad", args[0].value), args[1:])
+    if ctx.cls is None or not ctx.cls.module:
+        from .training import mode_flag
+        from .training_modes import modes_of
+
+        found = modes_of(ctx.facts).calls.get(node)
+        if found is not None:
+            flag = nodes.keyword("training", mode_flag(found, args[0].value))
+            made = made.with_changes(args=[*made.args, flag])
+    return Edit(made, ("tf",))
 
 
 from . import (  # noqa: E402, F401  (they register their rules)

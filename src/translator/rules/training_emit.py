@@ -13,6 +13,7 @@ from ..values import Const
 from .training_params import Unresolved, ctx_expression, sites_of, walk_home
 
 if TYPE_CHECKING:
+    from ..rewrite.context import Context
     from ..rewrite.rewriter import Rewriter
     from .training_parts import Block, Event, Unit
     from .training_plan import Planner
@@ -24,6 +25,12 @@ def line(value: Any, target: Any = None) -> cst.SimpleStatementLine:
     """``value`` or ``target = value`` as a statement."""
     small = cst.Expr(value) if target is None else cst.Assign([cst.AssignTarget(target)], value)
     return cst.SimpleStatementLine([small])
+
+
+def upstream(ctx: Context, rw: Rewriter, event: Event) -> dict[str, Any]:
+    """``y.backward(gradient)``: what the gradient of each element is multiplied with."""
+    given = ctx.facts.calls[event.call].args.get("gradient")
+    return {} if given is None or given.value == Const(None) else {"output_gradients": rw.visit(given.node)}
 
 
 class Emitter:
@@ -141,7 +148,7 @@ class Emitter:
             value = rw.visit(loss) if simple else cst.Name(name)
             wanted = [shown[w] for w in takers]
             asked = wanted[0] if len(wanted) == 1 else cst.List([cst.Element(w) for w in wanted])
-            gradient = nodes.call(f"{tape}.gradient", value, asked)
+            gradient = nodes.call(f"{tape}.gradient", value, asked, **upstream(self.ctx, rw, event))
             out = list(prefaces)
             if region is None and not simple:
                 out.append(line(rw.visit(loss), cst.Name(name)))

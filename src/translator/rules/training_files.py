@@ -67,6 +67,9 @@ def only_weights(ctx: Context) -> bool:
         loads += call.api == "torch.load"
         if isinstance(node.func, cst.Attribute) and node.func.attr.value == "load_state_dict":
             inner = argument(node, 0, "state_dict")
+            strict = argument(node, 1, "strict")
+            if strict is not None and ctx.value(strict) != Const(True):
+                return False
             direct += api_of(ctx, inner) == "torch.load" and is_module(without_none(ctx.value(node.func.value)))
     return loads == direct
 
@@ -110,12 +113,14 @@ def state(ctx: Context, node: cst.Call, kind: str) -> Outcome:
         return Edit(nodes.call(f"{kind}_state", owner), (f"helper:{kind}_state",))
     values = argument(node, 0, "state_dict")
     strict = argument(node, 1, "strict")
-    if strict is not None and ctx.value(strict) != Const(True):
-        return Refusal("XL201", "load_state_dict: partial loading (strict=False) is not translated yet")
+    if kind == "optimizer" and strict is not None:
+        return Refusal("XL202", "load_state_dict: an optimizer's state is loaded whole")
     if values is None:
         return Refusal("XL202", "load_state_dict: what is loaded is not given")
-    if kind == "model" and api_of(ctx, values) == "torch.load" and only_weights(ctx):
+    loose = strict is not None and ctx.value(strict) != Const(True)
+    if kind == "model" and not loose and api_of(ctx, values) == "torch.load" and only_weights(ctx):
         inner = argument(values, 0, "f")
         file, needs = weights_path(inner, ctx.updated(inner))
         return Edit(nodes.call("load_weights", owner, file), (*needs, "helper:load_weights"))
-    return Edit(nodes.call(f"load_{kind}_state", owner, ctx.updated(values)), (f"helper:load_{kind}_state",))
+    more = {"strict": ctx.updated(strict)} if loose else {}
+    return Edit(nodes.call(f"load_{kind}_state", owner, ctx.updated(values), **more), (f"helper:load_{kind}_state",))

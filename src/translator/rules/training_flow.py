@@ -11,6 +11,9 @@ from ..values import Api, BoundMethod, Func, Instance, MethodOf, Partial, Tensor
 from .training_modes import called_method
 from .training_params import is_module, sites_of, walk
 
+RUNS = ("torch.utils.checkpoint.", "torch.func.")
+"""APIs that run the layers which they are given."""
+
 
 def dotted_text(node: Any) -> str:
     """``a.b`` of a chain of names; empty for anything else."""
@@ -103,6 +106,9 @@ class Touch:
 
     def _one(self, node: Any) -> bool:
         if isinstance(node, cst.Call):
+            call = self.facts.calls.get(node)
+            if call is not None and call.api.startswith(RUNS):
+                return True
             return any(self._callee(o) for o in options_of(without_none(self.facts.value(node.func))))
         if isinstance(node, cst.Name | cst.Attribute):
             value = without_none(self.facts.value(node))

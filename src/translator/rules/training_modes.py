@@ -150,6 +150,10 @@ class Modes:
     def module_call(self, node: cst.Call, state: State) -> None:
         value = without_none(self.facts.value(node.func))
         receiver = node.func
+        bound = self.facts.calls.get(node)
+        if bound is not None and bound.api == "torch.utils.checkpoint.checkpoint" and node.args:
+            receiver = node.args[0].value
+            value = without_none(self.facts.value(receiver))
         if isinstance(value, MethodOf) and inside_module(value.func) and isinstance(node.func, cst.Attribute):
             value, receiver = without_none(value.receiver), node.func.value
         if not is_module(value):

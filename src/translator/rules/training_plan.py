@@ -423,7 +423,7 @@ class Planner:
         """Refuse the arguments of ``backward`` that have no form here."""
         call = self.facts.calls[event.call]
         for name, bound in call.args.items():
-            harmless = name in ("input", "retain_graph") or bound.value in (Const(None), Const(False))
+            harmless = name in ("input", "retain_graph", "gradient") or bound.value in (Const(None), Const(False))
             if not harmless:
                 raise Unresolved(f"`backward` with `{name}=` is not translated yet")
         if call.problem:

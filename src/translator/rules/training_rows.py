@@ -192,3 +192,29 @@ def data_loader(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cs
         if name in call.args and not at_default(ctx_default(call, name), call.args[name]):
             ctx.note(call.args[name].node, "XL406", f"DataLoader: `{name}` is dropped: {why}")
     return to_call(ctx, row, call, new)
+
+
+@named("no_effect")
+def no_effect(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
+    """A call that changes speed or memory, not results."""
+    ctx.note(node, "XL406", f"{call.api} is dropped: TensorFlow manages devices, memory and threads itself")
+    return Edit(cst.Name("None"))
+
+
+@named("deterministic")
+def deterministic(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
+    """``torch.use_deterministic_algorithms(True)``."""
+    mode = call.args.get("mode")
+    if mode is None or mode.value != Const(True):
+        return Refusal("XL201", f"{call.api}: TensorFlow's determinism can only be switched on")
+    return Edit(nodes.call("tf.config.experimental.enable_op_determinism"), ("tf",))
+
+
+@named("uncompiled")
+def uncompiled(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
+    """``torch.compile(model)`` is the model."""
+    model = call.args.get("model")
+    if model is None:
+        return Refusal("XL202", f"{call.api}: what is compiled is not given")
+    ctx.note(node, "XL406", "torch.compile is dropped", "wrap the step in tf.function(jit_compile=True) where it pays")
+    return Edit(ctx.updated(model.node))

@@ -4,12 +4,16 @@ A Keras model has no weights before it is called. A checkpoint therefore keeps t
 with, so that a fresh model can be built before its weights are read.
 """
 
+import collections
 import json
 import os
 import pickle
 
 import h5py
+import numpy as np
 import tensorflow as tf
+
+from .named import named_weights
 
 
 def builds_itself(layer):
@@ -52,16 +56,41 @@ def load_weights(model, path):
     model.load_weights(path)
 
 
+SHAPES = "_build_configs"
+"""The key of a state under which the shapes that layers were built with stand, as the bytes of JSON text."""
+
+IncompatibleKeys = collections.namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])
+
+
 def model_state(model):
-    """All weights of a model in order, and the shapes that its layers were built with."""
-    return {"build_configs": build_configs(model), "weights": [w.numpy() for w in model.weights]}
+    """The weights of a model by PyTorch's names (arrays in Keras's axis order), and the shapes of its layers."""
+    state = {name: variable.numpy() for name, variable in named_weights(model)}
+    state[SHAPES] = np.frombuffer(json.dumps(build_configs(model)).encode(), np.uint8)
+    return state
 
 
-def load_model_state(model, state):
-    """Give a model the weights of `model_state`; one that was never called is built first."""
-    build_layers(model, state["build_configs"])
-    for variable, value in zip(model.weights, state["weights"], strict=True):
-        variable.assign(value)
+def load_model_state(model, state, strict=True):
+    """Give a model the weights of `model_state`; one that was never called is built first.
+
+    Without ``strict`` names that only one side has are left out.
+
+    Raises:
+        RuntimeError: if names are missing or unknown (with ``strict``), or a shape differs.
+    """
+    if SHAPES in state:
+        build_layers(model, json.loads(np.asarray(state[SHAPES]).tobytes()))
+    variables = dict(named_weights(model))
+    missing = [name for name in variables if name not in state]
+    unexpected = [name for name in state if name not in variables and name != SHAPES]
+    shapes = [n for n, v in variables.items() if n in state and tuple(v.shape) != tuple(np.shape(state[n]))]
+    if not variables and unexpected:
+        raise RuntimeError("the model has no weights yet: call it once before some of its weights are loaded")
+    if shapes or (strict and (missing or unexpected)):
+        raise RuntimeError(f"missing: {missing}, unexpected: {unexpected}, of another shape: {shapes}")
+    for name, variable in variables.items():
+        if name in state:
+            variable.assign(state[name])
+    return IncompatibleKeys(missing, unexpected)
 
 
 def optimizer_state(optimizer):

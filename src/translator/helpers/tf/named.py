@@ -83,20 +83,35 @@ def named_layers(layer, path=""):
         yield from below(value, name)
 
 
-PYTORCH_NAMES = {"kernel": "weight", "gamma": "weight", "embeddings": "weight", "beta": "bias"}
+PYTORCH_NAMES = {
+    "kernel": "weight", "gamma": "weight", "embeddings": "weight", "beta": "bias", "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+}  # fmt: skip
 
 
-def named_variables(model):
-    """(name, variable) for each trainable variable, named as PyTorch names parameters: "blocks.0.fc.weight"."""
-    wanted, seen = {id(v) for v in model.trainable_variables}, set()
+def named_weights(model):
+    """(name, variable) for each weight in the order of ``model.weights``, named as by PyTorch: "blocks.0.fc.weight"."""
+    names = {}
     for path, layer in named_layers(model):
         below = {id(v) for child in layer._flatten_layers(include_self=False) for v in child.variables}
         own = {id(value): name for name, value in vars(layer).items()}
-        for variable in layer.trainable_variables:
-            if id(variable) in wanted and id(variable) not in below and id(variable) not in seen:
-                seen.add(id(variable))
-                name = own.get(id(variable), variable.name)
-                yield f"{path}.{PYTORCH_NAMES.get(name.lstrip('_'), name)}".lstrip("."), variable
+        for variable in layer.weights:
+            if id(variable) not in below and id(variable) not in names:
+                name = own.get(id(variable), variable.name).lstrip("_")
+                names[id(variable)] = f"{path}.{PYTORCH_NAMES.get(name, name)}".lstrip(".")
+    taken = set()
+    for variable in model.weights:
+        name = names.get(id(variable), variable.path)
+        while name in taken:
+            name += "_"
+        taken.add(name)
+        yield name, variable
+
+
+def named_variables(model):
+    """(name, variable) for each trainable variable, as `named_weights` names them."""
+    trainable = {id(v) for v in model.trainable_variables}
+    return ((name, variable) for name, variable in named_weights(model) if id(variable) in trainable)
 
 
 def trainable_variables(layer):
