@@ -6,7 +6,9 @@ mkdocs runs this file as a hook while it builds (see mkdocs.yml); the pages exis
 from __future__ import annotations
 
 import html
+import tomllib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import click
@@ -67,10 +69,38 @@ def apis() -> str:
     return "\n".join(lines)
 
 
+SEMANTICS = Path(__file__).resolve().parent.parent / "tests" / "semantics"
+
+
+def differences() -> str:
+    """The known traps, by id: what the obvious mapping gets wrong, and how it is known that xlate does not."""
+    cases = tomllib.loads((SEMANTICS / "cases.toml").read_text("utf-8"))
+    pending = tomllib.loads((SEMANTICS / "pending.toml").read_text("utf-8"))["ids"]
+    shown = {id_ for group in cases.values() for id_ in group}
+    listed = sorted({note for row in all_rows() for note in row.notes} - shown - {"no_sample"})
+    lines = [
+        "# Known differences\n",
+        f"{len(shown)} traps are shown by tests: the naive form fails on their inputs, the translation does not. "
+        f"{len(listed)} are listed deviations of the idiomatic form, named by a diagnostic (XL401). "
+        f"{len(pending)} have no test under their id yet.\n",
+    ]
+    for group, found in cases.items():
+        lines.append(f"## {group.capitalize()}\n\n| id | PyTorch | written naively | what differs |")
+        lines.append("| --- | --- | --- | --- |")
+        for id_, case in found.items():
+            code, naive = _code(case["code"]), _code(case["naive"])
+            lines.append(f"| `{id_}` | `{code}` | `{naive}` | {_cell(case['about'])} |")
+        lines.append("")
+    lines.append("## Listed deviations\n\n" + ", ".join(f"`{id_}`" for id_ in listed) + "\n")
+    lines.append("## No test under its id yet\n\n" + ", ".join(f"`{id_}`" for id_ in pending) + "\n")
+    return "\n".join(lines)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "reference/commands.md": commands,
     "reference/diagnostics.md": diagnostics,
     "reference/apis.md": apis,
+    "reference/differences.md": differences,
 }
 
 
