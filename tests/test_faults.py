@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,14 +17,6 @@ FOLDER = Path(__file__).resolve().parent.parent / "fixtures" / "mixed"
 EVERY = bool(os.environ.get("XLATE_EVERY"))
 """Plant every fault, not only a sample: minutes more."""
 SAMPLE = {"same padding at stride 2", "axis of softmax", "a detach left out", "rate of dropout"}
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[Pool]:
-    pytest.importorskip("torch")
-    pytest.importorskip("tensorflow")
-    with Pool() as pool:
-        yield pool
 
 
 def verified(text: str, folder: Path, pool: Pool) -> ModelReport:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,14 +32,6 @@ class Net(nn.Module):
         x = torch.relu(self.bn(self.conv(x)))
         return self.fc(x.mean(dim=(2, 3)))
 """
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[Pool]:
-    pytest.importorskip("torch")
-    pytest.importorskip("tensorflow")
-    with Pool(120.0) as pool:
-        yield pool
 
 
 def written(folder: Path, text: str, name: str = "net.py") -> str:
