@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
+import errno
 import os
 import random
 import signal
@@ -10,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -18,6 +21,7 @@ from translator.cli_root import root
 from translator.model import ApiUse, Counts, Diagnostic, Edge, InputError, Options, Severity, Status, Translation
 from translator.modules import Modules
 from translator.project import cache as cache_module
+from translator.project import deliver as deliver_module
 from translator.project import migrate as module
 from translator.project.cache import Cache
 from translator.project.deliver import locked
@@ -261,3 +265,48 @@ def test_a_cache_that_cannot_be_kept(xlate: Xlate, tmp_path: Path) -> None:
     many(2)
     (tmp_path / "cache").write_text("no folder")
     assert xlate("src", "-o", "out").exit_code == 0
+
+
+def test_names_that_differ_in_case_only(xlate: Xlate, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("src").mkdir()
+    Path("src/Net.py").write_text(LAYER.format(1))
+    Path("src/net.py").write_text(LAYER.format(2))
+    assert xlate("src", "-o", "out").exit_code == 0
+    assert "Part1" in Path("out/Net.py").read_text() and "Part2" in Path("out/net.py").read_text()
+    monkeypatch.setattr(deliver_module, "folds_case", lambda folder: True)
+    result = xlate("src", "-o", "folded")
+    assert result.exit_code == 3
+    assert "src/net.py:1:1: XL011 net.py and Net.py differ in case only" in result.stderr
+    assert sorted(p.name for p in Path("folded").glob("*et.py")) == ["Net.py"]
+
+
+def test_an_unreadable_file(xlate: Xlate, monkeypatch: pytest.MonkeyPatch) -> None:
+    many(4)
+    real = builtins.open
+
+    def guarded(path: Any, *arguments: Any, **keywords: Any) -> Any:  # root may read everything, so say no ourselves
+        if str(path).endswith("script3.py") and str(path).startswith("src"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return real(path, *arguments, **keywords)
+
+    monkeypatch.setattr(builtins, "open", guarded)
+    result = xlate("src", "-o", "out")
+    assert result.exit_code == 3
+    assert "src/script3.py:1:1: XL007 cannot be read: permission denied" in result.stderr
+    assert "keras" in Path("out/script2.py").read_text()
+    assert not Path("out/script3.py").exists()
+
+
+def test_interrupted_by_the_user(xlate: Xlate, tmp_path: Path) -> None:
+    many(30)
+    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path), XDG_CACHE_HOME=str(tmp_path / "other"))
+    command = [sys.executable, "-m", "translator", "migrate", "src", "-o", "out", "-j", "2"]
+    given: dict[str, Any] = {"env": environment, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    with subprocess.Popen(command, **given) as process:
+        while not (tmp_path / "other" / "xlate" / "locks").exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert (process.returncode, said.strip().splitlines()[-1:]) == (130, ["interrupted"])
+    assert not Path("out").exists()

@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,15 @@ class Cache:
         failed = {path: _plain(error) for path, error in program.failed.items()}
         self._write(key, {"units": units, "failed": failed, "untouched": program.untouched,
                           "helper_files": program.helper_files})  # fmt: skip
+
+    def text(self, *parts: str, build: Callable[[], str]) -> str:
+        """A text that depends on ``parts`` alone."""
+        key = _digest([self.base, "text", *parts])
+        found = self._read(key)
+        if not isinstance(found, str):
+            found = build()
+            self._write(key, found)
+        return found
 
     def tidy(self) -> None:
         """Take away what nobody asked for in a long time."""

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -66,7 +66,10 @@ def deliver(items: Iterable[Item], output: str, *, force: bool = False) -> Deliv
     before = _read_manifest(output)
     wanted: dict[str, str] = {}
     todo: list[Item] = []
+    done.errors.update(_colliding([item.path for item in items], output))
     for item in items:
+        if item.path in done.errors:
+            continue
         try:
             wanted[item.path] = item.digest()
             if _same(item, output):
@@ -163,6 +166,30 @@ def locked(output: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _colliding(paths: Sequence[str], output: str) -> dict[str, InputError]:
+    """The paths that a file system which does not tell upper from lower case would take for an earlier one."""
+    first: dict[str, str] = {}
+    later: dict[str, InputError] = {}
+    for path in paths:
+        other = first.setdefault(path.casefold(), path)
+        if other != path:
+            message = f"{path} and {other} differ in case only, which the disk of {output} does not tell apart"
+            later[path] = InputError(message, code="XL011", hint="rename one of them")
+    return later if later and folds_case(output) else {}
+
+
+def folds_case(folder: str) -> bool:
+    """Whether the file system takes names that differ in case for the same. The folder is made, to find out."""
+    import tempfile
+
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with tempfile.NamedTemporaryFile(prefix=".xlate-a", dir=folder) as file:
+            return os.path.exists(os.path.join(folder, os.path.basename(file.name).swapcase()))
+    except OSError:
+        return False
 
 
 def _same(item: Item, output: str) -> bool:

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from ..emit import HELPERS_ONLY, IMPORTS, TF_NAMES, TORCH_NAMES, closure, helper_text
-from ..model import Options
+from translator.model import Options
+
 from .imports import INIT, Reference, Tree, within
 
 NAME = "xlate_helpers"
@@ -103,18 +103,18 @@ def text(names: Iterable[str], options: Options, taken: frozenset[str] = frozens
     """
     import ast
 
+    # The engine's modules are slow to load, and most runs find all that they need in the cache.
+    from translator.emit import HELPERS_ONLY, IMPORTS, TF_NAMES, TORCH_NAMES, helper_text
+
     code, _ = helper_text(names, options, taken)
     used = {node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)}
     ours = IMPORTS.keys() - (TORCH_NAMES if options.direction.target == "tf" else TF_NAMES)
     lines = [statement for name, statement in IMPORTS.items() if name in ours and name in used]
-    plain = [line for name, line in IMPORTS.items() if line in lines and _is_standard(name)]
+    standard = (HELPERS_ONLY - {"h5py"}) | {"math", "functools"}
+    plain = [line for name, line in IMPORTS.items() if line in lines and name in standard]
     rest = [line for line in lines if line not in plain]
     blocks = [_head(options), *("\n".join(block) for block in (plain, rest) if block)]
     return "\n\n".join(blocks) + "\n\n\n" + code.strip() + "\n"
-
-
-def _is_standard(name: str) -> bool:
-    return name in (HELPERS_ONLY - {"h5py"}) | {"math", "functools"}
 
 
 def _head(options: Options) -> str:
@@ -124,6 +124,8 @@ def _head(options: Options) -> str:
 
 def earlier(files: Mapping[str, bytes], options: Options) -> dict[str, frozenset[str]]:
     """The helper modules that an earlier run left in a project, and the helpers that each holds."""
+    from translator.emit import closure
+
     head = _head(options).encode()
     out = {}
     for path, data in files.items():

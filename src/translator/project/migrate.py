@@ -7,6 +7,7 @@ import posixpath
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from translator.batch import Outcome
 from translator.config import Patterns
@@ -85,13 +86,14 @@ def prepare(job: Job) -> Prepared:
         del loaded.raw[path], loaded.texts[path]
     options = replace(job.options, helpers_module=helper_stem(loaded.texts, job.options))
     others = [entry.path for entry in entries if entry.path not in loaded.texts]
-    program, results = _translate(job, loaded.texts, others, options)
+    cache = Cache(options, on=job.cached)
+    program, results = _translate(job, loaded.texts, others, options, cache)
     results.results.update(loaded.failed | program.failed)
     results.results.update({path: Translation("", Status.UNCHANGED) for path in program.untouched})
     imported = _imported(loaded.texts, results)
     bind(loaded, results, options)
     _rewrite_dependencies(job.source, entries, loaded, results, options, imported)
-    return _assemble(job, entries, loaded.raw, results, program, options, earlier)
+    return _assemble(job, entries, loaded.raw, results, program, options, earlier, cache)
 
 
 def _rewrite_dependencies(
@@ -133,9 +135,10 @@ def _imported(texts: dict[str, bytes], results: Results) -> frozenset[str]:
     return frozenset(name.decode() for name in found)
 
 
-def _translate(job: Job, texts: dict[str, bytes], others: list[str], options: Options) -> tuple[Program, Results]:
+def _translate(
+    job: Job, texts: dict[str, bytes], others: list[str], options: Options, cache: Cache
+) -> tuple[Program, Results]:
     """The project's programs, and what became of their files, as far as possible from the results of earlier runs."""
-    cache = Cache(options, on=job.cached)
     digests = {path: digest(data) for path, data in texts.items()}
     name, above = package_above(job.source)
     stem = options.helpers_module or helper_module.NAME
@@ -186,6 +189,7 @@ def _assemble(
     program: Program,
     options: Options,
     earlier: Mapping[str, frozenset[str]],
+    cache: Cache,
 ) -> Prepared:
     """The outcome of each file, and what belongs at each place of the output."""
     output = job.output if job.output is not None else job.source
@@ -212,7 +216,8 @@ def _assemble(
             ready.items.append(_copy(job.source, entry))
     for path, names in sorted(needed.items()):
         names |= earlier.get(path, frozenset())
-        ready.items.append(Item(path, helper_module.text(names, options).encode()))
+        text = cache.text("helpers", *sorted(names), build=partial(helper_module.text, names, options))
+        ready.items.append(Item(path, text.encode()))
         ready.helpers.append(path)
     if job.output is None:
         ready.items = [item for item in ready.items if item.data is not None]
