@@ -79,8 +79,6 @@ def translate(
     from translator.source import encode
 
     options = Options(Direction(direction), Layout(layout), Fidelity(fidelity), mappings=tuple(mappings))
-    if options.direction is Direction.TORCH2TF and options.layout is Layout.CHANNELS_LAST:
-        raise ValueError("layout='channels_last' is not proven yet; use 'channels_first'")
     data = encode(source) if isinstance(source, str) else source
     name = path if path is not None else "<string>"
     result = translate_sources({name: data}, options)[name]

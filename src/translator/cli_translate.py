@@ -224,7 +224,6 @@ def _command(direction: Direction, doc: str) -> click.Command:
             direction, Layout(flags.pop("layout")), Fidelity(flags.pop("fidelity")), outputs=flags.pop("outputs"),
             mappings=own_tables(direction, flags.pop("mappings")),
         )  # fmt: skip
-        check_layout(options)
         flags["json"] = flags.pop("format_") == "json"
         flags["colour"] = _wants_colour(flags.pop("colour"))
         click.get_current_context().exit(run(Request(options, paths, wanted=wanted, **flags)))

@@ -68,6 +68,10 @@ CODES: dict[str, tuple[str, str]] = {
     "XL214": ("A class is tested by its name", "Keras's classes have other names. Test with isinstance."),
     "XL301": ("Axis orders differ", "A value has different axis orders on different paths, so one form cannot serve all."),
     "XL302": ("The axis order cannot be followed", "An operation needs Keras's order of a value that is kept channels-first."),
+    "XL304": (
+        "Channels-last not proven",
+        "The program is translated with channels first, since the axis order of this value cannot be followed.",
+    ),
     "XL303": ("channels_first sources", "Keras programs with data_format=\"channels_first\" are not translated yet."),
     "XL401": (
         "Known deviation",

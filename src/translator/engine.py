@@ -9,24 +9,24 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import libcst as cst
 
-from . import syntax
+from . import nodes, syntax
 from .emit import finish
 from .infer.imports import framework_name
 from .infer.interp import Interpreter
 from .infer.scope import Scope
-from .layout.solve import solve
+from .layout.solve import LayoutUnproven, solve
 from .model import Counts, Diagnostic, InputError, Layout, Options, Severity, Status, Translation
 from .modules import Modules, is_package
 from .outputs import module_name
-from .rewrite.context import Context, api_uses, diagnostics
+from .rewrite.context import Context, Finding, api_uses, diagnostics, moves_channels
 from .rewrite.rewriter import Rewriter
 from .rules.modules import inner_layers, training_functions
 from .source import Source, call_with_room, check_loops, decode, mentions, output_too_deep, read
-from .values import Const, Namespace
+from .values import Const, Namespace, UserClass
 
 
 @dataclass(slots=True)
@@ -95,7 +95,7 @@ def translate_sources(
         renames = module_renames or {}
         parts = lines or {}
         results.update(
-            call_with_room(depth, lambda: _translate(files, options, renames, watch, modules, spread, parts))
+            call_with_room(depth, lambda: _in_proven_layout(files, options, renames, watch, modules, spread, parts))
         )
     return {path: results[path] for path in sources}
 
@@ -103,6 +103,34 @@ def translate_sources(
 def unchanged(source: Source) -> Translation:
     """The result for a file in which nothing is to be translated."""
     return Translation(source.text, Status.UNCHANGED, encoding=source.encoding, bom=source.bom)
+
+
+def _in_proven_layout(
+    files: list[_File], options: Options, renames: Mapping[str, str], watch: Watch | None, modules: Modules | None,
+    spread: Spread | None, lines: Mapping[str, tuple[int, int]],
+) -> dict[str, Translation | InputError]:  # fmt: skip
+    """Translate with channels last; with channels first and a note where that order cannot be proven."""
+    try:
+        return _translate(files, options, renames, watch, modules, spread, lines)
+    except LayoutUnproven as unproven:
+        finding = Finding(unproven.node, "XL304", Severity.NOTE, f"translated with channels first: {unproven.reason}")
+        notes = {f.path: _placed(f, finding) for f in files}
+        for file in files:
+            file.state, file.scope = "new", None
+        first = replace(options, layout=Layout.CHANNELS_FIRST)
+        results = _translate(files, first, renames, watch, modules, spread, lines)
+        for path, found in notes.items():
+            result = results[path]
+            if isinstance(result, Translation):
+                results[path] = replace(result, diagnostics=tuple(sorted({*result.diagnostics, *found})))
+        return results
+
+
+def _placed(file: _File, finding: Finding) -> tuple[Diagnostic, ...]:
+    """The diagnostic of a finding, if its node is in this file."""
+    if file.tree is None or finding.node not in set(nodes.walk(file.tree)):
+        return ()
+    return diagnostics(file.tree, file.source.tree, file.source.text, [finding], {})
 
 
 def _translate(
@@ -129,7 +157,7 @@ def _translate(
     for file in files:
         _run(interpreter, file)
     interpreter.finish()
-    if options.layout is Layout.CHANNELS_LAST and options.direction.source == "torch":
+    if moves_channels(options):
         solve(interpreter)
     base = Context(options, interpreter.tables, interpreter.facts, interpreter.dialect)
     training, layers = training_functions(base), inner_layers(base)
@@ -203,6 +231,10 @@ def _rewrite(
     module = file.module + ".__init__" * is_package(file.path)
     text, names = finish(text, helpers, options, roots, module, renames, ctx.taken, shared, lines, file.source.tree)
     tree = ast.parse(text)
+    if ctx.moves_channels:
+        from .layout.edge import model_edges
+
+        ctx.edges += model_edges(file_classes(file, ctx), ctx.dialect.forward[0])
     found = diagnostics(file.tree, file.source.tree, file.source.text, ctx.findings, ctx.homes)
     if not any(d.severity is Severity.ERROR for d in found):
         ours = {line.split()[1] for line in lines}
@@ -216,6 +248,11 @@ def _rewrite(
         text, status, found, counts, tuple(ctx.edges), names, dict(ctx.renames), file.source.encoding, file.source.bom,
         api_uses(ctx, file.module),
     )  # fmt: skip
+
+
+def file_classes(file: _File, ctx: Context) -> list[UserClass]:
+    """The classes that a file defines."""
+    return [c for c in ctx.facts.classes.values() if c.scope.module == file.module]
 
 
 def own_names(tree: ast.Module, roots: frozenset[str]) -> frozenset[str]:

@@ -211,6 +211,8 @@ class Func(Value):
     kind: str = "function"
     """``function method classmethod staticmethod property``."""
     passed: dict[str, Value] = field(default_factory=dict)
+    sites: dict[str, dict[Any, tuple[Any, Value]]] = field(default_factory=dict)
+    """Parameters to what each call site passed, and in which run of its function."""
     guessed: set[str] = field(default_factory=set)
     """Parameters in ``passed`` whose value comes from their use, not from a caller: a caller's replaces it."""
     returns: Value | None = None
@@ -223,6 +225,8 @@ class Func(Value):
     decorators: list[Value] = field(default_factory=list)
     mutates: set[str] = field(default_factory=set)
     """Parameters whose memory the function changes in place."""
+    ranks: dict[str, int] = field(default_factory=dict)
+    """Parameters to the ranks that their use shows."""
     start: dict[str, Value] = field(default_factory=dict)
     """The parameters' values at the start of the last run."""
     returned: list[Value] = field(default_factory=list)
@@ -258,6 +262,10 @@ class UserClass(Value):
     """Whether it is a layer or model class of the source framework, directly or by inheritance."""
     guessed: set[str] = field(default_factory=set)
     """Attributes whose values only a constructor has set that nobody called so far."""
+    given: dict[str, dict[Any, tuple[int, Value]]] = field(default_factory=dict)
+    """Attributes to what functions assigned to them, and in which of their runs."""
+    joined: dict[str, Value] = field(default_factory=dict)
+    """What ``attrs`` was set to from ``given``."""
     made_in: set[Any] = field(default_factory=set)
     """The functions (or ``None`` for module level) that make instances of it."""
 
@@ -322,6 +330,11 @@ def python_type(value: Value) -> str | None:
     if isinstance(value, Api) and value.name in ("torch.newaxis", "numpy.newaxis"):
         return "NoneType"
     return None
+
+
+def of_rank(tensor: Tensor, rank: int) -> Tensor:
+    """The tensor, whose rank was not known."""
+    return Tensor(rank, dtype=tensor.dtype, layout=tensor.layout, storage=tensor.storage, variable=tensor.variable)
 
 
 def options_of(value: Value) -> tuple[Value, ...]:
@@ -495,9 +508,9 @@ def elem_of(value: Value) -> Value:
 
 
 def row_of(tensor: Tensor) -> Tensor:
-    """``tensor[i]``: one axis less, the same memory."""
+    """``tensor[i]``: one axis less, the same memory. What iterating gives is in source order."""
     dims = tensor.dims[1:] if tensor.dims else None
-    return Tensor(dims=dims, dtype=tensor.dtype, storage=tensor.storage)
+    return Tensor(dims=dims, dtype=tensor.dtype, storage=tensor.storage, layout=LayoutVar(source=True))
 
 
 def _join_all(values: list[Value]) -> Value:

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from ..model import Edge
 from .buffers import batch_sizes, compare_buffers, snapshot
 from .dropout import dropout_off, settle
+from .edges import AtEdge
 from .inputs import draw_inputs
 from .noise import fill
 from .precision import precision
@@ -32,6 +34,7 @@ class _Programs:
     init: Mapping[str, Any]
     cases: list[dict[str, Any]]
     seed: int
+    edges: tuple[Edge, ...]
 
 
 @dataclass(slots=True)
@@ -40,6 +43,8 @@ class _Models:
 
     module: Any
     keras: Any
+    edged: AtEdge
+    """The Keras model, called in the axis order of the source."""
     pairs: list[Any]
     programs: list[ModuleType]
 
@@ -54,7 +59,7 @@ class _Models:
 
 def compare_program(
     source: str, translated: str, entry: str, init: Mapping[str, Any], inputs: Iterable[Mapping[str, Any]], *,
-    train: bool = True, graph: bool = True, single: bool = True, seed: int = 0,
+    train: bool = True, graph: bool = True, single: bool = True, seed: int = 0, edges: Iterable[Edge] = (),
 ) -> Result:  # fmt: skip
     """Build, fill and run both programs, which executes their code, and compare them.
 
@@ -66,13 +71,14 @@ def compare_program(
         train: also compare in train mode (off where the model draws random numbers).
         graph: also compare under ``tf.function``, with the sizes that differ among ``inputs`` left open.
         single: also look at the outputs in float32.
+        edges: the axis orders at the edge of the translated model, where they are not the source's.
 
     Returns:
         every quantity that was compared until a stage failed; what either program raises is a failed quantity.
     """
     cases = [dict(case) for case in inputs]
     result = Result()
-    programs = _Programs(source, translated, entry, init, cases, seed)
+    programs = _Programs(source, translated, entry, init, cases, seed, tuple(edges))
     stages: list[Callable[[], None]] = [lambda: _compare(result, programs, train, graph)]
     if single:
         stages.append(lambda: _single(result, programs))
@@ -104,12 +110,13 @@ def _models(programs: _Programs, dtype: str) -> tuple[_Models, list[Quantity]]:
     module = getattr(modules[0], programs.entry)(**programs.init).to(getattr(torch, dtype))
     settle(module)
     keras = getattr(modules[1], programs.entry)(**programs.init)
+    edged = AtEdge(keras, programs.edges)
     fill(module, programs.seed)
     for case in programs.cases:
-        keras(**tf_arguments(draw_inputs(case, programs.seed), dtype), training=False)
+        edged(**tf_arguments(draw_inputs(case, programs.seed), dtype), training=False)
     report = weights.copy(module, keras)
     problems = [Quantity("weights", problem="" if report.ok else str(report))]
-    return _Models(module, keras, weights.pair_up(module, keras).pairs, modules), problems
+    return _Models(module, keras, edged, weights.pair_up(module, keras).pairs, modules), problems
 
 
 def _compare(result: Result, programs: _Programs, train: bool, graph: bool) -> None:
@@ -121,7 +128,7 @@ def _compare(result: Result, programs: _Programs, train: bool, graph: bool) -> N
         arrays = [draw_inputs(case, programs.seed + 1 + i) for i, case in enumerate(programs.cases)]
         for i, case in enumerate(arrays):
             models.module.eval()
-            found = projected_gradients(models.module, models.keras, models.pairs, case, f"inputs {i} eval", False)
+            found = projected_gradients(models.module, models.edged, models.pairs, case, f"inputs {i} eval", False)
             if not result.add(found, tolerance):
                 return
             if train and not result.add(_train_step(models, case, f"inputs {i} train", result.notes), tolerance):
@@ -141,7 +148,7 @@ def _train_step(models: _Models, case: dict[str, Any], name: str, notes: list[st
     module = models.module.train()
     before = snapshot(module)
     with batch_sizes(module) as sizes:
-        found = projected_gradients(module, models.keras, models.pairs, case, name, True)
+        found = projected_gradients(module, models.edged, models.pairs, case, name, True)
     changed, said = compare_buffers(name, module, models.pairs, before, sizes)
     notes += [note for note in said if note not in notes]
     weights.copy(module, models.keras)
@@ -167,7 +174,7 @@ def _graph(models: _Models, cases: list[dict[str, Any]], notes: list[str]) -> li
     tensors = [{k: v for k, v in tf_arguments(case).items() if k not in fixed} for case in cases]
 
     def run(args: dict[str, Any]) -> Any:
-        return tf_call(lambda **a: models.keras(**a, **fixed, training=False), args, variables)
+        return tf_call(lambda **a: models.edged(**a, **fixed, training=False), args, variables)
 
     traced = tf.function(run, input_signature=[_signature(tensors)])
     try:
@@ -203,6 +210,6 @@ def _single(result: Result, programs: _Programs) -> None:
         models.module.eval()
         arrays = draw_inputs(programs.cases[0], programs.seed + 1)
         expected, _ = torch_call(models.module, arrays, {}, grad=False, dtype="float32")
-        actual = models.keras(**tf_arguments(arrays, "float32"), training=False)
+        actual = models.edged(**tf_arguments(arrays, "float32"), training=False)
         result.add(problems + compare_values("float32 eval output", expected, actual), TOLERANCE["float32"])
         models.unload()

@@ -17,6 +17,7 @@ from ..values import (
     Const,
     Func,
     Instance,
+    LayoutVar,
     Map,
     MethodOf,
     Partial,
@@ -30,6 +31,7 @@ from ..values import (
     elem_of,
     escape,
     join,
+    of_rank,
     options_of,
     without_none,
 )
@@ -37,7 +39,7 @@ from . import einops_results, keras_graph, keras_results, layer_results, shape_r
 from .binding import Args, bind_api
 from .builtin_calls import BUILTIN_CALLS
 from .choose import chosen
-from .facts import Bound, BoundCall
+from .facts import Bound, BoundCall, Pass
 from .functions import bind_user, call_user, instantiate
 from .math_results import called_type
 from .results import RESULTS
@@ -85,12 +87,10 @@ def call_value(it: Interpreter, node: cst.Call, func: Value, args: Args) -> Valu
     if isinstance(func, BoundMethod):
         return call_method(it, node, func, args)
     if isinstance(func, Func):
-        it.facts.results.append((node, func))
         result = call_user(it, func, args, bound=False)
         _mutated(it, node, func, args, bound=False)
         return result
     if isinstance(func, MethodOf):
-        it.facts.results.append((node, func.func))
         return _call_method_of(it, node, func, args)
     if isinstance(func, UserClass):
         it.touch()
@@ -100,7 +100,8 @@ def call_value(it: Interpreter, node: cst.Call, func: Value, args: Args) -> Valu
     if isinstance(func, Partial):
         given: Args = [(cst.Arg(cst.Name("partial")), v) for v in func.args]
         named: Args = [(cst.Arg(cst.Name("partial"), keyword=cst.Name(k)), v) for k, v in func.keywords.items()]
-        return call_value(it, node, func.func, [*given, *args, *named])
+        with it.inside():
+            return call_value(it, node, func.func, [*given, *args, *named])
     return UNKNOWN
 
 
@@ -175,7 +176,7 @@ def _evidence(it: Interpreter, bound: BoundCall, row: Row) -> None:
     rank = implied_rank(bound.api)
     tensor = without_none(first.value) if first is not None else None
     if rank is not None and isinstance(tensor, Tensor) and tensor.rank is None and first is not None:
-        ranked = ranked_parameter(it, first.node, tensor, rank)
+        ranked = refined(it, tensor, rank) if it.contained else ranked_parameter(it, first.node, tensor, rank)
         first.value = ranked if ranked is not None else first.value
         return
     if first is None or first.value is not UNKNOWN or row.returns in ("unknown", "create", "from_data"):
@@ -183,12 +184,15 @@ def _evidence(it: Interpreter, bound: BoundCall, row: Row) -> None:
     tensor = proven_tensor(it, first.node)
     if tensor is not None:
         first.value = tensor
+        if rank is not None:
+            refined(it, tensor, rank)
 
 
 def implied_rank(api: str) -> int | None:
     """The rank that an image or volume operation takes, going by its name: batched input is assumed."""
     name = api.removesuffix(".__call__").lower()
-    return 4 if name.endswith("2d") else 5 if name.endswith("3d") else 3 if name.endswith("conv1d") else None
+    ranks = {"2d": 4, "3d": 5, "conv1d": 3, "pool1d": 3}
+    return next((rank for end, rank in ranks.items() if name.endswith(end)), None)
 
 
 def ranked_parameter(it: Interpreter, node: cst.BaseExpression, tensor: Tensor, rank: int) -> Tensor | None:
@@ -196,9 +200,13 @@ def ranked_parameter(it: Interpreter, node: cst.BaseExpression, tensor: Tensor, 
     from .expressions import is_parameter
 
     if not isinstance(node, cst.Name) or it.func is None or not is_parameter(it.func, node.value):
-        return None
-    if node.value in it.func.passed and it.func.passed[node.value] is not UNKNOWN:
-        return None
+        return refined(it, tensor, rank)
+    passed = it.func.passed.get(node.value, UNKNOWN)
+    if passed is not UNKNOWN:
+        if isinstance(passed, Tensor) and passed.rank is None and it.func.ranks.setdefault(node.value, rank) == rank:
+            it.func.passed[node.value] = of_rank(passed, rank)
+            it.func.stale = True
+        return refined(it, tensor, rank)
     ranked = Tensor(rank, dtype=tensor.dtype, storage=tensor.storage)
     it.func.passed[node.value] = ranked
     it.func.guessed.add(node.value)
@@ -206,6 +214,14 @@ def ranked_parameter(it: Interpreter, node: cst.BaseExpression, tensor: Tensor, 
     it.scope.bind(node.value, ranked)
     it.facts.values[node] = ranked
     return ranked
+
+
+def refined(it: Interpreter, tensor: Tensor, rank: int) -> Tensor | None:
+    """A tensor whose rank its use shows, wherever it came from, unless that use stands under a condition."""
+    if it.conditions and not it.contained:
+        return None
+    tensor.rank, tensor.dims = rank, (None,) * rank
+    return tensor
 
 
 def _parameter(bound: BoundCall) -> Value:
@@ -355,12 +371,15 @@ def call_instance(it: Interpreter, node: cst.Call, owner: Instance, args: Args) 
         for name in (*it.dialect.forward, "__call__"):
             forward = owner.cls.find(name)
             if isinstance(forward, Func):
-                it.facts.results.append((node, forward))
                 result = call_user(it, forward, args, bound=True)
                 _mutated(it, node, forward, args, bound=True)
                 return result
         children = owner.cls.attrs.get("<children>")
-        return call_container(it, node, children, args) if isinstance(children, Instance) else UNKNOWN
+        if isinstance(children, Instance):
+            return call_container(it, node, children, args)
+        base = module_base(owner.cls)
+        plain = base is not None and it.direction == "torch2tf" and base not in it.dialect.module_bases
+        return call_layer(it, node, Instance(Api(base)), args) if plain and base is not None else UNKNOWN
     if owner.api in it.dialect.containers:
         return call_container(it, node, owner, args)
     return call_layer(it, node, owner, args)
@@ -368,12 +387,17 @@ def call_instance(it: Interpreter, node: cst.Call, owner: Instance, args: Args) 
 
 def call_container(it: Interpreter, node: cst.Call, owner: Instance, args: Args) -> Value:
     """Run a sequential container: layer by layer where they are known, else assume the last kind's rank."""
+    entry = args[0][1] if args else UNKNOWN
+    if isinstance(entry, Tensor) and not it.contained:  # what goes in may stand in another axis order than the argument
+        entry = Tensor(entry.rank, entry.dims, entry.dtype, storage=entry.storage, variable=entry.variable)
     if owner.children is not None:
-        value = args[0][1] if args else UNKNOWN
-        for child in owner.children:
-            value = call_value(it, node, child, [(args[0][0], value)]) if args else UNKNOWN
+        value = entry
+        for i, child in enumerate(owner.children):
+            value = run_layer(it, node, child, (args[0][0], value)) if args else UNKNOWN
+            if i == 0:
+                _entered(it, args, entry)
         return value
-    value = args[0][1] if args else UNKNOWN
+    value = entry
     out: Value | None = None
     firsts = options_of(owner.first) if owner.first is not None else options_of(owner.elem)
     for option in options_of(owner.elem):
@@ -381,11 +405,35 @@ def call_container(it: Interpreter, node: cst.Call, owner: Instance, args: Args)
             given = value
             if isinstance(value, Tensor) and not any(_same_layer(option, f) for f in firsts):
                 given = Tensor(value.rank, value.dims, value.dtype, value.layout)
-            result = call_value(it, node, option, [(args[0][0], given)])
+            result = run_layer(it, node, option, (args[0][0], given), loops=True)
             out = result if out is None else join(out, result)
+    _entered(it, args, entry)
     if isinstance(value, Tensor) and it.dialect.containers.get(owner.api or "") == "sequential":
         # Of layers that are not all known, a tensor comes out of a tensor: of which rank is open.
-        return out if out is not None and out is not UNKNOWN and _complete(owner.elem) else Tensor(dtype=value.dtype)
+        if out is not None and out is not UNKNOWN and _complete(owner.elem):
+            return out
+        escape(out or UNKNOWN)
+        escape(value)
+        return Tensor(dtype=value.dtype, layout=LayoutVar(source=True))
+    return out if out is not None else UNKNOWN
+
+
+def _entered(it: Interpreter, args: Args, entry: Value) -> None:
+    """What the first layer takes shows the rank of the argument."""
+    given = args[0][1] if args else UNKNOWN
+    if isinstance(given, Tensor) and isinstance(entry, Tensor) and given.rank is None and entry.rank is not None:
+        if not it.contained:
+            ranked_parameter(it, args[0][0].value, given, entry.rank)
+
+
+def run_layer(it: Interpreter, node: cst.Call, layer: Value, arg: tuple[cst.Arg, Value], loops: bool = False) -> Value:
+    """Run one layer of a container."""
+    out: Value | None = None
+    for option in options_of(without_none(layer)):
+        with it.inside():
+            result = call_value(it, node, option, [arg])
+        it.facts.passes.append(Pass(node, option, arg[1], result, it.run_key(), loops))
+        out = result if out is None else join(out, result)
     return out if out is not None else UNKNOWN
 
 
@@ -418,6 +466,8 @@ def call_layer(it: Interpreter, node: cst.Call, owner: Instance, args: Args) -> 
     bound.result = RESULTS[row.returns](bound) if row is not None else UNKNOWN
     if row is not None and it.direction == "tf2torch":
         keras_graph.tailed(row, bound, bound.result)
+    for site in owner.sites:
+        it.facts.layer_uses.setdefault(site, []).append((bound.value("input"), it.run_key()))
     _inplace_argument(it, node, bound)
     if it.facts.calls.get(node) is None or it.facts.calls[node].api.endswith("__call__"):
         it.facts.calls[node] = bound

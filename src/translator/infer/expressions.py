@@ -23,6 +23,7 @@ from ..values import (
     Const,
     Func,
     Instance,
+    LayoutVar,
     Map,
     Namespace,
     Num,
@@ -188,7 +189,7 @@ def proven_tensor(it: Interpreter, node: cst.BaseExpression) -> Tensor | None:
     """A value of unknown kind that is used as only a tensor can be: a tensor, from here on."""
     if not isinstance(node, cst.Name | cst.Attribute | cst.Call | cst.Subscript | cst.BinaryOperation):
         return None
-    tensor = Tensor()
+    tensor = Tensor(layout=LayoutVar(source=True))
     if isinstance(node, cst.Name):
         it.scope.bind(node.value, tensor)
         if it.func is not None and is_parameter(it.func, node.value) and node.value not in it.func.passed:

@@ -65,6 +65,23 @@ class InPlace:
     """Whether the old memory is known to be read afterwards on its own path."""
 
 
+Run = tuple[Any, int]
+"""A function (``None``: a module's top level), and which of its runs."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pass:
+    """A layer that a container runs: what goes in, what comes out."""
+
+    node: cst.Call
+    layer: Value
+    given: Value
+    result: Value
+    run: Run
+    loops: bool = False
+    """Whether the result may be given to the layer again: the layers are not known one by one."""
+
+
 @dataclass(slots=True)
 class Facts:
     """All facts of one project run."""
@@ -83,10 +100,12 @@ class Facts:
     """Methods that are called on something of which nothing is known."""
     direct: set[cst.CSTNode] = field(default_factory=set)
     """Expressions that name an API itself (``nn.ReLU``), not a variable that holds one."""
-    flows: list[tuple[Value, Func, str]] = field(default_factory=list)
-    """What call sites pass to which parameter."""
-    results: list[tuple[cst.CSTNode, Func]] = field(default_factory=list)
-    """Calls and the project's functions whose results they are."""
+    flows: list[tuple[Value, Func, str, Run]] = field(default_factory=list)
+    """What is passed to which parameter by calls that are not written as such: of layers in containers, of partials."""
+    passes: list[Pass] = field(default_factory=list)
+    """Layers that containers run."""
+    entries: dict[cst.CSTNode, Pass] = field(default_factory=dict)
+    """Calls of containers to the first layer that they run."""
     opened: list[Value] = field(default_factory=list)
     """Containers that are indexed, iterated, extended or asked for attributes somewhere."""
     opened_unknown: bool = False
@@ -96,6 +115,8 @@ class Facts:
     """Calls of modules to the training modes that they run in: found when first asked for."""
     layer_reads: list[tuple[cst.Attribute, Any, Any]] = field(default_factory=list)
     """Where weights and input sizes of framework layers are read: the node, the layer, the function."""
+    layer_uses: dict[cst.CSTNode, list[tuple[Value, Run]]] = field(default_factory=dict)
+    """Calls that make layers to what the layers are called with."""
     layer_inputs: dict[cst.CSTNode, dict[cst.CSTNode, Value]] = field(default_factory=dict)
     """What a layer is called with: by the call that makes it (a user's class: by the class), then by the call of it."""
     leaves: set[cst.CSTNode] = field(default_factory=set)

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
 from .. import nodes
-from ..values import UNKNOWN, Const, Func, Instance, Map, MethodOf, Seq, Tensor, UserClass, Value, escape, join
+from ..values import (
+    UNKNOWN,
+    Const,
+    Func,
+    Instance,
+    Map,
+    MethodOf,
+    Seq,
+    Tensor,
+    Union,
+    UserClass,
+    Value,
+    escape,
+    join,
+    of_rank,
+)
 from .scope import Scope
 
 if TYPE_CHECKING:
@@ -39,11 +54,46 @@ def initial_parameters(it: Interpreter, func: Func, scope: Scope) -> None:
         elif i == 0 and func.owner is not None and func.kind == "classmethod":
             scope.vars[name] = func.owner
         else:
-            scope.vars[name] = _parameter(it, func, param, is_forward)
+            scope.vars[name] = _own(it, _parameter(it, func, param, is_forward))
     if isinstance(params.star_arg, cst.Param):
         scope.vars[params.star_arg.name.value] = Seq("tuple")
     if params.star_kwarg is not None:
         scope.vars[params.star_kwarg.name.value] = Map()
+
+
+def _own(it: Interpreter, value: Value) -> Value:
+    """A parameter may stand in another axis order than what is passed: each call converts it."""
+    if it.direction == "tf2torch":
+        return value
+    if isinstance(value, Union):
+        return Union(tuple(_own(it, option) for option in value.options))
+    if not isinstance(value, Tensor):
+        return value
+    return Tensor(value.rank, value.dims, value.dtype, storage=value.storage, tail=value.tail)
+
+
+def _given_back(it: Interpreter, value: Value, depth: int = 0) -> Value:
+    """A result may stand in another axis order than what the function returns: each call converts it."""
+    if it.direction == "tf2torch" or depth > 3:
+        return value
+    if isinstance(value, Tensor):
+        if value.variable:
+            return value
+        return Tensor(value.rank, value.dims, value.dtype, storage=value.storage, tail=value.tail)
+    if isinstance(value, Union):
+        return Union(tuple(_given_back(it, option, depth + 1) for option in value.options))
+    if isinstance(value, Seq) and isinstance(elem_of_kind(value), Tensor):
+        items = None if value.items is None else [_given_back(it, v, depth + 1) for v in value.items]
+        first = _given_back(it, value.first, depth + 1) if value.first is not None else None
+        return Seq(value.kind, items, _given_back(it, value.elem, depth + 1), first)
+    if isinstance(value, Map) and value.items is not None:
+        return Map({k: _given_back(it, v, depth + 1) for k, v in value.items.items()}, value.elem)
+    return value
+
+
+def elem_of_kind(value: Seq) -> Value:
+    """One of the elements, to see of what kind they are."""
+    return next((v for v in value.items or () if isinstance(v, Tensor)), value.elem)
 
 
 def _parameter(it: Interpreter, func: Func, param: cst.Param, is_forward: bool) -> Value:
@@ -132,6 +182,7 @@ def _names(node: cst.BaseExpression) -> list[str]:
 def call_user(it: Interpreter, func: Func, args: Args, *, bound: bool) -> Value:
     """Call a function of the project: widen its parameters, run it if that changed anything."""
     passed = bind_user(func, args, bound=bound)
+    indirect = it.contained or any(a.star for a, _ in args)
     if it.func is not None:
         func.callers.add(it.func)
         it.func.calls.add(func)
@@ -142,12 +193,15 @@ def call_user(it: Interpreter, func: Func, args: Args, *, bound: bool) -> Value:
     for name, value in (passed or {}).items():
         if name in unset:
             continue
-        it.facts.flows.append((value, func, name))
+        if indirect:
+            it.facts.flows.append((value, func, name, it.run_key()))
         old = func.passed.get(name)
         if name in func.guessed and value is not UNKNOWN:
             func.guessed.discard(name)
             old = None
-        new = value if old is None else join(old, value)
+        new = _joined(it, func, name, value, args[0][0] if args else None, old)
+        if isinstance(new, Tensor) and new.rank is None and name in func.ranks:
+            new = of_rank(new, func.ranks[name])
         if old is None or not _alike(old, new):
             changed = True
         func.passed[name] = new
@@ -157,7 +211,22 @@ def call_user(it: Interpreter, func: Func, args: Args, *, bound: bool) -> Value:
         if changed:
             it.invalidate(func)
         result = func.returns if func.returns is not None else UNKNOWN
-    return _for_this_call(it, func, passed) or result
+    return _for_this_call(it, func, passed) or _given_back(it, result)
+
+
+def _joined(it: Interpreter, func: Func, name: str, value: Value, site: Any, old: Value | None) -> Value:
+    """What all call sites pass to a parameter. What a site passed in an earlier run, when less was known, is void."""
+    sites = func.sites.setdefault(name, {})
+    run = it.run_key()
+    before = sites.get(site)
+    if old is not None and not sites:
+        sites["other"] = (None, old)
+    sites[site] = (run, join(before[1], value) if before is not None and before[0] == run else value)
+    out: Value | None = None
+    for _, one in sites.values():
+        out = one if out is None else join(out, one)
+    assert out is not None
+    return out
 
 
 def _for_this_call(it: Interpreter, func: Func, passed: dict[str, Value] | None) -> Value | None:

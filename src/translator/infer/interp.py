@@ -36,7 +36,7 @@ from ..values import (
     without_none,
 )
 from .dialect import DIALECTS
-from .facts import Facts, InPlace
+from .facts import Facts, InPlace, Run
 from .scope import Scope, join_vars
 
 if TYPE_CHECKING:
@@ -80,6 +80,9 @@ class Interpreter:
         self.calling: cst.CSTNode | None = None
         self.keywords: frozenset[str] = frozenset()
         """The keywords of the call whose function is being evaluated."""
+        self.contained = 0
+        self.conditions = 0
+        """How many conditions what is being interpreted stands under."""
         self.frameworks: set[str] = set()
         """The modules that import the source framework."""
 
@@ -120,12 +123,25 @@ class Interpreter:
 
     @contextmanager
     def _in(self, scope: Scope, func: Func | None):  # type: ignore[no-untyped-def]
-        saved = self.scope, self.func, self.statement, self.returns, self.alive
-        self.scope, self.func, self.returns, self.alive = scope, func, [], True
+        saved = self.scope, self.func, self.statement, self.returns, self.alive, self.contained, self.conditions
+        self.scope, self.func, self.returns, self.alive, self.contained, self.conditions = scope, func, [], True, 0, 0
         try:
             yield
         finally:
-            self.scope, self.func, self.statement, self.returns, self.alive = saved
+            self.scope, self.func, self.statement, self.returns, self.alive, self.contained, self.conditions = saved
+
+    @contextmanager
+    def inside(self):  # type: ignore[no-untyped-def]
+        """Calls from here on are made by a container or the like, and are not what the call at hand says."""
+        self.contained += 1
+        try:
+            yield
+        finally:
+            self.contained -= 1
+
+    def run_key(self) -> Run:
+        """Which run of which function this is."""
+        return self.func, self.func.runs if self.func is not None else 0
 
     def is_evidence(self, method: str) -> bool:
         """Whether calling a method that only tensors have shows that something is a tensor: no class of the

@@ -78,6 +78,8 @@ def _aug_assign(it: Interpreter, node: cst.AugAssign) -> None:
     elif (value is UNKNOWN or isinstance(value, BoundMethod)) and it.scope.module in it.frameworks:
         it.touch()
     result = augmented(it, node, value, other)
+    if tensor is not result and isinstance(tensor, Tensor) and isinstance(result, Tensor):
+        tensor.layout.unite(result.layout)
     if isinstance(node.target, cst.Subscript) and isinstance(it.facts.value(node.target.value), Tensor):
         whole = it.facts.value(node.target.value)
         assert isinstance(whole, Tensor)
@@ -129,13 +131,13 @@ def _bind_attribute(it: Interpreter, target: cst.Attribute, value: Value) -> Non
         if not (isinstance(one, Instance) and isinstance(one.cls, UserClass)):
             escape(value)
         else:
-            attrs, name = one.cls.attrs, target.attr.value
+            name = target.attr.value
             if name in one.cls.guessed and value is not UNKNOWN:
                 one.cls.guessed.discard(name)
-                attrs.pop(name, None)
-            elif value is UNKNOWN and name not in attrs and it.direction == "tf2torch" and _before_calls(it):
+                one.cls.attrs.pop(name, None)
+            elif value is UNKNOWN and name not in one.cls.attrs and it.direction == "tf2torch" and _before_calls(it):
                 one.cls.guessed.add(name)
-            attrs[name] = join(attrs[name], value) if name in attrs else value
+            set_attribute(it, one.cls, name, value)
     if isinstance(owner, Tensor) or (isinstance(owner, Instance) and owner.api):
         it.touch()
 
@@ -147,6 +149,24 @@ def _before_calls(it: Interpreter) -> bool:
     return it.func is not None and it.func.name == "__init__" and bool(unset_parameters(it.func) - {"self"})
 
 
+def set_attribute(it: Interpreter, cls: UserClass, name: str, value: Value) -> None:
+    """An attribute is what every function assigns to it: in its last run, for earlier ones knew less."""
+    if it.direction == "tf2torch":
+        cls.attrs[name] = join(cls.attrs[name], value) if name in cls.attrs else value
+        return
+    func, run = it.run_key()
+    given = cls.given.setdefault(name, {})
+    if name in cls.attrs and cls.attrs[name] is not cls.joined.get(name):
+        given["other"] = (0, cls.attrs[name])
+    old = given.get(func)
+    given[func] = (run, join(old[1], value) if old is not None and old[0] == run else value)
+    values = [v for _, v in given.values()]
+    out = values[0]
+    for other in values[1:]:
+        out = join(out, other)
+    cls.attrs[name] = cls.joined[name] = out
+
+
 def _unpack(it: Interpreter, target: cst.Tuple | cst.List, value: Value) -> None:
     from .expressions import dim_value
 
@@ -156,13 +176,15 @@ def _unpack(it: Interpreter, target: cst.Tuple | cst.List, value: Value) -> None
     n = len(target.elements)
     star = any(isinstance(e, cst.StarredElement) for e in target.elements)
     for i, element in enumerate(target.elements):
-        item: Value = elem_of(value)
+        item: Value
         if isinstance(value, Seq) and value.items is not None and len(value.items) == n and not star:
             item = value.items[i]
         elif isinstance(value, Shape) and not star:
             item = dim_value(value, i)
         elif isinstance(value, Const) and isinstance(value.value, tuple) and len(value.value) == n:
             item = Const(value.value[i])
+        else:
+            item = elem_of(value)
         bind(it, element if star and isinstance(element, cst.StarredElement) else element.value, item)
 
 
@@ -261,13 +283,31 @@ def _if(it: Interpreter, node: cst.If) -> None:
             it.suite(node.orelse.body)
 
     first = len(it.changes)
+    missing = _unset_parameter(it, node.test)
+    it.conditions += 1
     paths = [it.branch(then), it.branch(other)]
     it.configuring = outer
+    it.conditions -= 1
     it.rejoin(first)
     if truth is not None and paths[not truth][1]:
         it.merge([paths[not truth]])
     else:
         it.merge(paths)
+    default = paths[0][0].get(missing, UNKNOWN) if missing and paths[0][1] else UNKNOWN
+    if default is not UNKNOWN and default is not NONE:
+        it.scope.bind(missing, default)
+
+
+def _unset_parameter(it: Interpreter, test: cst.BaseExpression) -> str:
+    """The parameter of ``if p is None:`` that no caller sets. What ``p`` is then given shows what may stand there."""
+    from .expressions import is_parameter
+
+    if not isinstance(test, cst.Comparison) or not isinstance(test.left, cst.Name) or it.func is None:
+        return ""
+    name, target = test.left.value, test.comparisons[0]
+    unset = isinstance(target.operator, cst.Is) and isinstance(target.comparator, cst.Name)
+    unset = unset and target.comparator.value == "None" and it.func.passed.get(name, UNKNOWN) is UNKNOWN
+    return name if unset and it.facts.value(test.left) is UNKNOWN and is_parameter(it.func, name) else ""
 
 
 def _loop(it: Interpreter, node: cst.CSTNode, body: Callable[[], None], orelse: cst.Else | None) -> None:

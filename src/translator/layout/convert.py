@@ -1,8 +1,7 @@
-"""For one expression: the order its operands must have, and the order its result naturally has.
+"""For one expression: its operands in the order that it needs, and its result in the order that was chosen for it.
 
-The rewriter asks this before the rules, wraps operands that are in another order in a transpose, and
-does the same with the result. The rules themselves then see source order wherever they were not made
-for more.
+The rewriter asks this before and after the rules. The rules see a call as if the program had been written for the
+order that its tensors really have.
 """
 
 from __future__ import annotations
@@ -12,14 +11,17 @@ from typing import Any
 import libcst as cst
 
 from .. import nodes
+from ..infer.calls import implied_rank
+from ..infer.facts import BoundCall
+from ..infer.functions import bind_user
 from ..rewrite.context import Context
-from ..values import Instance, Tensor, UserClass, as_tensor, options_of, without_none
-from .perms import Perm, between, channels_last, identity
-from .solve import behaviour_of, operands
-
-TRANSPARENT = frozenset({"dtype", "device", "data", "ndim", "shape", "grad", "requires_grad", "is_cuda"})
-"""Attributes that do not look at the axis order, or that the shape rules translate with it."""
-
+from ..values import UNKNOWN, Instance, Seq, Tensor, Value, as_tensor, options_of, without_none
+from . import behaviour
+from .axes import main_argument, main_tensor, permutation, plan_reshape, with_axes
+from .natural import axis_plan, order_of, results
+from .perms import Perm, between, channels_last, identity, same_memory
+from .solve import LayoutUnproven, arguments, callees
+from .subscripts import plan_subscript, written
 
 CONVERTED = (
     cst.Call, cst.BinaryOperation, cst.Comparison, cst.UnaryOperation, cst.Attribute, cst.Subscript, cst.For,
@@ -28,170 +30,345 @@ CONVERTED = (
 """The nodes that look into tensors; all others only hand them on."""
 
 
-class LayoutUnproven(Exception):
-    """The channels-last order of a value cannot be proven: the file is translated with channels first."""
+class Conversion:
+    """One expression being converted: what the rules are to see, and the order that they will give."""
 
-    def __init__(self, node: cst.CSTNode, reason: str) -> None:
-        super().__init__(reason)
-        self.node, self.reason = node, reason
+    def __init__(self, ctx: Context, node: cst.CSTNode) -> None:
+        self.ctx, self.node = ctx, node
+        self.kind = behaviour.of_node(ctx, node)
+        self.natural: Perm | None = None
+        """The order of the result before it is converted; ``None`` for source order."""
+        self.done = False
+        """Whether the expression is finished, and no rule is to see it."""
+        value = ctx.value(node.target if isinstance(node, cst.AugAssign) else node)
+        self.value: Value = value
+        self.result = as_tensor(value)
 
+    # -- operands --------------------------------------------------------------------------------------
 
-def order_of(tensor: Tensor | None) -> Perm | None:
-    """The order that was chosen for a tensor; ``None`` for source order."""
-    if tensor is None or tensor.rank is None:
-        return None
-    perm = tensor.layout.find().perm
-    return None if perm is None or len(perm) != tensor.rank or perm == identity(tensor.rank) else perm
+    def operands(self, new: Any) -> Any:
+        """The expression with its operands in the order that the operation takes."""
+        handler = getattr(self, "_" + self.kind, None)
+        return handler(new) if handler is not None else self._opaque(new)
 
+    def _pass(self, new: Any) -> Any:
+        node = self.node
+        if not isinstance(node, cst.Call):
+            self.natural = order_of(self.result)
+            return new
+        return self._user_call(node, new)
 
-def behaviour(ctx: Context, node: cst.CSTNode) -> str:
-    """How an expression treats axis order: ``pointwise``, ``channels``, ``opaque``, ``pass`` or ``aware``."""
-    if isinstance(node, cst.Call):
-        return _call_behaviour(ctx, node)
-    if isinstance(node, cst.BinaryOperation | cst.Comparison | cst.UnaryOperation | cst.AugAssign):
-        return "pointwise" if operands(node) else "opaque"
-    if isinstance(node, cst.Attribute):
-        return "pass" if node.attr.value in TRANSPARENT else "opaque"
-    return "opaque"
-
-
-def _call_behaviour(ctx: Context, node: cst.Call) -> str:
-    call = ctx.call(node)
-    if call is not None and not call.api.endswith("__call__"):
-        rows = ctx.tables.find(call.api)
-        row = rows[0] if rows else None
-        if row is not None and row.rule == "drop_call":
-            return "pass"
-        return row.layout if row is not None else "opaque"
-    func = without_none(ctx.value(node.func))
-    kinds = {behaviour_of_function(ctx, option) for option in options_of(func)}
-    return kinds.pop() if len(kinds) == 1 else "channels" if kinds == {"channels", "pointwise"} else "opaque"
-
-
-def behaviour_of_function(ctx: Context, func: Any) -> str:
-    """How calling a value treats axis order."""
-    from ..values import Func, MethodOf
-
-    if isinstance(func, Func | MethodOf | UserClass):
-        return "pass"
-    if isinstance(func, Instance):
-        if isinstance(func.cls, UserClass):
-            return "pass" if func.cls.find(ctx.dialect.forward[0]) is not None else _container(ctx, func)
-        return behaviour_of(ctx.interpreter, func)
-    return "opaque"
-
-
-def _container(ctx: Context, func: Instance) -> str:
-    assert isinstance(func.cls, UserClass)
-    children = func.cls.attrs.get("<children>")
-    return behaviour_of(ctx.interpreter, children) if isinstance(children, Instance) else "opaque"
-
-
-def convert_operands(ctx: Context, node: cst.CSTNode, new: Any) -> Any:
-    """Wrap the operands of an expression that are not in the order it needs."""
-    kind = behaviour(ctx, node)
-    if kind in ("pass", "aware"):
+    def _look(self, new: Any) -> Any:
+        self.natural = order_of(self.result)
         return new
-    result = as_tensor(ctx.value(node.target if isinstance(node, cst.AugAssign) else node))
-    wanted = order_of(result) if kind == "pointwise" else None
-    return _map_operands(ctx, node, new, kind, wanted, result)
 
+    def _iterate(self, new: Any) -> Any:
+        self.natural = order_of(self.result)
+        return self._each(new, lambda old, value, main: self._tensor_in(old, value, None))
 
-def _map_operands(ctx: Context, node: Any, new: Any, kind: str, wanted: Perm | None, result: Tensor | None) -> Any:
-    changes: dict[str, Any] = {}
-    if isinstance(node, cst.Call):
-        changes = _call_operands(ctx, node, new, kind, wanted, result)
-    elif isinstance(node, cst.BinaryOperation):
-        for side in ("left", "right"):
-            value = operand(ctx, getattr(node, side), getattr(new, side), kind, wanted, result)
-            if value is not getattr(new, side):
-                changes[side] = value
-    elif isinstance(node, cst.Comparison):
-        left = operand(ctx, node.left, new.left, kind, wanted, result)
-        targets = [
-            n.with_changes(comparator=operand(ctx, o.comparator, n.comparator, kind, wanted, result))
-            for o, n in zip(node.comparisons, new.comparisons, strict=True)
+    def _user_call(self, node: cst.Call, new: cst.Call) -> cst.Call:
+        """A call of the project's own code: each tensor in the order of its parameter."""
+        wanted: dict[int, Tensor] = {}
+        found = callees(self.ctx, node)
+        for func, bound in found:
+            passed = bind_user(func, arguments(self.ctx, node), bound=bound) or {}
+            for name, value in passed.items():
+                start = as_tensor(func.start.get(name)) if name in func.start else None
+                for i, arg in enumerate(node.args):
+                    if start is not None and self.ctx.value(arg.value) is value and not arg.star:
+                        wanted.setdefault(i, start)
+            self.natural = next((o for r in func.returned if (o := order_of(as_tensor(r)))), None)
+        entry = self.ctx.interpreter.facts.entries.get(node) if not found else None
+        if entry is not None and node.args and isinstance(entry.given, Tensor):
+            wanted[0] = entry.given
+        if not found:
+            self.natural = order_of(self.result)
+        args = []
+        for i, (old, arg) in enumerate(zip(node.args, new.args, strict=True)):
+            tensor = wanted.get(i)
+            rank = tensor.rank if tensor is not None else None
+            args.append(self._argument(old, arg, order_of(tensor), rank) if i in wanted else arg)
+        return new.with_changes(args=args)
+
+    def _argument(self, old: cst.Arg, arg: cst.Arg, wanted: Perm | None, rank: int | None) -> cst.Arg:
+        value = self.ctx.value(old.value)
+        tensor = as_tensor(value)
+        if tensor is None or tensor.rank is None:
+            if wanted is None or (tensor is None and value is not UNKNOWN):
+                return arg
+            return arg.with_changes(value=self._moved(old.value, arg.value, None, wanted))
+        return arg.with_changes(value=self._moved(old.value, arg.value, order_of(tensor), wanted))
+
+    def _opaque(self, new: Any) -> Any:
+        if not isinstance(self.node, cst.Call):
+            return self._each(new, lambda old, value, main: self._tensor_in(old, value, None))
+        return self._each(new, lambda old, value, main: self._in(old, value, None))
+
+    def _channels(self, new: Any) -> Any:
+        implied = self._implied_rank()
+        rank = self.result.rank if self.result is not None and self.result.rank is not None else implied
+        self.natural = channels_last(rank) if rank is not None else None
+
+        def convert(old: Any, value: Any, main: bool) -> Any:
+            tensor = as_tensor(self.ctx.value(old))
+            if not main:
+                return self._in(old, value, None)
+            known = tensor.rank if tensor is not None and tensor.rank is not None else implied
+            if known is None:
+                raise LayoutUnproven(old, "the rank of what a channels-last operation takes is not known")
+            return self._moved(old, value, order_of(tensor), channels_last(known))
+
+        if self.result is None or rank is None:
+            raise LayoutUnproven(self.node, "the rank of what a channels-last operation gives is not known")
+        return self._each(new, convert)
+
+    def _pointwise(self, new: Any) -> Any:
+        wanted = order_of(self.result)
+        rank = self.result.rank if self.result is not None else None
+        if wanted is None or self._some_rank_unknown():
+            return self._opaque(new)
+        self.natural = wanted
+
+        def convert(old: Any, value: Any, main: bool) -> Any:
+            tensor = as_tensor(self.ctx.value(old))
+            if tensor is None:
+                return value
+            if rank is not None and tensor.rank is not None and 0 < tensor.rank < rank:
+                return self._aligned(value, tensor.rank, order_of(tensor), wanted)
+            return self._in(old, value, wanted if tensor.rank == rank else None)
+
+        return self._each(new, convert)
+
+    def _implied_rank(self) -> int | None:
+        """The rank that the name of the operation tells."""
+        call = self.ctx.call(self.node)
+        names = [call.api] if call is not None else []
+        if isinstance(self.node, cst.Call):
+            names += [o.api for o in options_of(self.ctx.value(self.node.func)) if isinstance(o, Instance) and o.api]
+        return next((rank for n in names if (rank := implied_rank(n)) is not None), None)
+
+    def _some_rank_unknown(self) -> bool:
+        """Whether an operand's rank is not known, so that broadcasting cannot be followed."""
+        operands = behaviour.operands(self.node)
+        call = self.ctx.call(self.node)
+        values = [self.ctx.value(o) for o in operands]
+        if call is not None and isinstance(self.node, cst.Call):
+            values += [b.value for b in behaviour.parts(call)]
+        return any(v is UNKNOWN or (isinstance(v, Tensor) and v.rank is None) for v in map(without_none, values))
+
+    def _axis(self, new: cst.Call) -> Any:
+        call = self._call()
+        plan = axis_plan(self.ctx, call, self.result) if call is not None else None
+        if call is None or (plan is not None and not self._fits(plan.natural)):
+            plan = None
+        if call is None or plan is None:
+            return self._opaque(new)
+        self.natural = plan.natural
+
+        def convert(old: Any, value: Any, is_main: bool) -> Any:
+            return self._in(old, value, plan.order if is_main else None)
+
+        new = self._each(new, convert)
+        self.ctx.physical[self.node], new = with_axes(call, new, plan)
+        return new
+
+    def _fits(self, natural: Perm | None) -> bool:
+        """Whether results in a list, which nothing can transpose one by one, have that order anyway."""
+        if not isinstance(self.value, Seq):
+            return True
+        wanted = None if natural is None or natural == identity(len(natural)) else natural
+        return all(order_of(t) == wanted for t in results(self.value))
+
+    def _rearrange(self, new: cst.Call) -> Any:
+        call = self._call()
+        x = main_tensor(call) if call is not None else None
+        row = behaviour.row_of(self.ctx, call) if call is not None else None
+        order = order_of(x)
+        chosen = order_of(self.result)
+        rank = len(order or chosen or ())
+        if x is None or row is None or call is None or not rank or x.rank not in (None, rank):
+            return self._opaque(new)
+        dims = permutation(row.returns, call, rank)
+        if dims is None:
+            return self._opaque(new)
+        now, wanted = order or identity(rank), chosen or identity(rank)
+        perm = tuple(now.index(dims[a]) for a in wanted)
+        self.natural, self.done = wanted, True
+        self.ctx.seen += 1
+        self.ctx.translated += 1
+        return transposed(self.ctx, self.ctx.updated(call.args["input"].node), perm)
+
+    def _reshape(self, new: cst.Call) -> Any:
+        call = self._call()
+        if call is None and self._memory_kept():
+            return new
+        order = order_of(main_tensor(call)) if call is not None else None
+        plan = plan_reshape(call, order) if call is not None and order is not None else None
+        if call is None or plan is None:
+            return self._opaque(new)
+        self.natural = plan.natural
+        new = self._each(new, lambda old, value, main: value if main else self._in(old, value, None))
+        if plan.axes:
+            self.ctx.physical[self.node], new = with_axes(call, new, plan)
+        return new
+
+    def _memory_kept(self) -> bool:
+        """Whether a layer that flattens may take its input as it stands."""
+        assert isinstance(self.node, cst.Call)
+        x = as_tensor(self.ctx.value(self.node.args[0].value)) if self.node.args else None
+        order = order_of(x)
+        return order is not None and x is not None and x.dims is not None and same_memory(order, x.dims)
+
+    def _subscript(self, new: cst.Subscript) -> Any:
+        node = self.node
+        assert isinstance(node, cst.Subscript)
+        x = as_tensor(self.ctx.value(node.value))
+        order, chosen = order_of(x), order_of(self.result)
+        if x is None:
+            self.natural = chosen
+            return new
+        if x.rank is None or (order is None and chosen is None):
+            return self._opaque(new)
+        plan = plan_subscript(self.ctx, node, order or identity(x.rank), chosen)
+        if plan is None:
+            return self._opaque(new)
+        self.natural = plan.natural
+        self.done = True
+        return written(node, new, plan)
+
+    # -- one operand -----------------------------------------------------------------------------------
+
+    def _call(self) -> BoundCall | None:
+        call = self.ctx.call(self.node)
+        return None if call is None or call.api.endswith("__call__") else call
+
+    def _in(self, old: Any, new: Any, wanted: Perm | None) -> Any:
+        """An operand in the wanted order; the elements of a list that is written out, one by one."""
+        if isinstance(old, cst.List | cst.Tuple) and isinstance(new, cst.List | cst.Tuple):
+            items = [
+                n.with_changes(value=self._in(o.value, n.value, wanted))
+                for o, n in zip(old.elements, new.elements, strict=True)
+            ]
+            if all(a.value is b.value for a, b in zip(items, new.elements, strict=True)):
+                return new
+            out = new.with_changes(elements=items)
+            self.ctx.new[old] = out
+            return out
+        value = self.ctx.value(old)
+        if isinstance(value, Seq) and any(order_of(t) != wanted for t in results(value)):
+            raise LayoutUnproven(old, "the tensors of a list stand in another axis order than the operation needs")
+        return self._tensor_in(old, new, wanted)
+
+    def _tensor_in(self, old: Any, new: Any, wanted: Perm | None) -> Any:
+        tensor = as_tensor(self.ctx.value(old))
+        if tensor is None or tensor.rank is None:
+            return new
+        return self._moved(old, new, order_of(tensor), wanted)
+
+    def _moved(self, old: Any, new: Any, now: Perm | None, wanted: Perm | None) -> Any:
+        rank = len(now or wanted or ())
+        perm = between(now or identity(rank), wanted or identity(rank))
+        if perm is None:
+            return new
+        out = transposed(self.ctx, new, perm)
+        self.ctx.new[old] = out
+        self.ctx.transposes.append((old, self.kind))
+        return out
+
+    def _aligned(self, new: Any, rank: int, now: Perm | None, wanted: Perm) -> Any:
+        """An operand of lower rank: the axes that broadcasting adds in front are written out where they now stand."""
+        if now is not None:
+            new = transposed(self.ctx, new, between(now, identity(rank)))
+        missing = len(wanted) - rank
+        kept = [a - missing for a in wanted if a >= missing]
+        if kept != sorted(kept):
+            new = transposed(self.ctx, new, tuple(kept))
+        parts: list[cst.BaseSlice] = [
+            cst.Index(cst.Name("None")) if a < missing else cst.Slice(lower=None, upper=None) for a in wanted
         ]
-        if left is not new.left or any(
-            a.comparator is not b.comparator for a, b in zip(targets, new.comparisons, strict=True)
-        ):
-            changes = {"left": left, "comparisons": targets}
-    else:
-        name = (
-            "iter"
-            if isinstance(node, cst.For | cst.CompFor)
-            else ("expression" if isinstance(node, cst.UnaryOperation) else "value")
-        )
-        value = operand(ctx, getattr(node, name), getattr(new, name), kind, wanted, result)
-        if value is not getattr(new, name):
-            changes[name] = value
-    return new.with_changes(**changes) if changes else new
+        while parts and isinstance(parts[0], cst.Index):
+            parts.pop(0)
+        if not any(isinstance(p, cst.Index) for p in parts):
+            return new
+        return cst.Subscript(nodes.parenthesized(new), [cst.SubscriptElement(p) for p in parts])
+
+    def _each(self, new: Any, convert: Any) -> Any:
+        """Apply ``convert(old, new, is_main)`` to every operand."""
+        node = self.node
+        if isinstance(node, cst.Call):
+            return self._each_argument(node, new, convert)
+        if isinstance(node, cst.Comparison):
+            left = convert(node.left, new.left, True)
+            targets = [
+                n.with_changes(comparator=convert(o.comparator, n.comparator, True))
+                for o, n in zip(node.comparisons, new.comparisons, strict=True)
+            ]
+            changed = left is not new.left or any(
+                a.comparator is not b.comparator for a, b in zip(targets, new.comparisons, strict=True)
+            )
+            return new.with_changes(left=left, comparisons=targets) if changed else new
+        names = _operand_fields(node)
+        changes = {n: convert(getattr(node, n), getattr(new, n), True) for n in names}
+        changes = {n: v for n, v in changes.items() if v is not getattr(new, n)}
+        return new.with_changes(**changes) if changes else new
+
+    def _each_argument(self, node: cst.Call, new: cst.Call, convert: Any) -> cst.Call:
+        call = self.ctx.call(node)
+        changes: dict[str, Any] = {}
+        args = []
+        for i, (old, arg) in enumerate(zip(node.args, new.args, strict=False)):
+            main = self.kind == "pointwise" or _is_main(call, old, i)
+            args.append(arg.with_changes(value=convert(old.value, arg.value, main)))
+        args += new.args[len(args) :]
+        if any(a.value is not b.value for a, b in zip(args, new.args, strict=True)):
+            changes["args"] = args
+        receiver = call is not None and call.receiver is not None and isinstance(node.func, cst.Attribute)
+        if receiver and isinstance(new.func, cst.Attribute) and isinstance(node.func, cst.Attribute):
+            value = convert(node.func.value, new.func.value, True)
+            if value is not new.func.value:
+                changes["func"] = new.func.with_changes(value=value)
+        return new.with_changes(**changes) if changes else new
+
+    # -- the result ------------------------------------------------------------------------------------
+
+    def finished(self, new: Any) -> Any:
+        """Bring the result from the order that the operation gives to the one that was chosen for the value."""
+        self.ctx.physical.pop(self.node, None)
+        if self.result is None or isinstance(self.node, cst.For | cst.CompFor):
+            return new
+        if self.result.rank is None:
+            now = self.natural or ()
+            return transposed(self.ctx, new, between(now, identity(len(now))))
+        natural = self.natural or identity(self.result.rank)
+        chosen = order_of(self.result) or identity(self.result.rank)
+        if len(natural) != len(chosen):
+            raise LayoutUnproven(self.node, "the rank of a result is not the one that its layout has")
+        perm = between(natural, chosen)
+        if perm is None:
+            return simplified(new)
+        self.ctx.transposes.append((self.node, self.kind))
+        return transposed(self.ctx, new, perm)
 
 
-def _call_operands(
-    ctx: Context, node: cst.Call, new: cst.Call, kind: str, wanted: Perm | None, result: Tensor | None
-) -> dict[str, Any]:
-    changes: dict[str, Any] = {}
-    call = ctx.call(node)
-    args = []
-    for i, (old, arg) in enumerate(zip(node.args, new.args, strict=True)):
-        first = _is_input(call, old, i)
-        args.append(arg.with_changes(value=operand(ctx, old.value, arg.value, kind, wanted, result, first)))
-    if any(a.value is not b.value for a, b in zip(args, new.args, strict=True)):
-        changes["args"] = args
-    receiver = call is not None and call.receiver is not None and isinstance(node.func, cst.Attribute)
-    if receiver and isinstance(new.func, cst.Attribute) and isinstance(node.func, cst.Attribute):
-        value = operand(ctx, node.func.value, new.func.value, kind, wanted, result, True)
-        if value is not new.func.value:
-            changes["func"] = new.func.with_changes(value=value)
-    return changes
+def _operand_fields(node: cst.CSTNode) -> tuple[str, ...]:
+    if isinstance(node, cst.BinaryOperation):
+        return "left", "right"
+    if isinstance(node, cst.For | cst.CompFor):
+        return ("iter",)
+    return ("expression",) if isinstance(node, cst.UnaryOperation) else ("value",)
 
 
-def _is_input(call: Any, arg: cst.Arg, index: int) -> bool:
-    """Whether an argument is the tensor that an operation is about."""
+def _is_main(call: BoundCall | None, arg: cst.Arg, index: int) -> bool:
+    """Whether an argument is the tensor that an operation is about, or the list of them."""
     if call is None:
         return index == 0
-    bound = call.args.get("input")
+    bound = call.args.get(main_argument(call))
     return bound is not None and bound.node is arg.value
-
-
-def operand(
-    ctx: Context, old: Any, new: Any, kind: str, wanted: Perm | None, result: Tensor | None, is_input: bool = True
-) -> Any:
-    """One operand in the order that the operation needs."""
-    tensor = as_tensor(ctx.value(old))
-    if tensor is None or tensor.rank is None:
-        if kind == "channels" and is_input:
-            raise LayoutUnproven(old, "the rank of what a channels-last operation takes is not known")
-        return new
-    now = order_of(tensor) or identity(tensor.rank)
-    target = identity(tensor.rank)
-    if kind == "channels" and is_input:
-        target = channels_last(tensor.rank)
-    elif kind == "pointwise" and wanted is not None:
-        if tensor.rank == len(wanted):
-            target = wanted
-        elif tensor.rank:
-            return aligned(ctx, transposed(ctx, new, between(now, target)), tensor.rank, wanted)
-    perm = between(now, target)
-    if perm is None:
-        return new
-    out = transposed(ctx, new, perm)
-    ctx.new[old] = out
-    ctx.transposes.append((old, kind))
-    return out
-
-
-def aligned(ctx: Context, node: Any, rank: int, wanted: Perm) -> Any:
-    """An operand of lower rank, with the axes that broadcasting adds written out, in the wanted order."""
-    added = [cst.SubscriptElement(cst.Index(cst.Name("None"))) for _ in range(len(wanted) - rank)]
-    item = cst.Subscript(nodes.parenthesized(node), added)
-    return transposed(ctx, item, wanted)
 
 
 def transposed(ctx: Context, node: Any, perm: Perm | None) -> Any:
     """``tf.transpose(node, perm)``; the node itself where nothing is to be done."""
-    if perm is None:
+    if perm is None or perm == identity(len(perm)):
         return node
     ctx.needs.add("tf")
     order = nodes.tuple_of([nodes.literal(i) for i in perm])
@@ -220,18 +397,3 @@ def simplified(node: Any) -> Any:
     if perm == identity(len(perm)):
         return x
     return nodes.call("tf.transpose", x, nodes.tuple_of([nodes.literal(i) for i in perm]))
-
-
-def convert_result(ctx: Context, node: cst.CSTNode, new: Any) -> Any:
-    """Bring a result from the order that the operation gives to the one that was chosen for the value."""
-    kind = behaviour(ctx, node)
-    tensor = as_tensor(ctx.value(node))
-    if kind in ("pass", "aware", "pointwise") or tensor is None or tensor.rank is None:
-        return new
-    natural = channels_last(tensor.rank) if kind == "channels" else identity(tensor.rank)
-    chosen = order_of(tensor) or identity(tensor.rank)
-    perm = between(natural, chosen)
-    if perm is None:
-        return simplified(new)
-    ctx.transposes.append((node, kind))
-    return transposed(ctx, new, perm)

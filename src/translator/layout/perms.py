@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+from typing import Any
+
 Perm = tuple[int, ...]
+
+SPATIAL = {3: "L", 4: "HW", 5: "DHW"}
 
 
 def identity(rank: int) -> Perm:
@@ -20,3 +25,34 @@ def between(now: Perm, wanted: Perm) -> Perm | None:
     if now == wanted:
         return None
     return tuple(now.index(axis) for axis in wanted)
+
+
+def without(perm: Perm, axes: Collection[int]) -> Perm:
+    """The order of what is left when logical axes go."""
+    left = [a for a in perm if a not in axes]
+    ranks = sorted(left)
+    return tuple(ranks.index(a) for a in left)
+
+
+def inserted(perm: Perm, axis: int) -> Perm:
+    """The order with a new logical axis, which is stored before the axis whose number it takes."""
+    shifted = [a + (a >= axis) for a in perm]
+    place = shifted.index(axis + 1) if axis < len(perm) else len(perm)
+    return (*shifted[:place], axis, *shifted[place:])
+
+
+def rearranged(perm: Perm, dims: Sequence[int]) -> Perm:
+    """The order of ``x.permute(dims)`` when nothing is moved: logical axis ``j`` of it is axis ``dims[j]`` of x."""
+    return tuple(dims.index(a) for a in perm)
+
+
+def same_memory(perm: Perm, dims: Sequence[Any]) -> bool:
+    """Whether elements stand in memory as in source order: only axes of size 1 changed places."""
+    order = [a for a in perm if dims[a] != 1]
+    return order == sorted(order)
+
+
+def letters(perm: Perm) -> str:
+    """``NHWC`` for a channels-last image; letters of the alphabet for ranks that have no names."""
+    names = "NC" + SPATIAL.get(len(perm), "") if len(perm) in SPATIAL else "ABCDEFGHIJ"
+    return "".join(names[a] for a in perm)

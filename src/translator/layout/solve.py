@@ -1,26 +1,29 @@
 """Give every layout variable its order.
 
-Values that must agree share a variable: what a call passes and the parameter, what a function returns and
-the call, both sides of an elementwise operation. Operations that are made for channels-last tensors
-(convolutions, pools, channel norms) vote for it. A variable takes channels-last if anything votes for it
-and nothing forbids it; all others keep source order. Every operation converts what it takes and gives, so
-that any assignment is sound: the votes only decide where transposes stand.
+Values that must agree share a variable: what meets at the end of a branch, what a container hands from layer to
+layer, what stands in a list. Every other operation (a call of the project's own functions, too) converts what it takes
+and what it gives, so any assignment is sound; the votes only decide where transposes stand. Operations that are made
+for channels-last tensors vote for it, and the orders spread from there along operations that carry any order.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from ..infer.facts import BoundCall
-from ..tables.schema import Row
+from ..infer.facts import BoundCall, Pass
+from ..infer.functions import bind_user
 from ..values import (
     UNKNOWN,
+    Api,
+    BoundMethod,
     Const,
+    Func,
     Instance,
     LayoutVar,
     Map,
+    MethodOf,
     Seq,
     Tensor,
     Union,
@@ -30,63 +33,388 @@ from ..values import (
     elem_of,
     escape,
     options_of,
+    without_none,
 )
-from .perms import channels_last
+from . import behaviour
+from .axes import given_axes, main_tensor
+from .natural import natural_orders, results
+from .perms import Perm, channels_last
 
 if TYPE_CHECKING:
     from ..infer.interp import Interpreter
 
-POINTWISE_NODES = (cst.BinaryOperation, cst.Comparison, cst.UnaryOperation, cst.AugAssign)
+FLATTEN = "torch.nn.Flatten"
+"""The layer that is written for whatever order it is given."""
+NORMS = frozenset({f"torch.nn.{n}" for n in ("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm")})
+"""Layers that can be told which axis the channels are, so they take source order, too."""
+
+SAME_RANK_LISTS = frozenset({"split", "cumulative_pair", "pair_same"})
+"""Kinds of results: tensors of the operand's rank, in a list."""
+
+ROUNDS = 6
+"""How often orders spread over all operations: values that go around loops settle in two or three."""
+
+class LayoutUnproven(Exception):
+    """The channels-last order of a value cannot be proven: the program is translated with channels first."""
+
+    def __init__(self, node: cst.CSTNode, reason: str) -> None:
+        super().__init__(reason)
+        self.node, self.reason = node, reason
 
 
 def solve(it: Interpreter) -> None:
-    """Unify, vote, decide."""
-    facts = it.facts
-    for value, func, name in facts.flows:
-        agree(value, func.start.get(name, UNKNOWN))
-    for node, func in facts.results:
+    """Unify, vote, spread.
+
+    Raises:
+        LayoutUnproven: where a container hands on a tensor in an order that cannot be converted.
+    """
+    Solver(it).run()
+
+
+class Solver:
+    """One run over the facts of a project."""
+
+    def __init__(self, it: Interpreter) -> None:
+        self.it, self.facts = it, it.facts
+        self.hard: list[tuple[Tensor, bool, cst.CSTNode]] = []
+        """Tensors inside of containers that must be channels-last (or must not), and where."""
+        self.lost: set[Func] = set()
+        """Functions that may be called from where nothing is followed."""
+
+    def run(self) -> None:
+        for item in self.passes():
+            self.facts.entries.setdefault(item.node, item)
+        self.lose()
+        self.unite()
+        self.rank()
+        self.pin()
+        self.rank()
+        for tensor, last, node in self.hard:
+            root = tensor.layout.find()
+            if last:
+                root.votes += 1
+                if tensor.rank is None:
+                    raise LayoutUnproven(node, "the rank of a tensor inside of a container is not known")
+            else:
+                root.source = True
+        self.mixed_ranks()
+        self.vote()
+        for tensor, last, node in self.hard:
+            if last and order(tensor) is None and (tensor.rank or 0) > 2:
+                raise LayoutUnproven(node, "layers of a container need different axis orders")
+        for _ in range(ROUNDS):
+            if not self.spread():
+                break
+
+    # -- what is not followed ------------------------------------------------------------------------
+
+    def lose(self) -> None:
+        """Functions and modules that are handed to something unknown: their tensors keep source order."""
+        blind = False
+        for node in list(self.facts.values):
+            if isinstance(node, cst.Call):
+                self._lose_arguments(node)
+                blind = blind or self._blind(node)
+        if blind:
+            self._seen_layers()
+        for cls in self.facts.classes.values():
+            foreign = any(isinstance(b, Api) and b.name == "torch.autograd.Function" for b in cls.bases)
+            for method in cls.methods.values():
+                if foreign or (blind and cls.module and cls.made_in) or method.kind == "property":
+                    self.lost.add(method)
+        for func in self.lost:
+            for value in (*func.start.values(), *func.returned):
+                escape(value)
+
+    def _seen_layers(self) -> None:
+        """Where something unknown is called, every channels-last layer must be seen to be called elsewhere."""
+        for node, call in self.facts.calls.items():
+            layer = call.result
+            if isinstance(layer, Instance) and behaviour.of_layer(self.it, layer) == "channels":
+                if not self.facts.layer_uses.get(node):
+                    raise LayoutUnproven(node, "it is not seen where this layer is called")
+
+    def _blind(self, node: cst.Call) -> bool:
+        """Whether a call of something unknown may run a module of the project."""
+        if self.facts.value(node.func) is not UNKNOWN:
+            return False
+        if isinstance(node.func, cst.Attribute):
+            owner = self.facts.value(node.func.value)
+            if not (isinstance(owner, Instance) and isinstance(owner.cls, UserClass)):
+                return False
+        return any(isinstance(without_none(self.facts.value(a.value)), Tensor) for a in node.args)
+
+    def _lose_arguments(self, node: cst.Call) -> None:
+        func = without_none(self.facts.value(node.func))
+        kind = behaviour.of_node(self.it, node)
+        maker = isinstance(func, Api) and func.name.startswith(("torch.nn.", "functools.partial", "copy.deepcopy"))
+        if kind in ("pass", "look", "iterate") or maker or isinstance(func, BoundMethod):
+            return
+        for arg in node.args:
+            value = self.facts.value(arg.value)
+            self._lose_callable(value)
+            if isinstance(value, Seq | Map | Union) and as_tensor(value) is None:
+                if not (kind == "axis" or isinstance(arg.value, cst.List | cst.Tuple)):
+                    escape(value)
+
+    def _lose_callable(self, value: Value) -> None:
+        """A function or module that something unknown is given may be called from there."""
+        for option in options_of(value):
+            if isinstance(option, Func):
+                self.lost.add(option)
+            elif isinstance(option, MethodOf):
+                self.lost.add(option.func)
+            elif (forward := forward_of(self.it, option)) is not None:
+                self.lost.add(forward)
+
+    def pin(self) -> None:
+        """Parameters and buffers keep source order; so do the parts of results that come in lists."""
+        for node, value in self.facts.values.items():
+            tensor = as_tensor(value)
+            if tensor is not None and tensor.variable:
+                tensor.layout.find().source = True
+            if isinstance(node, cst.Call) and isinstance(value, Seq | Map):
+                call, kind = self.facts.calls.get(node), behaviour.of_node(self.it, node)
+                if call is not None and kind not in ("pass", "look", "iterate"):
+                    self._pin_items(call, kind, value)
+
+    def _pin_items(self, call: BoundCall, kind: str, value: Value) -> None:
+        """Results in a list stand as the tensor does that they are parts of, or in source order."""
+        row, main = behaviour.row_of(self.it, call), main_tensor(call)
+        axes = given_axes(call) if kind == "axis" else None
+        parts = row is not None and row.returns in SAME_RANK_LISTS and bool(axes) and None not in (axes or {}).values()
+        if parts and main is not None and main.rank is not None:
+            for tensor in results(value):
+                tensor.layout.unite(main.layout)
+        else:
+            escape(value)
+
+    def rank(self) -> None:
+        """What is one with a tensor of known rank has that rank: if it had not, a transpose would fail to run."""
+        known: dict[int, set[int]] = {}
+        tensors = self.tensors()
+        for tensor in tensors:
+            if tensor.rank is not None:
+                known.setdefault(id(tensor.layout.find()), set()).add(tensor.rank)
+        for tensor in tensors:
+            ranks = known.get(id(tensor.layout.find()), set())
+            if tensor.rank is None and len(ranks) == 1:
+                tensor.rank = next(iter(ranks))
+                tensor.dims = (None,) * tensor.rank
+
+    def mixed_ranks(self) -> None:
+        """A variable of tensors of several ranks, or of one that is not known, keeps source order."""
+        ranks: dict[int, set[int | None]] = {}
+        roots: dict[int, LayoutVar] = {}
+        for tensor in self.tensors():
+            root = tensor.layout.find()
+            roots[id(root)] = root
+            ranks.setdefault(id(root), set()).add(tensor.rank)
+        for key, found in ranks.items():
+            if len(found) > 1 or None in found:
+                roots[key].source = True
+
+    def tensors(self) -> list[Tensor]:
+        """Every tensor of the last runs."""
+        out: list[Tensor] = []
+        for value in self.facts.values.values():
+            _collect(value, out)
+        for func in self.facts.functions.values():
+            for value in (*func.start.values(), *func.returned):
+                _collect(value, out)
+        for item in self.passes():
+            _collect(item.given, out)
+            _collect(item.result, out)
+        return out
+
+    # -- what must agree -----------------------------------------------------------------------------
+
+    def last_run(self, run: Any) -> bool:
+        return run[0] is None or run[0].runs == run[1]
+
+    def passes(self) -> list[Pass]:
+        return [p for p in self.facts.passes if self.last_run(p.run)]
+
+    def unite(self) -> None:
+        for value, func, name, run in self.facts.flows:
+            if self.last_run(run):
+                agree(value, func.start.get(name, UNKNOWN))
+        for func in self.facts.functions.values():
+            for value in func.returned[1:]:
+                agree(func.returned[0], value)
+        for node in list(self.facts.values):
+            if isinstance(node, cst.Call):
+                self._call(node)
+        for item in self.passes():
+            self._pass(item)
+
+    def _call(self, node: cst.Call) -> None:
+        """A call of the project's functions: tensors are converted there, but not what stands in lists."""
+        found = callees(self.it, node)
+        for func, bound in found:
+            for name, value in (bind_user(func, arguments(self.it, node), bound=bound) or {}).items():
+                start = func.start.get(name, UNKNOWN)
+                if as_tensor(value) is None or as_tensor(start) is None:
+                    agree_nested(value, start)
+                for other, _ in found[1:]:
+                    agree(start, other.start.get(name, UNKNOWN))
+            for value in func.returned:
+                if as_tensor(value) is None and not _is_none(value):
+                    agree_nested(value, self.facts.value(node))
+            for other, _ in found[1:]:
+                if func.returned and other.returned:
+                    agree(func.returned[0], other.returned[0])
+
+    def _pass(self, item: Pass) -> None:
+        given, result = as_tensor(item.given), as_tensor(item.result)
+        forward = forward_of(self.it, item.layer)
+        if forward is not None:
+            for value in forward.returned:
+                agree(value, item.result)
+        elif isinstance(item.layer, Instance) and behaviour.container(self.it, item.layer) is None:
+            kind = behaviour.of_layer(self.it, item.layer)
+            if kind == "pointwise":
+                agree(item.given, item.result)
+            else:
+                self._layer(item, kind, given, result)
+        if item.loops and given is not None and result is not None:
+            agree(given, result)
+
+    def _layer(self, item: Pass, kind: str, given: Tensor | None, result: Tensor | None) -> None:
+        """A framework's layer in a container: nothing can be converted before or after it."""
+        assert isinstance(item.layer, Instance)
+        if item.layer.api == FLATTEN:
+            if result is not None:
+                self.hard.append((result, False, item.node))
+        elif item.layer.api in NORMS and given is not None and result is not None:
+            given.layout.unite(result.layout)
+            given.layout.find().votes += 1
+        else:
+            for tensor in (given, result):
+                if tensor is not None:
+                    self.hard.append((tensor, kind == "channels", item.node))
+
+    # -- votes -----------------------------------------------------------------------------------------
+
+    def vote(self) -> None:
+        for node, value in self.facts.values.items():
+            if not isinstance(node, cst.Call) or behaviour.of_node(self.it, node) != "channels":
+                continue
+            for tensor in (self.channels_input(node), as_tensor(value)):
+                if tensor is not None:
+                    tensor.layout.find().votes += 1
+        for tensor in self.tensors():
+            root = tensor.layout.find()
+            if root.votes and tensor.rank is not None and tensor.rank > 2:
+                assign(tensor, channels_last(tensor.rank))
+
+    def channels_input(self, node: cst.Call) -> Tensor | None:
+        call = self.facts.calls.get(node)
+        if call is not None:
+            return as_tensor(call.value("input"))
+        return as_tensor(self.facts.value(node.args[0].value)) if node.args else None
+
+    # -- spreading -------------------------------------------------------------------------------------
+
+    def spread(self) -> bool:
+        """Let every operation hand orders on, forwards and backwards; whether anything changed."""
+        changed = False
+        for node, value in list(self.facts.values.items()):
+            for tensor, perm in natural_orders(self.it, node, value):
+                changed |= assign(tensor, perm)
+            if isinstance(node, cst.Call):
+                for func, bound in callees(self.it, node):
+                    changed |= self._spread_call(node, func, bound, value)
+                entry = self.facts.entries.get(node)
+                given = as_tensor(self.facts.value(node.args[0].value)) if entry is not None and node.args else None
+                inner = as_tensor(entry.given) if entry is not None else None
+                if given is not None and inner is not None:
+                    changed |= assign(inner, order(given)) or assign(given, order(inner))
+        return changed
+
+    def _spread_call(self, node: cst.Call, func: Func, bound: bool, value: Value) -> bool:
+        changed = False
+        for name, given in (bind_user(func, arguments(self.it, node), bound=bound) or {}).items():
+            one, other = as_tensor(given), as_tensor(func.start.get(name, UNKNOWN))
+            if one is not None and other is not None:
+                changed |= assign(other, order(one)) or (not one.variable and assign(one, order(other)))
         for returned in func.returned:
-            agree(facts.value(node), returned)
-    for node, value in list(facts.values.items()):
-        if isinstance(node, POINTWISE_NODES) and isinstance(value, Tensor):
-            pointwise(value, [as_tensor(facts.value(c)) for c in operands(node)])
-    for call in facts.calls.values():
-        row = row_of(it, call)
-        behaviour = row.layout if row is not None else "opaque"
-        result = as_tensor(call.result)
-        if behaviour == "pointwise" and result is not None:
-            pointwise(result, [as_tensor(b.value) for b in (*call.args.values(), *call.varargs)])
-        elif behaviour == "channels":
-            vote(as_tensor(call.value("input")))
-            vote(result)
-    for value in list(facts.values.values()):
-        if isinstance(value, Tensor):
-            decide(value)
+            one, other = as_tensor(returned), as_tensor(value)
+            if one is not None and other is not None:
+                changed |= assign(other, order(one)) or assign(one, order(other))
+        return changed
 
 
-def row_of(it: Interpreter, call: BoundCall) -> Row | None:
-    rows = it.tables.find(call.api.removesuffix(".__call__"))
-    return rows[0] if rows else None
+def order(tensor: Tensor | None) -> Perm | None:
+    """The order that was chosen for a tensor; ``None`` for source order."""
+    if tensor is None or tensor.rank is None:
+        return None
+    perm = tensor.layout.find().perm
+    return None if perm is None or len(perm) != tensor.rank or perm == tuple(range(tensor.rank)) else perm
 
 
-def operands(node: cst.CSTNode) -> list[cst.BaseExpression]:
-    """The tensors that an operator combines."""
-    if isinstance(node, cst.BinaryOperation):
-        return [] if isinstance(node.operator, cst.MatrixMultiply) else [node.left, node.right]
-    if isinstance(node, cst.Comparison):
-        return [node.left, *(t.comparator for t in node.comparisons)]
-    if isinstance(node, cst.UnaryOperation):
-        return [node.expression]
-    if isinstance(node, cst.AugAssign):
-        return [node.target, node.value]
-    return []
+def assign(tensor: Tensor, perm: Perm | None) -> bool:
+    """Choose an order for a tensor that has none yet; whether that changed anything."""
+    root = tensor.layout.find()
+    if perm is None or root.perm is not None or root.source or tensor.rank != len(perm) or tensor.variable:
+        return False
+    if perm == tuple(range(len(perm))):
+        return False
+    root.perm = perm
+    return True
 
 
-def pointwise(result: Tensor, parts: list[Tensor | None]) -> None:
-    """Operands of the result's rank have its order."""
-    for part in parts:
-        if part is not None and part.rank == result.rank and part.rank is not None:
-            result.layout.unite(part.layout)
+def forward_of(it: Any, value: Value) -> Func | None:
+    """The method that calling a module of the project runs."""
+    if isinstance(value, Instance) and isinstance(value.cls, UserClass):
+        found = value.cls.find(it.dialect.forward[0])
+        return found if isinstance(found, Func) else None
+    return None
+
+
+def callees(it: Any, node: cst.Call) -> list[tuple[Func, bool]]:
+    """The project's functions that a call as it is written may run, and whether they are bound to their object."""
+    out: list[tuple[Func, bool]] = []
+    for option in options_of(without_none(it.facts.value(node.func))):
+        if isinstance(option, Func):
+            out.append((option, False))
+        elif isinstance(option, MethodOf):
+            out.append((option.func, True))
+        elif isinstance(option, UserClass):
+            init = option.find("__init__")
+            if isinstance(init, Func):
+                out.append((init, True))
+        elif (forward := forward_of(it, option)) is not None:
+            out.append((forward, True))
+    return out
+
+
+def arguments(it: Any, node: cst.Call) -> list[tuple[cst.Arg, Value]]:
+    return [(arg, it.facts.value(arg.value)) for arg in node.args]
+
+
+def _is_none(value: Value) -> bool:
+    return isinstance(value, Const) and value.value is None
+
+
+def _collect(value: Value, out: list[Tensor], depth: int = 0) -> None:
+    if isinstance(value, Tensor):
+        out.append(value)
+    elif depth < 4 and isinstance(value, Seq | Map | Union):
+        items: list[Value] = list(value.options) if isinstance(value, Union) else [value.elem]
+        if isinstance(value, Seq):
+            items += value.items or []
+        elif isinstance(value, Map):
+            items += list((value.items or {}).values())
+        for item in items:
+            _collect(item, out, depth + 1)
+
+
+def agree_nested(a: Value, b: Value) -> None:
+    """Agree on what stands in lists; a tensor that meets something else keeps source order."""
+    if a is UNKNOWN and as_tensor(b) is not None:
+        return  # what is not known is taken for source order where it is passed
+    agree(a, b)
 
 
 def agree(a: Value, b: Value) -> None:
@@ -100,11 +428,7 @@ def agree(a: Value, b: Value) -> None:
                     agree(x, y)
         _lost(a, b)
     elif isinstance(a, Tensor) and isinstance(b, Tensor):
-        if a.rank == b.rank and a.rank is not None:
-            a.layout.unite(b.layout)
-        else:
-            escape(a)
-            escape(b)
+        a.layout.unite(b.layout)
     elif isinstance(a, Seq) and isinstance(b, Seq):
         if a.items is not None and b.items is not None and len(a.items) == len(b.items):
             for x, y in zip(a.items, b.items, strict=True):
@@ -126,39 +450,5 @@ def _lost(a: Value, b: Value) -> None:
     """Alternatives that have no partner on the other side flow somewhere that is not followed."""
     for one, others in ((a, options_of(b)), (b, options_of(a))):
         for option in options_of(one):
-            none = isinstance(option, Const)
-            if not none and not any(type(option) is type(o) for o in others):
+            if not isinstance(option, Const) and not any(type(option) is type(o) for o in others):
                 escape(option)
-
-
-def vote(tensor: Tensor | None) -> None:
-    if tensor is not None:
-        tensor.layout.find().votes += 1
-
-
-def decide(tensor: Tensor) -> None:
-    """Fix a variable: channels-last where something asks for it and nothing forbids it."""
-    root: LayoutVar = tensor.layout.find()
-    if root.perm is None and root.votes and not root.source and tensor.rank is not None and tensor.rank > 2:
-        root.perm = channels_last(tensor.rank)
-
-
-def container_behaviour(it: Interpreter, owner: Instance) -> str:
-    """Whether a container maps channels-last to channels-last: ``channels``, ``pointwise``, or ``opaque``."""
-    children = owner.children if owner.children is not None else list(options_of(owner.elem))
-    kinds = {behaviour_of(it, child) for child in children}
-    if not kinds or kinds == {"pointwise"}:
-        return "pointwise"
-    if kinds <= {"pointwise", "channels"}:
-        return "channels"
-    return "opaque"
-
-
-def behaviour_of(it: Interpreter, value: Value) -> str:
-    """The behaviour of calling one layer."""
-    if not isinstance(value, Instance) or isinstance(value.cls, UserClass):
-        return "user"
-    if value.cls.name in it.dialect.containers:
-        return container_behaviour(it, value)
-    rows = it.tables.find(value.cls.name)
-    return rows[0].layout if rows else "opaque"

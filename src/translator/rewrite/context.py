@@ -48,6 +48,11 @@ class Finding:
     hint: str = ""
 
 
+def moves_channels(options: Options) -> bool:
+    """Whether tensors get another axis order than in the source by layout inference (see ``translator.layout``)."""
+    return options.layout is Layout.CHANNELS_LAST and options.direction.source == "torch"
+
+
 @dataclass(slots=True)
 class Context:
     """The state of rewriting one file. Rules read it; only the rewriter writes."""
@@ -74,6 +79,8 @@ class Context:
     tree: Any = None
     steps: Any = None
     """The plan of the file's training steps; ``False`` if it has none."""
+    physical: dict[cst.CSTNode, BoundCall] = field(default_factory=dict)
+    """Calls being rewritten that are to be taken as if written for the axis order that their tensors have."""
     transposes: list[tuple[cst.CSTNode, str]] = field(default_factory=list)
     """The expressions that got a transpose, and the kind of operation that asked for it."""
     taken: frozenset[str] = frozenset()
@@ -99,7 +106,7 @@ class Context:
         return as_tensor(self.facts.value(node))
 
     def call(self, node: cst.CSTNode) -> BoundCall | None:
-        return self.facts.calls.get(node)
+        return self.physical.get(node) or self.facts.calls.get(node)
 
     def updated(self, node: cst.CSTNode) -> Any:
         """The rewritten form of an original expression."""
@@ -108,6 +115,10 @@ class Context:
     @property
     def channels_first(self) -> bool:
         return self.options.layout is Layout.CHANNELS_FIRST
+
+    @property
+    def moves_channels(self) -> bool:
+        return moves_channels(self.options)
 
     @property
     def data_format(self) -> str:

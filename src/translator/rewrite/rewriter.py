@@ -9,7 +9,6 @@ from typing import Any
 import libcst as cst
 
 from .. import nodes
-from ..layout.convert import CONVERTED, convert_operands, convert_result
 from ..model import Severity
 from .context import Context, Edit, Finding, Refusal
 
@@ -27,7 +26,7 @@ class Rewriter:
 
         self.ctx = ctx
         self.rules = rules_for(ctx.options.direction)
-        self.layouts = not ctx.channels_first
+        self.layouts = ctx.moves_channels
 
     def module(self, module: cst.Module) -> cst.Module:
         """The rewritten module; imports and helpers are still to be put in order."""
@@ -118,8 +117,7 @@ class Rewriter:
         for claim in self.rules.claims.get(type(node), ()):
             self.ctx.claimed.update(claim(self.ctx, node))
         new = nodes.rebuild(node, self.visit)
-        if self.layouts and isinstance(node, CONVERTED):
-            new = convert_operands(self.ctx, node, new)
+        new, _ = self.converted(node, new)
         for rule in self.rules.statements.get(type(node), ()):
             outcome = rule(self.ctx, node, new)
             self.ctx.seen += outcome is not None
@@ -150,8 +148,7 @@ class Rewriter:
                 self.ctx.refusals = outer
                 return outcome
         header = nodes.rebuild(node, self.header)
-        if self.layouts and isinstance(node, CONVERTED):
-            header = convert_operands(self.ctx, node, header)
+        header, _ = self.converted(node, header)
         for rule in self.rules.statements.get(type(node), ()):
             outcome = rule(self.ctx, node, header)
             if isinstance(outcome, Refusal):
@@ -266,11 +263,10 @@ class Rewriter:
             self.ctx.new[node] = new
         if node in self.ctx.claimed:
             return new
-        if self.layouts and isinstance(node, CONVERTED):
-            new = convert_operands(self.ctx, node, new)
-            if new is not node:
-                self.ctx.new[node] = new
-        for rule in self.rules.expressions.get(type(node), ()):
+        new, conversion = self.converted(node, new)
+        if new is not node:
+            self.ctx.new[node] = new
+        for rule in () if conversion is not None and conversion.done else self.rules.expressions.get(type(node), ()):
             outcome = rule(self.ctx, node, new)
             if outcome is None:
                 continue
@@ -283,11 +279,22 @@ class Rewriter:
             if isinstance(node, cst.Call) and len(self.ctx.refusals) > refused:
                 self.forgive(node, new, refused)
             break
-        if self.layouts and isinstance(node, CONVERTED):
-            new = convert_result(self.ctx, node, new)
+        if conversion is not None:
+            new = conversion.finished(new)
         if new is not node:
             self.ctx.new[node] = new
         return new
+
+    def converted(self, node: Any, new: Any) -> tuple[Any, Any]:
+        """An expression with its tensors in the axis order that it needs, and what is left to do with its result."""
+        if not self.layouts:
+            return new, None
+        from ..layout.convert import CONVERTED, Conversion
+
+        if not isinstance(node, CONVERTED):
+            return new, None
+        conversion = Conversion(self.ctx, node)
+        return conversion.operands(new), conversion
 
     def forgive(self, node: cst.Call, new: cst.CSTNode, first: int) -> None:
         """Forget what was refused inside of arguments that the new call does not have: a layer's input size."""

@@ -50,6 +50,15 @@ def _affine(args: Args, flag: str) -> dict[str, Any]:
     return {"center": center, "scale": scale}
 
 
+def in_source_order(ctx: Context, call: BoundCall) -> bool:
+    """Whether the layer that a call makes is given tensors in PyTorch's axis order."""
+    if not ctx.moves_channels:
+        return ctx.channels_first
+    from ..layout.sites import SOURCE, order_at
+
+    return order_at(ctx, call.node) == SOURCE
+
+
 @named("batch_norm")
 def batch_norm(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
     """The helper where PyTorch's running statistics go beyond Keras's: no momentum, no tracking, exact variance."""
@@ -60,7 +69,7 @@ def batch_norm(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst
     helper = cumulative or not args.is_const("track_running_stats", True) or ctx.options.fidelity is Fidelity.EXACT
     momentum = nodes.literal(None) if cumulative else _momentum(call, args)
     given = {
-        "axis": nodes.literal(1) if ctx.channels_first else None, "momentum": momentum,
+        "axis": nodes.literal(1) if in_source_order(ctx, call) else None, "momentum": momentum,
         "epsilon": args.node("eps") if "eps" in call.args else nodes.literal(1e-5), **_affine(args, "affine"),
         "dtype": args.node("dtype"),
     }  # fmt: skip
@@ -226,6 +235,11 @@ def flatten_layer(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: 
     if call.problem:
         return Refusal("XL202", f"{call.api}: {call.problem}")
     args = Args(ctx, call, 1)
+    if ctx.moves_channels:
+        from ..layout.sites import keeps_memory
+
+        if not keeps_memory(ctx, call.node):
+            return as_helper(new, "FlattenInSourceOrder")
     if args.is_const("start_dim", 1) and args.is_const("end_dim", -1):
         return Edit(nodes.call("keras.layers.Flatten"), ("keras",))
     return as_helper(new, "Flatten")

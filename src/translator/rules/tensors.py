@@ -10,7 +10,7 @@ from .. import nodes
 from ..infer.expressions import RESULT_FIELDS
 from ..infer.layer_attributes import SIZES
 from ..infer.results import FLOATS
-from ..layout.convert import order_of
+from ..layout.natural import order_of
 from ..layout.perms import Perm
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..values import (

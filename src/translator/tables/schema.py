@@ -20,7 +20,7 @@ KEYS = {
 }  # fmt: skip
 
 
-LAYOUTS = ("opaque", "pointwise", "channels", "aware")
+LAYOUTS = ("opaque", "pointwise", "channels", "axis", "rearrange", "reshape", "einsum", "create")
 
 
 class TableError(ValueError):
@@ -69,7 +69,7 @@ class Row:
     when: dict[str, Any] = field(default_factory=dict)
     one_way: str | None = None
     canonical: bool = True
-    layout: str = "opaque"
+    layout: str = ""
     """How axis order passes through: ``pointwise``, ``channels``, ``aware`` (the rule asks itself), or ``opaque``
     (source order in and out)."""
     signature: str | None = None
@@ -193,14 +193,14 @@ def parse_row(raw: dict[str, Any], file: str, number: int, *, own: bool = False)
         when=raw.get("when", {}),
         one_way=raw.get("one_way"),
         canonical=raw.get("canonical", True),
-        layout=raw.get("layout", "opaque"),
+        layout=raw.get("layout", ""),
         cases=_names(raw.get("cases", ()), where),
         signature=raw.get("signature"),
         tf_signature=raw.get("tf_signature"),
         imports=imports,
         own=own,
     )
-    if row.layout not in LAYOUTS:
+    if row.layout and row.layout not in LAYOUTS:
         raise TableError(f"{where}: layout is one of {', '.join(LAYOUTS)}, not {row.layout!r}")
     _check_template(row.tf_expr, where)
     _check_template(row.torch_expr, where)

@@ -25,6 +25,14 @@ class Flatten(keras.layers.Layer):
         return tf.reshape(inputs, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
 
 
+class FlattenInSourceOrder(Flatten):
+    """Flattens a channels-last tensor in the order of PyTorch, where the channels come before the sizes."""
+
+    def call(self, inputs):
+        rank = len(inputs.shape)
+        return super().call(tf.transpose(inputs, (0, rank - 1, *range(1, rank - 1))))
+
+
 class Unflatten(keras.layers.Layer):
     """Splits the axis `dim` into the sizes `unflattened_size`."""
 

@@ -1,0 +1,52 @@
+"""A translated model behind the axis orders of its source: what goes in and comes out is transposed at its edge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ..model import Edge
+
+LOGICAL = ("NCL", "NCHW", "NCDHW")
+
+
+def permutation(axes: str) -> tuple[int, ...]:
+    """``perm[k]``: the logical axis that stands at place k. ``"NHWC"`` is (0, 2, 3, 1)."""
+    logical = next((names for names in LOGICAL if sorted(names) == sorted(axes)), "".join(sorted(axes)))
+    return tuple(logical.index(letter) for letter in axes)
+
+
+def inverse(perm: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(perm.index(axis) for axis in range(len(perm)))
+
+
+class AtEdge:
+    """Calls a model with tensors in source order, and gives results in source order."""
+
+    def __init__(self, model: Any, edges: Iterable[Edge]) -> None:
+        owner = type(model).__name__
+        self.model = model
+        self.edges = {e.name: permutation(e.axes) for e in edges if e.owner == owner}
+
+    def __call__(self, *, training: bool, **args: Any) -> Any:
+        given = {name: self._given(name, value) for name, value in args.items()}
+        return self._result("return", self.model(**given, training=training))
+
+    def _given(self, name: str, value: Any) -> Any:
+        import tensorflow as tf
+
+        perm = self.edges.get(name)
+        if isinstance(value, list | tuple):
+            return type(value)(self._given(f"{name}[{i}]", v) for i, v in enumerate(value))
+        return tf.transpose(value, perm) if perm is not None and value is not None else value
+
+    def _result(self, name: str, value: Any) -> Any:
+        import tensorflow as tf
+
+        if isinstance(value, dict):
+            return type(value)((k, self._result(f"{name}[{k!r}]", v)) for k, v in value.items())
+        if isinstance(value, list | tuple):
+            items = [self._result(f"{name}[{i}]", v) for i, v in enumerate(value)]
+            return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+        perm = self.edges.get(name) or self.edges.get(name.rpartition("[")[0] + "[]")
+        return tf.transpose(value, inverse(perm)) if perm is not None and value is not None else value

@@ -1,0 +1,41 @@
+"""What enters and leaves the models of a program in another axis order than in the source."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..model import Edge
+from ..values import Func, Map, Seq, Tensor, UserClass, Value, without_none
+from .natural import order_of
+from .perms import letters
+
+
+def model_edges(classes: Any, forward: str) -> list[Edge]:
+    """The edges of every model class: parameters by name, ``return``, or ``return[i]`` for parts of the result."""
+    out: list[Edge] = []
+    for cls in classes:
+        method = cls.find(forward) if isinstance(cls, UserClass) and cls.module else None
+        if not isinstance(method, Func):
+            continue
+        for name, value in method.start.items():
+            out += _edges(cls.name, name, value)
+        if method.returns is not None:
+            for value in method.returned:
+                out += [e for e in _edges(cls.name, "return", value) if e not in out]
+    return out
+
+
+def _edges(owner: str, name: str, value: Value) -> list[Edge]:
+    value = without_none(value)
+    if isinstance(value, Tensor):
+        perm = order_of(value)
+        return [Edge(owner, name, letters(perm))] if perm is not None else []
+    if isinstance(value, Seq):
+        if value.items is None:
+            return _edges(owner, f"{name}[]", value.elem)
+        return [e for i, item in enumerate(value.items) for e in _edges(owner, f"{name}[{i}]", item)]
+    if isinstance(value, Map) and value.items is not None:
+        return [e for key, item in value.items.items() for e in _edges(owner, f"{name}[{key!r}]", item)]
+    if isinstance(value, Map):
+        return _edges(owner, f"{name}[]", value.elem)
+    return []

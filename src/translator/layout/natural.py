@@ -1,0 +1,141 @@
+"""Which orders an operation hands on: from its operands to its result, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import libcst as cst
+
+from ..infer.facts import BoundCall
+from ..values import Seq, Tensor, Value, as_tensor, elem_of
+from . import behaviour
+from .axes import Plan, main_argument, main_tensor, permutation, plan_axes, plan_reshape
+from .perms import Perm, identity, rearranged
+
+Orders = Iterator[tuple[Tensor, Perm | None]]
+
+
+def order_of(tensor: Tensor | None) -> Perm | None:
+    """The order that was chosen for a tensor; ``None`` for source order."""
+    if tensor is None or tensor.rank is None:
+        return None
+    perm = tensor.layout.find().perm
+    return None if perm is None or len(perm) != tensor.rank or perm == identity(tensor.rank) else perm
+
+
+def natural_orders(world: Any, node: cst.CSTNode, value: Value) -> Orders:
+    """Tensors around one expression, each with the order that this operation suggests."""
+    kind = behaviour.of_node(world, node)
+    if kind == "pointwise":
+        yield from _pointwise(world, node, value)
+    elif kind == "axis" and isinstance(node, cst.Call):
+        call = world.facts.calls.get(node)
+        if call is not None and not call.api.endswith("__call__"):
+            yield from _axis(world, call, value)
+    elif kind == "rearrange" and isinstance(node, cst.Call):
+        yield from _rearrange(world, world.facts.calls[node], value)
+    elif kind == "reshape" and isinstance(node, cst.Call):
+        yield from _reshape(world.facts.calls.get(node), value)
+    elif kind == "subscript" and isinstance(node, cst.Subscript):
+        from .subscripts import plan_subscript
+
+        x, result = as_tensor(world.facts.value(node.value)), as_tensor(value)
+        if x is not None and result is not None:
+            plan = plan_subscript(world, node, order_of(x) or identity(x.rank or 0), order_of(result))
+            if plan is not None:
+                yield result, plan.natural
+
+
+def _pointwise(world: Any, node: cst.CSTNode, value: Value) -> Orders:
+    result = as_tensor(value)
+    if isinstance(node, cst.AugAssign):
+        result = as_tensor(world.facts.value(node.target))
+    if result is None or result.rank is None:
+        return
+    given = behaviour.operands(node)
+    tensors = [as_tensor(world.facts.value(o)) for o in given]
+    if isinstance(node, cst.Call):
+        call = world.facts.calls.get(node)
+        tensors = [as_tensor(b.value) for b in behaviour.parts(call)] if call is not None else []
+        if call is None or call.api.endswith("__call__"):
+            tensors = [as_tensor(world.facts.value(a.value)) for a in node.args]
+    same = [t for t in tensors if t is not None and t.rank == result.rank and not t.variable]
+    for tensor in same:
+        yield result, order_of(tensor)
+    for tensor in same:
+        yield tensor, order_of(result)
+
+
+def axis_plan(world: Any, call: BoundCall, result: Tensor | None) -> Plan | None:
+    """How an axis operation runs in the order of its operands; ``None``: in source order."""
+    row = behaviour.row_of(world, call)
+    x = main_tensor(call)
+    if row is None or x is None or x.rank is None:
+        return None
+    order = order_of(x)
+    if row.returns in ("cat", "stack"):
+        tensors = list_items(call)
+        if tensors is None or any(t is None or t.rank != x.rank for t in tensors):
+            return None
+        order = order_of(result) if row.returns == "cat" else next((o for t in tensors if (o := order_of(t))), None)
+    if order is None:
+        return None
+    return plan_axes(row.returns, call, order)
+
+
+def list_items(call: BoundCall) -> list[Tensor | None] | None:
+    """The tensors of a list that is given; ``None`` if it is no list."""
+    values = call.value(main_argument(call))
+    if not isinstance(values, Seq):
+        return None
+    return [as_tensor(v) for v in values.items] if values.items is not None else [as_tensor(elem_of(values))]
+
+
+def _axis(world: Any, call: BoundCall, value: Value) -> Orders:
+    row = behaviour.row_of(world, call)
+    result = as_tensor(value)
+    if row is not None and row.returns == "cat" and result is not None:
+        tensors = [t for t in list_items(call) or [] if t is not None and t.rank == result.rank and not t.variable]
+        for tensor in tensors:
+            yield result, order_of(tensor)
+        for tensor in tensors:
+            yield tensor, order_of(result)
+        return
+    plan = axis_plan(world, call, result)
+    if plan is None:
+        return
+    for tensor in results(value):
+        yield tensor, plan.natural
+
+
+def results(value: Value) -> list[Tensor]:
+    """The tensors that an operation gives: one, or several in a list or tuple."""
+    if isinstance(value, Seq):
+        found = [as_tensor(v) for v in value.items] if value.items is not None else []
+        return [t for t in (*found, as_tensor(value.elem)) if t is not None]
+    tensor = as_tensor(value)
+    return [tensor] if tensor is not None else []
+
+
+def _rearrange(world: Any, call: BoundCall, value: Value) -> Orders:
+    x, result = main_tensor(call), as_tensor(value)
+    order = order_of(x)
+    row = behaviour.row_of(world, call)
+    if order is None or result is None or row is None:
+        return
+    dims = permutation(row.returns, call, len(order))
+    if dims is not None:
+        yield result, rearranged(order, dims)
+
+
+def _reshape(call: BoundCall | None, value: Value) -> Orders:
+    result = as_tensor(value)
+    order = order_of(main_tensor(call)) if call is not None else None
+    if call is None or result is None or order is None:
+        return
+    plan = plan_reshape(call, order)
+    if plan is not None and plan.natural is not None and isinstance(result.rank, int):
+        yield result, plan.natural
+
+

@@ -1,0 +1,203 @@
+"""Channels-last translations compute what their sources compute, with transposes only where they are needed.
+
+Each program is a forward body around convolutions; both versions run on the same weights and inputs.
+"""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from translator import Translation, translate
+from translator.layout.perms import between, channels_last, inserted, letters, rearranged, same_memory, without
+from translator.model import Severity
+
+EVERY = bool(os.environ.get("XLATE_EVERY"))
+FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
+
+HEAD = """
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, padding=1)
+        self.norm = nn.BatchNorm2d(8)
+        self.grow = nn.Conv2d(8, 12, 3, stride=2, padding=1)
+        self.fc = nn.Linear(8, 5)
+        self.scale = nn.Parameter(torch.ones(8, 1, 1))
+        self.full = nn.Parameter(torch.ones(1, 8, 1, 1))
+        self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 5))
+        self.wide = nn.Sequential(nn.AdaptiveAvgPool2d((2, 3)), nn.Flatten(), nn.Linear(48, 5))
+
+    def forward(self, x):
+"""
+
+BODIES = {
+    "plain": ("return F.relu(self.norm(self.conv(x)))", 0),
+    "residual": ("y = self.conv(x)\nreturn self.norm(y) + y", 0),
+    "flatten": ("return torch.flatten(F.adaptive_avg_pool2d(self.conv(x), (2, 3)), 1)", 1),
+    "flatten_ones": ("return torch.flatten(F.adaptive_avg_pool2d(self.conv(x), 1), 1)", 0),
+    "head": ("return self.head(self.conv(x))", 0),
+    "head_wide": ("return self.wide(self.conv(x))", None),
+    "mean_spatial": ("return self.conv(x).mean((2, 3))", 0),
+    "mean_keep": ("y = self.conv(x)\nreturn y * y.mean((2, 3), keepdim=True)", 0),
+    "mean_channels": ("y = self.conv(x)\nreturn y - y.mean(1, keepdim=True)", 0),
+    "max_channels": ("return self.conv(x).max(dim=1)[0]", 0),
+    "argmax": ("return self.conv(x).argmax(1)", 0),
+    "softmax": ("return F.softmax(self.conv(x), dim=1)", 0),
+    "cat": ("y = self.conv(x)\nreturn torch.cat([y, F.relu(y), x], dim=1)", 0),
+    "cat_width": ("y = self.conv(x)\nreturn torch.cat((y, F.relu(y)), -1)", 0),
+    "chunk": ("a, b = self.conv(x).chunk(2, dim=1)\nreturn a * torch.sigmoid(b)", 0),
+    "split": ("a, b = torch.split(self.conv(x), [3, 5], 1)\nreturn torch.cat([b, a], 1)", 0),
+    "slice": ("y = self.conv(x)\nreturn y[:, 1:5, ::2, 1:]", 0),
+    "channel": ("y = self.conv(x)\nreturn y[:, 2]", 0),
+    "new_axis": ("y = self.conv(x)\nreturn y * y.mean((2, 3))[:, :, None, None]", 0),
+    "rest": ("y = self.conv(x)\nreturn y[..., 0] + y[..., -1]", 0),
+    "gate": ("y = self.conv(x)\ns = y.mean((2, 3)).view(y.size(0), 8, 1, 1)\nreturn y * s", None),
+    "permute": ("return self.fc(self.conv(x).permute(0, 2, 3, 1))", 0),
+    "tokens": ("return self.fc(self.conv(x).flatten(2).transpose(1, 2))", 0),
+    "there_and_back": ("y = self.conv(x).permute(0, 2, 3, 1)\nreturn self.grow((y * 2).permute(0, 3, 1, 2))", 0),
+    "parameter": ("y = self.conv(x)\nreturn y * self.scale + self.full", None),
+    "low_rank": ("y = self.conv(x)\nw = torch.arange(y.shape[-1], dtype=y.dtype)\nreturn y * w", 0),
+    "rows": ("y = self.conv(x)\nh = torch.arange(y.shape[2], dtype=y.dtype)\nreturn y * h[:, None]", None),
+    "shape": ("n, c, h, w = self.conv(x).shape\nreturn self.conv(x).sum() * (n + 2 * c + 3 * h + 5 * w)", 0),
+    "size": ("y = self.conv(x)\nreturn y.mean((2, 3)) * y.size(3) + y.shape[1]", 0),
+    "pad": ("return self.grow(F.pad(self.conv(x), (1, 0, 2, 3)))", None),
+    "resize": ("return F.interpolate(self.conv(x), scale_factor=2, mode='nearest')", 0),
+    "shuffle": ("return F.pixel_shuffle(self.conv(x), 2)", 0),
+    "groups": ("y = self.conv(x)\nn, c, h, w = y.size()\n"
+               "return self.grow(y.view(n, 2, c // 2, h, w).transpose(1, 2).reshape(n, c, h, w))", None),
+    "gram": ("y = self.conv(x)\nf = y.view(y.size(0), 8, -1)\nreturn torch.bmm(f, f.transpose(1, 2))", None),
+    "attention": ("y = self.conv(x)\nq = y.flatten(2)\na = F.softmax(q.transpose(1, 2) @ q, dim=-1)\n"
+                  "return (q @ a.transpose(1, 2)).view_as(y)", None),
+    "loop": ("y = self.conv(x)\nfor _ in range(2):\n    y = F.relu(self.norm(y) + y)\nreturn y", 0),
+    "branch": ("y = self.conv(x)\nif y.shape[2] > 4:\n    y = F.max_pool2d(y, 2)\nelse:\n    y = y * 2\nreturn y", 0),
+    "list": ("ys = [self.conv(x)]\nfor _ in range(2):\n    ys.append(F.relu(ys[-1]))\nreturn torch.cat(ys, 1)", None),
+    "dict": ("out = {'y': self.conv(x)}\nout['z'] = out['y'].mean((2, 3))\nreturn out", None),
+    "where": ("y = self.conv(x)\nreturn torch.where(y > 0, y, torch.zeros_like(y))", 0),
+    "norm": ("return F.normalize(self.conv(x), dim=1)", 0),
+    "stack": ("y = self.conv(x)\nreturn torch.stack([y, y * 2], dim=1)", 0),
+    "unsqueeze": ("return self.conv(x).unsqueeze(1)", 0),
+    "squeeze": ("return F.adaptive_avg_pool2d(self.conv(x), 1).squeeze(-1).squeeze(-1)", 0),
+    "einsum": ("return torch.einsum('nchw,nkhw->nck', self.conv(x), self.conv(x))", None),
+    "cumsum": ("return torch.cumsum(self.conv(x), dim=2)", 0),
+    "flip": ("return torch.flip(self.conv(x), [3])", 0),
+    "in_place": ("y = self.conv(x)\ny[:, 0] = 0\nreturn y", None),
+    "augmented": ("y = self.conv(x)\ny = y + 1\ny += x.mean(1, keepdim=True)\nreturn y", 0),
+    "topk": ("return self.conv(x).topk(3, dim=1)[0]", 0),
+    "cross_entropy": ("return F.cross_entropy(self.conv(x), self.conv(x).argmax(1))", None),
+    "unbind": ("a = self.conv(x).unbind(1)\nreturn a[0] + a[3]", None),
+    "layer_norm": ("y = self.conv(x)\nreturn F.layer_norm(y, y.shape[1:])", None),
+}
+"""Bodies to the number of transposes that are written (``None``: not promised)."""
+
+
+def program(body: str) -> str:
+    return HEAD + textwrap.indent(body, " " * 8) + "\n"
+
+
+def channels_last_of(text: str) -> Translation:
+    return translate(text, "torch2tf", layout="channels_last")
+
+
+def refused(translation: Translation) -> list[str]:
+    return [str(d) for d in translation.diagnostics if d.severity is Severity.ERROR]
+
+
+def net(text: str) -> str:
+    """The part of a translation that is the user's class."""
+    return text[text.index("class Net(") :]
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_body(name: str) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("tensorflow")
+    from translator.compare import compare_program
+
+    body, transposes = BODIES[name]
+    source = program(body)
+    translation = channels_last_of(source)
+    assert not refused(translation)
+    assert not [d for d in translation.diagnostics if d.code == "XL304"], "translated with channels first"
+    if transposes is not None:
+        assert net(translation.text).count("tf.transpose(") == transposes, net(translation.text)
+    result = compare_program(
+        source, translation.text, "Net", {}, [{"x": "float[2,3,6,10]"}], edges=translation.edges, graph=False,
+        single=False, train=name in ("plain", "residual", "head"),
+    )  # fmt: skip
+    assert result.ok, f"\n{result}\n{net(translation.text)}"
+
+
+SMALL = ("lenet", "mobilenet_v2", "unet", "convnext", "mlp_mixer", "wavenet", "pointnet", "vae")
+
+
+@pytest.mark.parametrize("name", sorted(p.parent.name for p in FIXTURES.glob("*/torch_model.py")) if EVERY else SMALL)
+def test_fixture(name: str) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("tensorflow")
+    import tomllib
+
+    from translator.compare import compare_program
+
+    folder = FIXTURES / name
+    source = (folder / "torch_model.py").read_text(encoding="utf-8")
+    translation = channels_last_of(source)
+    assert not refused(translation)
+    models: list[dict[str, Any]] = tomllib.loads((folder / "case.toml").read_text(encoding="utf-8"))["model"]
+    for model in models if EVERY else models[:1]:
+        result = compare_program(
+            source, translation.text, model["entry"], model.get("init", {}), model["inputs"],
+            train=model.get("train", True), edges=translation.edges, graph=EVERY, single=EVERY,
+        )  # fmt: skip
+        assert result.ok, f"\n{model['entry']}: {result}"
+
+
+def test_unproven_order_falls_back_to_channels_first() -> None:
+    """What a container runs cannot be converted in between: the program keeps PyTorch's order, and says so."""
+    text = textwrap.dedent("""
+        import torch.nn as nn
+
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.body = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Linear(6, 5), nn.Conv2d(8, 4, 1))
+
+            def forward(self, x):
+                return self.body(x)
+        """)
+    translation = channels_last_of(text)
+    found = [d for d in translation.diagnostics if d.code == "XL304"]
+    assert [d.line for d in found] == [10]
+    assert translation.text == translate(text, "torch2tf", layout="channels_first").text
+    assert not translation.edges
+
+
+def test_edges_say_what_changed_order() -> None:
+    translation = channels_last_of(program("y = self.conv(x)\nreturn y, y.mean((2, 3)), y.permute(0, 2, 3, 1)"))
+    found = [(e.owner, e.name, e.axes) for e in translation.edges]
+    assert found == [("Net", "x", "NHWC"), ("Net", "return[0]", "NHWC")]
+
+
+def test_matrices_are_left_alone() -> None:
+    text = "import torch.nn as nn\n\n\nclass Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+    text += "        self.fc = nn.Linear(3, 4)\n\n    def forward(self, x):\n        return self.fc(x).t()\n"
+    assert channels_last_of(text).text == translate(text, "torch2tf", layout="channels_first").text
+
+
+def test_permutations() -> None:
+    last = channels_last(4)
+    assert letters(last) == "NHWC" and letters(channels_last(3)) == "NLC" and letters(channels_last(5)) == "NDHWC"
+    assert between(last, last) is None and between((0, 1, 2, 3), last) == (0, 2, 3, 1)
+    assert without(last, [1]) == (0, 1, 2) and without(last, [2, 3]) == (0, 1)
+    assert inserted(last, 1) == (0, 3, 4, 1, 2) and inserted((0, 1), 2) == (0, 1, 2)
+    assert rearranged(last, [0, 2, 3, 1]) == (0, 1, 2, 3)
+    assert same_memory(last, (2, 5, 1, 1)) and not same_memory(last, (2, 5, 1, 3))
