@@ -75,6 +75,8 @@ def _callable(options: tuple[Value, ...]) -> tuple[Value, ...]:
 
 def _through_variable(it: Interpreter, node: cst.Call, func: Value) -> bool:
     """Whether an API is called through a variable: what the variable holds is translated where it is set."""
+    if isinstance(func, Partial):
+        return isinstance(func.func, Api)
     if isinstance(func, Api):
         return node.func not in it.facts.direct and func.name.split(".", 1)[0] in it.dialect.roots
     return isinstance(func, Union) and any(isinstance(o, Api | Partial) for o in func.options)
@@ -87,6 +89,7 @@ def call_value(it: Interpreter, node: cst.Call, func: Value, args: Args) -> Valu
     if isinstance(func, BoundMethod):
         return call_method(it, node, func, args)
     if isinstance(func, Func):
+        it.facts.results.append((node, func))
         result = call_user(it, func, args, bound=False)
         _mutated(it, node, func, args, bound=False)
         return result
@@ -106,6 +109,7 @@ def call_value(it: Interpreter, node: cst.Call, func: Value, args: Args) -> Valu
 
 
 def _call_method_of(it: Interpreter, node: cst.Call, func: MethodOf, args: Args) -> Value:
+    it.facts.results.append((node, func.func))
     result = call_user(it, func.func, args, bound=True)
     _mutated(it, node, func.func, args, bound=True)
     if isinstance(func.receiver, Instance) and func.func.name in it.dialect.forward:
@@ -371,6 +375,7 @@ def call_instance(it: Interpreter, node: cst.Call, owner: Instance, args: Args) 
         for name in (*it.dialect.forward, "__call__"):
             forward = owner.cls.find(name)
             if isinstance(forward, Func):
+                it.facts.results.append((node, forward))
                 result = call_user(it, forward, args, bound=True)
                 _mutated(it, node, forward, args, bound=True)
                 return result
@@ -388,7 +393,8 @@ def call_instance(it: Interpreter, node: cst.Call, owner: Instance, args: Args) 
 def call_container(it: Interpreter, node: cst.Call, owner: Instance, args: Args) -> Value:
     """Run a sequential container: layer by layer where they are known, else assume the last kind's rank."""
     entry = args[0][1] if args else UNKNOWN
-    if isinstance(entry, Tensor) and not it.contained:  # what goes in may stand in another axis order than the argument
+    if isinstance(entry, Tensor) and not it.contained and it.direction == "torch2tf":
+        # What goes in may stand in another axis order than the argument.
         entry = Tensor(entry.rank, entry.dims, entry.dtype, storage=entry.storage, variable=entry.variable)
     if owner.children is not None:
         value = entry

@@ -102,6 +102,8 @@ class Facts:
     """Expressions that name an API itself (``nn.ReLU``), not a variable that holds one."""
     flows: list[tuple[Value, Func, str, Run]] = field(default_factory=list)
     """What is passed to which parameter by calls that are not written as such: of layers in containers, of partials."""
+    results: list[tuple[cst.CSTNode, Func]] = field(default_factory=list)
+    """Calls and the project's functions whose results they are."""
     passes: list[Pass] = field(default_factory=list)
     """Layers that containers run."""
     entries: dict[cst.CSTNode, Pass] = field(default_factory=dict)

@@ -216,6 +216,8 @@ def call_user(it: Interpreter, func: Func, args: Args, *, bound: bool) -> Value:
 
 def _joined(it: Interpreter, func: Func, name: str, value: Value, site: Any, old: Value | None) -> Value:
     """What all call sites pass to a parameter. What a site passed in an earlier run, when less was known, is void."""
+    if it.direction == "tf2torch":
+        return value if old is None else join(old, value)
     sites = func.sites.setdefault(name, {})
     run = it.run_key()
     before = sites.get(site)
