@@ -69,6 +69,8 @@ BODIES = {
     "low_rank": ("y = self.conv(x)\nw = torch.arange(y.shape[-1], dtype=y.dtype)\nreturn y * w", 0),
     "rows": ("y = self.conv(x)\nh = torch.arange(y.shape[2], dtype=y.dtype)\nreturn y * h[:, None]", None),
     "shape": ("n, c, h, w = self.conv(x).shape\nreturn self.conv(x).sum() * (n + 2 * c + 3 * h + 5 * w)", 0),
+    "size_in_loop": ("ys = [self.conv(x), x]\nfor axis in range(1, 0, -1):\n    s = ys[axis - 1].shape[-2:]\n"
+                     "    ys[axis - 1] = ys[axis - 1] + F.interpolate(ys[axis - 1] * 2, size=s)\nreturn ys[0]", None),
     "size": ("y = self.conv(x)\nreturn y.mean((2, 3)) * y.size(3) + y.shape[1]", 0),
     "pad": ("return self.grow(F.pad(self.conv(x), (1, 0, 2, 3)))", None),
     "resize": ("return F.interpolate(self.conv(x), scale_factor=2, mode='nearest')", 0),

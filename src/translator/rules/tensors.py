@@ -54,7 +54,9 @@ def shape_read(x: Any, order: Perm | None = None) -> Edit:
     if order is None:
         return Edit(shape, ("keras",))
     places = nodes.tuple_of([nodes.literal(order.index(axis)) for axis in range(len(order))])
-    return Edit(nodes.template("tuple({shape}[i] for i in {places})", {"shape": shape, "places": places}), ("keras",))
+    name = "axis" if not any(nodes.is_name(n, "axis") for n in nodes.walk(x)) else "axis_"
+    form = f"tuple({{shape}}[{name}] for {name} in {{places}})"
+    return Edit(nodes.template(form, {"shape": shape, "places": places}), ("keras",))
 
 
 def dim_read(x: Any, tensor: Tensor | None, axis: Any, value: Value, order: Perm | None = None) -> Edit:
