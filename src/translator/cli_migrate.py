@@ -14,7 +14,7 @@ import click
 from translator import report
 from translator.cli_config import configured, message
 from translator.cli_root import HELP_OPTIONS
-from translator.cli_translate import check_layout, own_tables
+from translator.cli_translate import own_tables
 from translator.config import Patterns
 from translator.model import Direction, Fidelity, InputError, Layout, Options, Status, Translation
 from translator.project.migrate import Job, migrate
@@ -101,12 +101,10 @@ def options_of(given: dict[str, Any]) -> Options:
         click.UsageError: they do not go together.
     """
     direction = Direction(given["direction"])
-    options = Options(
+    return Options(
         direction, Layout(given["layout"]), Fidelity(given["fidelity"]), outputs=given["outputs"],
         mappings=own_tables(direction, given["mappings"]),
     )  # fmt: skip
-    check_layout(options)
-    return options
 
 
 def _try(job: Job) -> Migration:

@@ -71,16 +71,6 @@ def run(request: Request) -> int:
     return 3 if not reported else _exit_code(outcomes, request.check and any(changed for _, changed in work))
 
 
-def check_layout(options: Options) -> None:
-    """See that the layout is offered.
-
-    Raises:
-        click.UsageError: it is not.
-    """
-    if options.direction is Direction.TORCH2TF and options.layout is Layout.CHANNELS_LAST:
-        raise click.UsageError("--layout channels_last is not proven yet; use channels_first")
-
-
 def own_tables(direction: Direction, mappings: Sequence[str]) -> tuple[str, ...]:
     """The paths of users' tables, which are in order.
 
