@@ -1,4 +1,4 @@
-"""How much of torchvision's classification models translates cleanly, runs, and computes the same.
+"""How much of torchvision's classification, segmentation and video models translates, runs, and computes the same.
 
 The model files come from torchvision's wheel as source: the package's own ``__init__`` is replaced by an empty one,
 and what the models import from the rest of the package by small stand-ins, so that no compiled extension is needed.
@@ -30,7 +30,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from sources import CACHE, model_files, package
+from sources import CACHE, package
 
 from translator.engine import translate_sources
 from translator.model import InputError, Layout, Options, Severity
@@ -42,6 +42,8 @@ TOLERANCE = 1e-9
 STAND_INS = {
     "__init__.py": "",
     "models/__init__.py": "",
+    "models/segmentation/__init__.py": "",
+    "models/video/__init__.py": "",
     "ops/__init__.py": "from .misc import Conv2dNormActivation, Permute, SqueezeExcitation\n"
     "from .stochastic_depth import StochasticDepth\n",
     "transforms/__init__.py": "",
@@ -56,6 +58,14 @@ class InterpolationMode(Enum):
 class ImageClassification:
     def __init__(self, **options):
         self.options = options
+
+
+class SemanticSegmentation(ImageClassification):
+    pass
+
+
+class VideoClassification(ImageClassification):
+    pass
 """,
     "utils.py": """def _log_api_usage_once(obj):
     pass
@@ -70,16 +80,19 @@ def _make_ntuple(x, n):
 }
 """What the model files import from the package, by path in it, where it is not worth translating."""
 
-REAL = ("models/_api.py", "models/_meta.py", "models/_utils.py", "ops/misc.py", "ops/stochastic_depth.py", "_utils.py")
+REAL = (
+    "models/_api.py", "models/_meta.py", "models/_utils.py", "models/segmentation/_utils.py", "ops/misc.py",
+    "ops/stochastic_depth.py", "_utils.py",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """A model: its file (without ``.py``), how it is made from the file's module, the sizes (H, W) of its inputs."""
+    """A model: its file (without ``.py``), how it is made from the file's module, the last sizes of its inputs."""
 
     file: str
     name: str
-    sizes: tuple[tuple[int, int], ...] = ((64, 80),)
+    sizes: tuple[tuple[int, ...], ...] = ((64, 80),)
     options: dict[str, Any] = field(default_factory=dict)
     make: Callable[[ModuleType], Any] | None = None
 
@@ -122,6 +135,24 @@ def _small_swin(version: int) -> Callable[[ModuleType], Any]:
     return make
 
 
+def _small_mvit(module: ModuleType) -> Any:
+    config = [
+        module.MSBlockConfig(2, 16, 32, [3, 3, 3], [1, 2, 2], [3, 3, 3], [1, 2, 2]),
+        module.MSBlockConfig(4, 32, 32, [3, 3, 3], [1, 1, 1], [3, 3, 3], [1, 2, 2]),
+    ]
+    return module.MViT(
+        spatial_size=(32, 32), temporal_size=4, block_setting=config, residual_pool=True, residual_with_cls_embed=False,
+        rel_pos_embed=True, proj_after_attn=True, stochastic_depth_prob=0.0, num_classes=10,
+    )  # fmt: skip
+
+
+def _small_swin3d(module: ModuleType) -> Any:
+    return module.SwinTransformer3d(
+        patch_size=[2, 4, 4], embed_dim=24, depths=[2, 2], num_heads=[2, 4], window_size=[2, 3, 3],
+        stochastic_depth_prob=0.0, num_classes=10,
+    )  # fmt: skip
+
+
 DEPTH = {"stochastic_depth_prob": 0.0}
 AUX = {"aux_logits": True, "init_weights": True}
 NO_AUX = {"aux_logits": False, "init_weights": True}  # whose second classifier needs images of 299 pixels
@@ -154,6 +185,15 @@ ARCHITECTURES = (
     Architecture("vgg", "vgg11_bn", ((64, 80),)),
     Architecture("vision_transformer", "VisionTransformer", ((48, 48),), make=_small_vit),
     Architecture("vision_transformer", "VisionTransformer, stem", ((48, 48),), make=_vit_with_stem),
+    Architecture("segmentation/fcn", "fcn_resnet50", ((48, 64),), {"weights_backbone": None, "aux_loss": True}),
+    Architecture("segmentation/deeplabv3", "deeplabv3_resnet50", ((48, 64),), {"weights_backbone": None}),
+    Architecture("segmentation/lraspp", "lraspp_mobilenet_v3_large", ((64, 80),), {"weights_backbone": None}),
+    Architecture("video/resnet", "r3d_18", ((4, 32, 40),)),
+    Architecture("video/resnet", "mc3_18", ((4, 32, 40),)),
+    Architecture("video/resnet", "r2plus1d_18", ((4, 32, 40),)),
+    Architecture("video/s3d", "s3d", ((16, 224, 224),)),
+    Architecture("video/mvit", "MViT", ((4, 32, 32),), make=_small_mvit),
+    Architecture("video/swin_transformer", "SwinTransformer3d", ((4, 24, 40),), make=_small_swin3d),
 )
 
 
@@ -165,7 +205,7 @@ def stage() -> Path:
     root = CACHE / "project"
     shutil.rmtree(root, ignore_errors=True)
     source = package(PACKAGE) / PACKAGE
-    real = [*REAL, *(f"models/{p.name}" for p in model_files() if p.stem in {a.file for a in ARCHITECTURES})]
+    real = [*REAL, *sorted({f"models/{a.file}.py" for a in ARCHITECTURES})]
     for name in (*STAND_INS, *real):
         target = root / PACKAGE / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -232,7 +272,7 @@ class World:
         sys.modules.update(self.modules)
         importlib.invalidate_caches()
         try:
-            return importlib.import_module(f"{PACKAGE}.models.{name}")
+            return importlib.import_module(f"{PACKAGE}.models.{name.replace('/', '.')}")
         finally:
             sys.path.remove(str(self.folder))
             mine = [m for m in sys.modules if m.split(".")[0] == PACKAGE]
@@ -256,7 +296,8 @@ def compare(architecture: Architecture, torch_world: World, tf_world: World) -> 
         module = architecture.build(torch_world.load(architecture.file)).to(torch.float64)
         keras = architecture.build(tf_world.load(architecture.file))
         fill(module, 0)
-        cases = [draw_inputs({"x": f"float[2,3,{h},{w}]"}, i) for i, (h, w) in enumerate(architecture.sizes)]
+        shapes = [",".join(map(str, (2, 3, *size))) for size in architecture.sizes]
+        cases = [draw_inputs({"x": f"float[{shape}]"}, i) for i, shape in enumerate(shapes)]
         keras(*tf_arguments(cases[0]).values(), training=False)
         report = weights.copy(module, keras)
         result.add([Quantity("weights", problem="" if report.ok else str(report)[:1500])], TOLERANCE)
@@ -307,7 +348,7 @@ def outcome(architecture: Architecture, torch_world: World, tf_world: World) -> 
 def show(architecture: Architecture, refusals: list[str], out: Outcome) -> None:
     difference = f"{out.worst:.1e}" if out.agrees else ""
     print(
-        f"{architecture.file + '.py':23}{codes(refusals):20}{architecture.name:26}{'yes' if out.runs else 'no':6}"
+        f"{architecture.file + '.py':26}{codes(refusals):20}{architecture.name:26}{'yes' if out.runs else 'no':6}"
         f"{'yes' if out.agrees else 'no':8}{difference:9}{out.seconds:5.1f} s",
         flush=True,
     )
@@ -331,7 +372,7 @@ def totals(refused: dict[str, list[str]], outcomes: list[tuple[Architecture, Out
 def table(refused: dict[str, list[str]], outcomes: list[tuple[Architecture, Outcome]], layout: Layout) -> str:
     """What was found, as a page of Markdown."""
     lines = [
-        "# torchvision's classification models", "",
+        "# torchvision's models", "",
         f"What `python benchmarks/corpus.py --layout {layout.value}` (`make corpus`) found in one run: the package's",
         "own model files, translated together, built in both frameworks with noise in all weights and compared in",
         "float64 (eval and train output, buffers, gradients of all inputs and parameters; norm of the difference over",
@@ -363,7 +404,7 @@ def main() -> None:
     for name, lines in refused.items():
         for line in lines:
             print(f"  {name}:{line}")
-    print(f"\n{'file':23}{'translated':20}{'architecture':26}{'runs':6}{'agrees':8}{'worst':9}", flush=True)
+    print(f"\n{'file':26}{'translated':20}{'architecture':26}{'runs':6}{'agrees':8}{'worst':9}", flush=True)
     worlds = World(root), World(target)
     outcomes = []
     for architecture in ARCHITECTURES:

@@ -139,6 +139,41 @@ class Net(nn.Module):
 """,
         says=("self.fc = Linear(dim, 7)", "self.out = keras.layers.Dense(2)", "/ self.fc.in_features + 7)"),
     ),
+    "a function that changes its argument and returns it, as a statement; a module of unknown class": Program(
+        """
+def add_to(x: Tensor, y: Tensor, whole: bool):
+    if whole:
+        x.add_(y)
+    else:
+        x[:, 1:] += y[:, 1:]
+    return x
+
+class Wrap(nn.Module):
+    def __init__(self, inner: nn.Module, make):
+        super().__init__()
+        self.inner = inner
+        self.made = make(5, 5)
+        self.reshape = nn.Identity()
+
+    def forward(self, x):
+        y = self.inner(x)
+        y = y.permute(0, 2, 1).reshape(len(x), 5, -1).permute(0, 2, 1)
+        y = self.made(y)
+        return y.reshape(len(x), -1)
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.wrap = Wrap(nn.Linear(5, 5), nn.Linear)
+
+    def forward(self, x):
+        y = torch.sin(x)
+        add_to(y, x, False)
+        add_to(y, x, whole=True)
+        return self.wrap(y)
+""",
+        says=("        y = add_to(y, x, False)\n", "        y = add_to(y, x, whole=True)\n"),
+    ),
     "weights read after the layer was called": Program(
         """
 class Net(nn.Module):

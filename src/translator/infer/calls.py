@@ -60,7 +60,23 @@ def call(it: Interpreter, node: cst.Call) -> Value:
         out = value if out is None else join(out, value)
     if _through_variable(it, node, func):
         it.facts.calls.pop(node, None)
-    return out if out is not None else UNKNOWN
+    if out is None or out is UNKNOWN:
+        return _inner_module(it, node, func, args)
+    return out
+
+
+def _inner_module(it: Interpreter, node: cst.Call, func: Value, args: Args) -> Value:
+    """What an attribute of a module gives that `forward` calls with a tensor: presumably a module, so a tensor."""
+    owner = it.func.owner if it.func is not None and it.func.name in it.dialect.forward else None
+    own = isinstance(node.func, cst.Attribute) and isinstance(node.func.value, cst.Name)
+    if owner is None or not owner.module or not own or func is not UNKNOWN or not args:
+        return UNKNOWN
+    receiver, given = it.facts.value(node.func.value), args[0][1]  # type: ignore[attr-defined]
+    if isinstance(receiver, Instance) and receiver.cls is owner and isinstance(given, Tensor):
+        it.touch()
+        escape(given)
+        return Tensor(layout=LayoutVar(source=True), storage=given.storage | {node})
+    return UNKNOWN
 
 
 def _callable(options: tuple[Value, ...]) -> tuple[Value, ...]:
@@ -161,9 +177,55 @@ def call_api(it: Interpreter, node: cst.Call, name: str, args: Args, receiver: B
 def _mutated(it: Interpreter, node: cst.Call, func: Func, args: Args, *, bound: bool) -> None:
     """A call changes what it passes to parameters that the function changes in place."""
     if func.mutates:
+        place = handed_back(func, node, bound=bound) if it.effect is node else None
         for name, value in (bind_user(func, args, bound=bound) or {}).items():
             if name in func.mutates:
+                it.rebinding = frozenset({place.value}) if place is not None else it.rebinding
                 it.changed_in_place(node, value)
+        if place is not None:
+            _take_back(it, node, place)
+
+
+def handed_back(func: Func, node: cst.Call, *, bound: bool) -> cst.Name | None:
+    """The name of the tensor that a function changes in place and returns, whichever way it is left."""
+    if len(func.mutates) != 1 or not isinstance(func.node, cst.FunctionDef):
+        return None
+    (name,) = func.mutates
+    finder = _Returns()
+    func.node.body.visit(finder)
+    last = func.node.body.body[-1]
+    ends = isinstance(last, cst.SimpleStatementLine) and isinstance(last.body[-1], cst.Return)
+    if not ends or not all(isinstance(r, cst.Name) and r.value == name for r in finder.found):
+        return None
+    names = [p.name.value for p in (*func.node.params.posonly_params, *func.node.params.params)][bound:]
+    for i, arg in enumerate(node.args):
+        if arg.star:
+            return None
+        if (arg.keyword.value if arg.keyword is not None else names[i] if i < len(names) else "") == name:
+            return arg.value if isinstance(arg.value, cst.Name) else None
+    return None
+
+
+class _Returns(cst.CSTVisitor):
+    def __init__(self) -> None:
+        self.found: list[cst.BaseExpression | None] = []
+
+    def visit_Return(self, node: cst.Return) -> None:
+        self.found.append(node.value)
+
+    def visit_FunctionDef(self, node: cst.FunctionDef) -> bool:
+        return False
+
+
+def _take_back(it: Interpreter, node: cst.Call, place: cst.Name) -> None:
+    """The translation binds the name to what the function returns."""
+    it.touch()
+    it.rebinding = frozenset()
+    it.facts.handed_back[node] = place
+    tensor = as_tensor(it.facts.value(place))
+    if tensor is not None:
+        new = Tensor(tensor.rank, tensor.dims, tensor.dtype, tensor.layout, variable=tensor.variable)
+        it.scope.bind(place.value, new)
 
 
 def _inplace_argument(it: Interpreter, node: cst.Call, bound: BoundCall) -> None:
@@ -474,6 +536,11 @@ def call_layer(it: Interpreter, node: cst.Call, owner: Instance, args: Args) -> 
         keras_graph.tailed(row, bound, bound.result)
     for site in owner.sites:
         it.facts.layer_uses.setdefault(site, []).append((bound.value("input"), it.run_key()))
+    given = bound.args.get("input")
+    if owner.api == "torch.nn.Module" and given is not None and isinstance(given.value, Tensor):
+        # Of a module of no known class a tensor is presumed to come: perhaps what it was given.
+        escape(given.value)
+        bound.result = Tensor(layout=LayoutVar(source=True), storage=given.value.storage | {node})
     _inplace_argument(it, node, bound)
     if it.facts.calls.get(node) is None or it.facts.calls[node].api.endswith("__call__"):
         it.facts.calls[node] = bound

@@ -115,6 +115,8 @@ class Facts:
     """The files of the project."""
     modes: dict[cst.CSTNode, set[object]] | None = None
     """Calls of modules to the training modes that they run in: found when first asked for."""
+    handed_back: dict[cst.CSTNode, cst.Name] = field(default_factory=dict)
+    """Calls that stand alone of functions that change a tensor and return it, and the tensor's name."""
     layer_reads: list[tuple[cst.Attribute, Any, Any]] = field(default_factory=list)
     """Where weights and input sizes of framework layers are read: the node, the layer, the function."""
     layer_uses: dict[cst.CSTNode, list[tuple[Value, Run]]] = field(default_factory=dict)

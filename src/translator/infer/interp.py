@@ -346,7 +346,7 @@ class Interpreter:
             if kind == "tuple" and len(slices) > 1 and not isinstance(slices[-1], cst.Ellipsis):
                 return Seq(kind, list(args))
             return Seq(kind, None, args[0] if args else UNKNOWN)
-        if name in ("Dict", "dict", "Mapping") and len(args) == 2:
+        if name in ("Dict", "dict", "Mapping", "OrderedDict", "MutableMapping", "DefaultDict") and len(args) == 2:
             return Map(None, args[1])
         return UNKNOWN
 

@@ -246,7 +246,8 @@ def _expression(it: Interpreter, node: cst.Expr) -> None:
     if leaves.effect_leaf(it, node):
         return
     if isinstance(call, cst.Call) and isinstance(call.func, cst.Attribute) and call.func.attr.value.endswith("_"):
-        it.rebinding, it.effect = base_name(call.func.value), call
+        it.rebinding = base_name(call.func.value)
+    it.effect = call
     it.expr(call)
     it.rebinding = frozenset()
 

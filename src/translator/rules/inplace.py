@@ -127,6 +127,9 @@ def call_statement(ctx: Context, node: cst.Expr, new: cst.Expr) -> Outcome:
     """A call that stands alone: it is there for its effect."""
     if not isinstance(node.value, cst.Call):
         return None
+    place = ctx.facts.handed_back.get(node.value)
+    if place is not None:
+        return Edit(cst.Assign([cst.AssignTarget(place)], nodes.bare(new.value, node.value)))
     call = ctx.call(node.value)
     if call is not None and call.api.startswith("torch.nn.init."):
         from .initializers import initialize

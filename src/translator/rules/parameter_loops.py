@@ -17,7 +17,9 @@ from .initializers import initializer
 if TYPE_CHECKING:
     from ..rewrite.rewriter import Rewriter
 
-SYMMETRIC = ("xavier_uniform_", "xavier_normal_", "normal_", "uniform_", "zeros_", "ones_", "constant_")
+SYMMETRIC = (
+    "trunc_normal_", "xavier_uniform_", "xavier_normal_", "normal_", "uniform_", "zeros_", "ones_", "constant_",
+)  # fmt: skip
 """Initialisers that do not ask which axis is the input."""
 
 
