@@ -46,6 +46,11 @@ MAX_RUNS = 5
 """How often one function may be run, and once more for each of its callers: call sites seen late change what its
 parameters are."""
 
+OF_A_RUN = (
+    "scope", "func", "statement", "returns", "alive", "contained", "conditions", "effect", "rebinding",
+)  # fmt: skip
+"""What belongs to the run of one function, and is put back after those that it calls."""
+
 
 class Interpreter:
     """Runs the modules of a project abstractly and fills `Facts`."""
@@ -123,12 +128,14 @@ class Interpreter:
 
     @contextmanager
     def _in(self, scope: Scope, func: Func | None):  # type: ignore[no-untyped-def]
-        saved = self.scope, self.func, self.statement, self.returns, self.alive, self.contained, self.conditions
+        saved = {name: getattr(self, name) for name in OF_A_RUN}
         self.scope, self.func, self.returns, self.alive, self.contained, self.conditions = scope, func, [], True, 0, 0
+        self.effect, self.rebinding = None, frozenset()
         try:
             yield
         finally:
-            self.scope, self.func, self.statement, self.returns, self.alive, self.contained, self.conditions = saved
+            for name, value in saved.items():
+                setattr(self, name, value)
 
     @contextmanager
     def inside(self):  # type: ignore[no-untyped-def]
