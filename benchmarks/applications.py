@@ -19,7 +19,7 @@ import time
 import traceback
 import types
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,9 +71,6 @@ ARCHITECTURES = (
     Architecture("vgg19", "VGG19", (32, 48), {"include_top": False, "pooling": "max"}),
     Architecture("xception", "Xception", (80, 72)),
 )
-DROPPED = re.compile(r"\b(dropout_rate|drop_connect_rate|drop_path_rate)=[\d.]+")
-
-
 def sources() -> dict[str, str]:
     """The architecture files of the installed Keras, found without importing it."""
     spec = importlib.util.find_spec("keras")
@@ -132,7 +129,7 @@ def pretrained(line: str) -> bool:
     return "`load_weights` of a Keras model" in line
 
 
-def compare(architecture: Architecture, keras_texts: dict[str, str], torch_texts: dict[str, str]) -> Any:
+def compare(architecture: Architecture, keras_texts: dict[str, str], translations: dict[str, Translation]) -> Any:
     """Both versions on the same weights and inputs; a `tf2torch_support.Comparison`."""
     import tf2torch_support as support
 
@@ -141,16 +138,19 @@ def compare(architecture: Architecture, keras_texts: dict[str, str], torch_texts
         return getattr(module, architecture.name)(**architecture.arguments)
 
     height, width = architecture.size
-    spec = f"float[2,{height},{width},3]"
+    torch_texts = {name: t.text for name, t in translations.items()}
+    translation = merged(translations)
     return support.compare_models(
         lambda: make("keras_models", keras_texts), lambda: make("torch_models", torch_texts),
-        [{"image": spec}], lambda module: {next(iter(support.arguments(module))): "NCHW"} | outputs(architecture),
+        [{"image": f"float[2,{height},{width},3]"}],
+        lambda module: support.axes_of(translation, module, {"entry": architecture.name}),
     )  # fmt: skip
 
 
-def outputs(architecture: Architecture) -> dict[str, str]:
-    flat = architecture.options.get("include_top", True) or architecture.options.get("pooling")
-    return {} if flat else {"return": "NCHW"}
+def merged(translations: dict[str, Translation]) -> Translation:
+    """The edges of all files together: a builder may make the model of another file."""
+    every = tuple(e for t in translations.values() for e in t.edges)
+    return replace(next(iter(translations.values())), edges=every)
 
 
 def main() -> None:
@@ -179,7 +179,6 @@ def main() -> None:
         return
     from translator.compare.precision import precision
 
-    torch_texts = {name: t.text for name, t in translations.items()}
     built = agree = total = 0
     families: dict[str, bool] = {}
     for architecture in ARCHITECTURES:
@@ -190,7 +189,7 @@ def main() -> None:
         said, worst = "", float("nan")
         try:
             with precision("float64"):
-                found = compare(architecture, texts, torch_texts)
+                found = compare(architecture, texts, translations)
             built += 1
             worst = max(found.worst.values())
             said = "" if worst < TOLERANCE else str({k: v for k, v in found.worst.items() if v >= TOLERANCE})

@@ -103,6 +103,14 @@ def dense(k: np.ndarray) -> np.ndarray:
     return k.T
 
 
+def heads_out(k: np.ndarray) -> np.ndarray:
+    return k.reshape(k.shape[0], -1).T
+
+
+def heads_in(k: np.ndarray) -> np.ndarray:
+    return k.reshape(-1, k.shape[-1]).T
+
+
 def conv(k: np.ndarray) -> np.ndarray:
     n = k.ndim
     return k.transpose(n - 1, n - 2, *range(n - 2))
@@ -130,7 +138,10 @@ def converters(layer: Any, module: Any) -> list[tuple[int, str, Any]]:
     from torch import nn
 
     kind = type(layer).__name__
-    if isinstance(module, nn.Linear):
+    if kind == "EinsumDense":  # the projections of attention: their heads are axes of their own
+        last = "output" in layer.name
+        pairs = [(0, "weight", heads_in if last else heads_out), (1, "bias", np.ravel)]
+    elif isinstance(module, nn.Linear):
         pairs = [(0, "weight", dense), (1, "bias", same)]
     elif isinstance(module, nn.modules.conv._ConvNd):
         pairs = [(0, "weight", depthwise if kind.startswith("Depthwise") else conv), (1, "bias", same)]
@@ -292,6 +303,8 @@ def compare_models(
             x.rate = 0.0
         if isinstance(x, keras.layers.Normalization) and own_weights(x):
             x.finalize_state()
+        if isinstance(x, keras.layers.Rescaling):  # Keras rounds Python's numbers to float32 before it casts them
+            x.scale, x.offset = np.asarray(x.scale, np.float64), np.asarray(x.offset, np.float64)
     for m in module.modules():
         if isinstance(m, torch.nn.Dropout) or type(m).__name__ == "SharedDropout":
             m.p = 0.0

@@ -432,6 +432,7 @@ def call_instance(it: Interpreter, node: cst.Call, owner: Instance, args: Args) 
     if it.direction == "tf2torch" and args:
         keras_graph.called(it, node, owner, args[0][1])
         if owner.api == "keras.Model" and "outputs" in owner.args:
+            keras_graph.fed(owner.args.get("inputs", UNKNOWN), args[0][1])
             return owner.args["outputs"]
     if isinstance(owner.cls, UserClass):
         for name in (*it.dialect.forward, "__call__"):
@@ -534,6 +535,8 @@ def call_layer(it: Interpreter, node: cst.Call, owner: Instance, args: Args) -> 
     bound.result = RESULTS[row.returns](bound) if row is not None else UNKNOWN
     if row is not None and it.direction == "tf2torch":
         keras_graph.tailed(row, bound, bound.result)
+        if bound.api in keras_graph.AXISLESS:
+            keras_graph.carried(bound, bound.result)
     for site in owner.sites:
         it.facts.layer_uses.setdefault(site, []).append((bound.value("input"), it.run_key()))
     given = bound.args.get("input")

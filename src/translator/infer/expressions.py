@@ -78,7 +78,7 @@ def _name(it: Interpreter, node: cst.Name) -> Value:
         it.touch()
         if it.scope.is_imported(name):
             it.facts.direct.add(node)
-    elif isinstance(value, Union | UserClass):
+    elif isinstance(value, Union | UserClass) or (isinstance(value, Func) and it.direction == "tf2torch"):
         it.touch()
     return value
 

@@ -103,7 +103,8 @@ def _parameter(it: Interpreter, func: Func, param: cst.Param, is_forward: bool) 
     if passed is not None and passed is not UNKNOWN:
         if isinstance(passed, Tensor) and passed.rank is None and isinstance(annotated, Tensor):
             return annotated
-        return passed if default is None or _is_none(passed) else join(passed, _widened(default))
+        alone = default is None or (_is_none(passed) and it.direction != "tf2torch")
+        return passed if alone else join(passed, _widened(default))
     if annotated is not UNKNOWN:
         return annotated if default is None else join(annotated, _widened(default))
     if default is None:
@@ -149,15 +150,16 @@ def bind_user(func: Func, args: Args, *, bound: bool) -> dict[str, Value] | None
 
 
 def _unset(it: Interpreter, func: Func, args: Args, *, bound: bool) -> set[str]:
-    """The parameters that get a parameter of the caller's of which nothing is known because nobody called it so far.
+    """The parameters of whose arguments nothing is known because nobody called the caller so far.
 
     Functions of a Keras program that take tensors are called by what builds the model, which may stand below them.
     """
     caller = it.func
     if it.direction != "tf2torch" or caller is None or caller.callers:
         return set()
-    own = unset_parameters(caller)
-    marks: Args = [(a, Const(_holds_unknown(v) and any(n in own for n in _names(a.value)))) for a, v in args]
+    if not unset_parameters(caller):
+        return set()
+    marks: Args = [(a, Const(_holds_unknown(v))) for a, v in args]
     return {n for n, v in (bind_user(func, marks, bound=bound) or {}).items() if v == Const(True)}
 
 
@@ -170,13 +172,6 @@ def unset_parameters(func: Func) -> set[str]:
 
 def _holds_unknown(value: Value) -> bool:
     return value is UNKNOWN or (isinstance(value, Seq) and any(v is UNKNOWN for v in value.items or [value.elem]))
-
-
-def _names(node: cst.BaseExpression) -> list[str]:
-    """The name that an argument is, or the names that stand in a list."""
-    if isinstance(node, cst.List | cst.Tuple):
-        return [n for e in node.elements for n in _names(e.value)]
-    return [node.value] if isinstance(node, cst.Name) else []
 
 
 def call_user(it: Interpreter, func: Func, args: Args, *, bound: bool) -> Value:

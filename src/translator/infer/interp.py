@@ -398,6 +398,8 @@ def _same(a: Value, b: Value) -> bool:
         return a.items is None and b.items is None and _same(a.elem, b.elem)
     if isinstance(a, Instance) and isinstance(b, Instance):
         return a.cls == b.cls and a.sites == b.sites
+    if isinstance(a, Union) and isinstance(b, Union):
+        return len(a.options) == len(b.options) and all(_same(x, y) for x, y in zip(a.options, b.options, strict=True))
     if isinstance(a, Const | Num) or python_type(a):
         return a == b
     return (type(a) is type(b) and not isinstance(a, Api)) or a == b

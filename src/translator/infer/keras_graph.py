@@ -99,6 +99,8 @@ def view(row: Row, call: BoundCall) -> BoundCall:
 def unify(row: Row, call: BoundCall, result: Value) -> None:
     """Tensors that must keep one axis order: what is joined, and reductions that keep their axes."""
     tailed(row, call, result)
+    if row.returns in SAME_ORDER:
+        carried(call, result)
     if isinstance(result, Seq):
         for item in result.items if result.items is not None else [result.elem]:
             if isinstance(item, Tensor):
@@ -119,6 +121,21 @@ def unify(row: Row, call: BoundCall, result: Value) -> None:
         tensor = as_tensor(value)
         if tensor is not None and tensor.rank == result.rank:
             together(result, tensor)
+
+
+SAME_ORDER = frozenset({"same", "same_float", "same_bool", "alias"})
+AXISLESS = frozenset(f"keras.layers.{n}.__call__" for n in (
+    "Activation", "ReLU", "LeakyReLU", "ELU", "Dropout", "GaussianNoise", "GaussianDropout", "AlphaDropout",
+    "Rescaling", "Identity", "ActivityRegularization",
+))  # fmt: skip
+"""Layers that compute element by element."""
+
+
+def carried(call: BoundCall, result: Value) -> None:
+    """What is computed element by element keeps its axis order."""
+    source = as_tensor(call.value("input"))
+    if isinstance(result, Tensor) and source is not None and result.rank is not None and result.rank == source.rank:
+        together(result, source)
 
 
 # -- making layers -------------------------------------------------------------------------------------
@@ -231,6 +248,10 @@ def called(it: Interpreter, node: cst.CSTNode, layer: Instance, inputs: Value) -
     if key is None:
         return
     it.facts.layer_inputs.setdefault(key, {})[node] = inputs
+    inner = layer.args.get("layer")
+    if isinstance(inner, Instance) and given is not None and (wrapped := made_by(inner)) is not None:
+        step = step_of(given) if layer.api == "keras.layers.TimeDistributed" else given
+        it.facts.layer_inputs.setdefault(wrapped, {})[node] = step
     if isinstance(layer.cls, UserClass):
         build = layer.cls.find("build")
         tensor = as_tensor(inputs)
@@ -238,6 +259,27 @@ def called(it: Interpreter, node: cst.CSTNode, layer: Instance, inputs: Value) -
             from .functions import call_user
 
             call_user(it, build, [(cst.Arg(cst.Name("input_shape")), Shape(tensor))], bound=True)
+
+
+def fed(inputs: Value, given: Value) -> None:
+    """The tensors that a functional model is applied to stand in the order of its inputs."""
+    wanted = inputs.items if isinstance(inputs, Seq) and inputs.items is not None else [inputs]
+    found = given.items if isinstance(given, Seq) and given.items is not None else [given]
+    for a, b in zip(wanted, found, strict=False):
+        x, y = as_tensor(a), as_tensor(b)
+        if x is not None and y is not None and x.rank == y.rank:
+            together(x, y)
+
+
+def step_of(tensor: Tensor) -> Tensor:
+    """One step of a sequence."""
+    dims = (tensor.dims[0], *tensor.dims[2:]) if tensor.dims is not None and len(tensor.dims) > 2 else None
+    return Tensor(dims=dims, dtype=tensor.dtype, tail=last_of(tensor))
+
+
+def stepped(perm: tuple[int, ...]) -> tuple[int, ...]:
+    """The axis order of a step, with the steps in front."""
+    return (0, 1, *(axis + 1 for axis in perm[1:]))
 
 
 def input_of(facts: Facts, node: cst.CSTNode) -> Value:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..model import Direction
+from ..tables import tables
 from ..values import STATIC, UNKNOWN, Const, Dim, LayoutVar, Seq, Tensor, Value, as_tensor
-from .facts import BoundCall
+from .facts import Bound, BoundCall
 from .keras_graph import CHANNELS_FIRST, channels_first, demand, input_tensor, together
 from .results import RESULTS, Result, constant, dim_of, int_of, ints_of, tensor_arg
 
@@ -317,6 +319,31 @@ def bidirectional(call: BoundCall) -> Value:
     return Tensor(dims=(*lead, size) if whole else (lead[0], size), dtype="float")
 
 
+def time_distributed(call: BoundCall) -> Value:
+    """A layer at each step: what it gives for one step, with the steps in front."""
+    from ..values import Instance
+    from .keras_graph import step_of, stepped
+
+    inner, x = call.value("layer"), tensor_arg(call)
+    if not isinstance(inner, Instance) or inner.api is None or x is None:
+        return Tensor()
+    step = step_of(x)
+    row = next(iter(tables(Direction.TF2TORCH).find(inner.api)), None)
+    if row is None:
+        return Tensor()
+    args = {k: Bound(call.node, v) for k, v in inner.args.items() if k != "input"}
+    out = RESULTS[row.returns](BoundCall(inner.api + ".__call__", call.node, {**args, "input": Bound(call.node, step)}))
+    result = as_tensor(out)
+    if result is None or result.dims is None:
+        return Tensor()
+    if step.layout.find().perm:
+        demand(x, stepped(step.layout.find().perm or ()))
+    made = Tensor(dims=(result.dims[0], x.dims[1] if x.dims else None, *result.dims[1:]), dtype=result.dtype)
+    if result.layout.find().perm:
+        demand(made, stepped(result.layout.find().perm or ()))
+    return made
+
+
 def repeat_vector(call: BoundCall) -> Value:
     x = tensor_arg(call)
     batch, size = (x.dims[0], x.dims[-1]) if x is not None and x.dims else (None, STATIC)
@@ -385,7 +412,8 @@ RESULTS.update({
     "keras_input": input_tensor, "keras_dense": dense, "keras_embedding": embedding, "keras_flatten": flatten,
     "keras_reshape": reshape_layer, "keras_merge": merge, "keras_concatenate": concatenate, "keras_norm": plain,
     "keras_batch_norm": batch_norm, "keras_lstm": recurrent(2), "keras_gru": recurrent(1),
-    "keras_bidirectional": bidirectional, "keras_repeat_vector": repeat_vector, "keras_permute": permute_layer,
+    "keras_bidirectional": bidirectional, "keras_time_distributed": time_distributed,
+    "keras_repeat_vector": repeat_vector, "keras_permute": permute_layer,
     "keras_variable": variable, "keras_attention": mha, "tf_shape": dynamic_shape, "keras_plain": plain,
 })  # fmt: skip
 for _axes in (1, 2, 3):

@@ -11,9 +11,10 @@ from ..infer.facts import Bound, BoundCall
 from ..infer.keras_graph import features, input_of
 from ..infer.results import int_of, ints_of
 from ..rewrite.context import Context
-from ..values import UNKNOWN, Const, Seq, Tensor, Value, as_tensor
+from ..values import UNKNOWN, Const, Num, Seq, Tensor, Value, as_tensor, python_type
 from .api import at_default, ctx_default
 from .keras_layout import Refused
+from .keras_names import names_in
 
 QUIET = frozenset({"name", "input_shape", "batch_input_shape", "input_length", "autocast", "input_dim", "dtype"})
 """Arguments that PyTorch has no use for."""
@@ -37,7 +38,17 @@ class LayerArgs:
 
     def bound(self, name: str) -> Bound | None:
         self.used.add(name)
-        return self.call.args.get(name) or self.call.extra.get(name)
+        found = self.call.args.get(name) or self.call.extra.get(name)
+        return self.open(found) if found is not None else None
+
+    def open(self, bound: Bound) -> Bound:
+        """An argument that a parameter of the function decides may be another one for callers that are not seen."""
+        func = self.ctx.func
+        if func is None or not isinstance(bound.value, Const | Seq) or id(bound.value) in self.ctx.facts.configured:
+            return bound
+        params = func.node.params
+        names = {p.name.value for p in (*params.params, *params.kwonly_params)}
+        return Bound(bound.node, widened(bound.node, bound.value, names), bound.star)
 
     def value(self, name: str) -> Value:
         found = self.bound(name)
@@ -147,6 +158,19 @@ class LayerArgs:
             if bound.value == Const(None):
                 continue
             raise Refused("XL201", f"{self.api}: argument `{name}` is not translated")
+
+
+def widened(node: cst.BaseExpression, value: Value, names: set[str]) -> Value:
+    """A value of which only the type is certain where parameters decide it."""
+    if isinstance(value, Seq) and value.items is not None:
+        written = node.elements if isinstance(node, cst.Tuple | cst.List) else None
+        if written is not None and len(written) == len(value.items):
+            return Seq(value.kind, [widened(e.value, v, names) for e, v in zip(written, value.items, strict=True)])
+        return Seq(value.kind, [widened(node, v, names) for v in value.items])
+    if not isinstance(value, Const) or not any(n.value in names for n in names_in(node)):
+        return value
+    kind = python_type(value)
+    return Num(kind) if kind in ("int", "float", "bool", "str") else UNKNOWN
 
 
 def text(value: Value) -> str | None:

@@ -9,7 +9,7 @@ import libcst as cst
 from .. import nodes
 from ..infer.choose import applies
 from ..infer.facts import BoundCall
-from ..infer.keras_graph import CHANNELS_FIRST, made_by
+from ..infer.keras_graph import CHANNELS_FIRST, input_of, made_by, stepped
 from ..infer.keras_results import parts_of
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..tables.schema import Row
@@ -31,6 +31,7 @@ from ..values import (
     without_none,
 )
 from . import keras_layers as layers
+from . import keras_layers_more as layers_more
 from .api import translate_call, unknown
 from .keras_arrange import arranged
 from .keras_layout import (
@@ -50,6 +51,12 @@ MERGES = {
     "keras.layers.Maximum": "torch.maximum({a}, {b})", "keras.layers.Minimum": "torch.minimum({a}, {b})",
     "keras.layers.Average": "", "keras.layers.Concatenate": "",
 }  # fmt: skip
+LISTED = {
+    "keras.layers.Add": "sum({x})", "keras.layers.Average": "(sum({x}) / len({x}))",
+    "keras.layers.Multiply": "torch.stack({x}).prod(0)", "keras.layers.Maximum": "torch.stack({x}).amax(0)",
+    "keras.layers.Minimum": "torch.stack({x}).amin(0)",
+}  # fmt: skip
+"""The same for a list that a variable holds."""
 MERGE_FUNCTIONS = {
     f"keras.layers.{n}": f"keras.layers.{c}"
     for n, c in (("add", "Add"), ("subtract", "Subtract"), ("multiply", "Multiply"), ("maximum", "Maximum"),
@@ -71,8 +78,8 @@ def _call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
         options_of(func) != (func,) and all(isinstance(o, Instance) for o in options_of(func))
     ):
         return applied(ctx, node, new, func)
-    if isinstance(func, MethodOf | Func | UserClass):
-        return user_call(ctx, node, new, func)
+    if all(isinstance(o, MethodOf | Func | UserClass) for o in options_of(func)):
+        return user_call(ctx, node, new, options_of(func)[0])
     call = ctx.call(node)
     if call is None or call.api.endswith("__call__"):
         return handed_over(ctx, node, new, func)
@@ -214,9 +221,17 @@ def submodel(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
     """A functional model called as a layer: the tensors of its input list are its arguments."""
     args = without_training(node, new)
     value = node.args[0].value
-    if isinstance(value, cst.List | cst.Tuple) and isinstance(args[0].value, cst.List | cst.Tuple):
-        args = [cst.Arg(e.value) for e in args[0].value.elements] + args[1:]
-    return Edit(new.with_changes(args=args))
+    owner = without_none(ctx.value(node.func))
+    inner = owner.args.get("inputs") if isinstance(owner, Instance) else None
+    wanted = inner.items if isinstance(inner, Seq) and inner.items is not None else [inner]
+    listed = isinstance(value, cst.List | cst.Tuple) and isinstance(args[0].value, cst.List | cst.Tuple)
+    given = [e.value for e in value.elements] if isinstance(value, cst.List | cst.Tuple) else [value]
+    written = [e.value for e in args[0].value.elements] if listed else [args[0].value]  # type: ignore[attr-defined]
+    if len(wanted) != len(given):
+        raise Refused("XL202", "which tensors this model is applied to is not known here")
+    every = zip(given, written, wanted, strict=True)
+    arranged = [cst.Arg(moved(w, order(ctx.value(g)), order(n) if n is not None else None)) for g, w, n in every]
+    return Edit(new.with_changes(args=[*arranged, *args[1:]]))
 
 
 def passes(ctx: Context, layer: Instance, rank: int | None, have: Perm) -> tuple[Perm, Perm]:
@@ -231,7 +246,8 @@ def passes(ctx: Context, layer: Instance, rank: int | None, have: Perm) -> tuple
     if api == "keras.Sequential":
         return sequence_passes(ctx, layer, rank, have)
     if api == "keras.layers.TimeDistributed":
-        raise Refused("XL200", f"{api} has no counterpart in the tables yet")
+        want, natural = inner_passes(ctx, layer)
+        return (have, have) if want is None and natural is None and everywhere(layer) else (want, natural)
     if api in layers.FREE:
         return have, have
     if api in layers.IMAGE:
@@ -241,6 +257,23 @@ def passes(ctx: Context, layer: Instance, rank: int | None, have: Perm) -> tuple
     if api not in layers.LAYERS:
         raise Refused("XL200", f"{api} has no counterpart in the tables yet")
     return None, None
+
+
+def everywhere(layer: Instance) -> bool:
+    """Whether a layer for each step works on the last axis anyway, so that it needs no wrapper."""
+    inner = layer.args.get("layer")
+    return isinstance(inner, Instance) and inner.api in layers_more.STEPWISE
+
+
+def inner_passes(ctx: Context, layer: Instance) -> tuple[Perm, Perm]:
+    """The axis orders of a layer that is applied at each step: those of the layer, with the steps kept in front."""
+    inner = layer.args.get("layer")
+    if not isinstance(inner, Instance):
+        raise Refused("XL202", "TimeDistributed: the layer that it repeats is not known here")
+    node = made_by(inner)
+    seen = as_tensor(input_of(ctx.facts, node)) if node is not None else None
+    want, natural = passes(ctx, inner, rank_of(seen), None)
+    return (stepped(want) if want else None), (stepped(natural) if natural else None)
 
 
 def user_passes(cls: UserClass) -> tuple[Perm, Perm]:
@@ -269,8 +302,6 @@ def sequence_passes(ctx: Context, layer: Instance, rank: int | None, have: Perm)
 
 
 def child_rank(ctx: Context, child: Instance, fallback: int | None) -> int | None:
-    from ..infer.keras_graph import input_of
-
     node = made_by(child)
     seen = as_tensor(input_of(ctx.facts, node)) if node is not None else None
     return rank_of(seen) if seen is not None else fallback
@@ -286,6 +317,9 @@ def merged(ctx: Context, node: cst.Call, api: str, args: dict[str, Value], input
     if not isinstance(inputs, cst.List | cst.Tuple):
         if api == "keras.layers.Concatenate" and parts:
             return concatenated(ctx, node, args, inputs, parts)
+        if parts and api in LISTED and len({order(p) for p in parts}) == 1:
+            out = nodes.template(LISTED[api], {"x": ctx.updated(inputs)})
+            return settled(ctx, node, out, order(parts[0]))
         raise Refused("XL202", f"{api}: the list of its inputs is not written out")
     if not parts or len(parts) != len(inputs.elements):
         raise Refused("XL205", f"{api}: its inputs are not known to be tensors")

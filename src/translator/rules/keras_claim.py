@@ -16,7 +16,7 @@ from .. import nodes
 from ..infer.facts import BoundCall
 from ..infer.keras_graph import made_by
 from ..rewrite.context import Context
-from ..values import Const, Instance, UserClass, Value, as_tensor, without_none
+from ..values import Const, Func, Instance, UserClass, Value, as_tensor, options_of, without_none
 from . import keras_activations as activations
 from . import keras_layers as layers
 from .keras_args import LayerArgs
@@ -25,7 +25,7 @@ from .keras_direct import DIRECT, is_direct
 from .keras_flow import Branches
 from .keras_helpers import Helper, bound_arguments, known_callees, named_directly
 from .keras_layout import Perm, Refused, order
-from .keras_names import KINDS, assignment, calls_in, expression, is_layer, names_in, plural, snake, tensorish
+from .keras_names import KINDS, assigned, assignment, calls_in, expression, is_layer, names_in, plural, snake, tensorish
 from .keras_sizes import Sizes
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ class Claim:
         self.init_names: set[cst.CSTNode] = set()
         self.locals: set[str] = set()
         """Python variables of the region: ``forward`` reads them as attributes."""
+        self.variables: set[str] = set()
+        """All variables of the region."""
         self.plain = False
         """Whether no module is made: variables are read as they are."""
         self.labels: set[str] = set()
@@ -72,6 +74,8 @@ class Claim:
         """Variables that hold tensors, or lists of them."""
         self.starts: dict[str, Any] = {}
         """Variables of ``__init__`` that follow channels through a loop, with their first values."""
+        self.result: Any = None
+        """The channels of what a helper returns."""
         self.unsaid: Refused | None = None
         """Why an inner loop of ``forward`` cannot be written as it is."""
         self.inputs: dict[str, str] = {}
@@ -82,6 +86,7 @@ class Claim:
     def scan(self, body: list[Any], variables: dict[cst.CSTNode, str]) -> None:
         """Find everything that is made, and name it."""
         wanted: list[tuple[cst.Call, str]] = []
+        self.variables = self.locals | set(assigned(body))
         self.tensor_names = {n.value for s in body for n in names_in(s) if tensorish(self.ctx.value(n))}
         wrapped = {a.value for s in body for c in calls_in(s) if is_wrapper(self.ctx, c) for a in c.args}
         for statement in body:
@@ -111,6 +116,8 @@ class Claim:
     def unique(self, name: str) -> str:
         if name in self.ctx.tables.target.reserved:
             name += "_"
+        if name in self.variables and name not in self.tensor_names:
+            name += "_layer"  # the variable may become an attribute itself
         n = self.used.get(name, 0)
         self.used[name] = n + 1
         return name if n == 0 else f"{name}_{n + 1}"
@@ -125,8 +132,12 @@ class Claim:
 
     def helper_of(self, call: cst.Call) -> Helper | None:
         """The helper that a call calls; one of them, where any of several may be passed."""
-        found = known_callees(self.helpers, self.ctx.value(call.func))
+        value = self.ctx.value(call.func)
+        found = known_callees(self.helpers, value)
         if not found:
+            some = [self.helpers[o.node] for o in options_of(value) if isinstance(o, Func) and o.node in self.helpers]
+            if any(not self.translated(h).plain for h in some):
+                raise Refused("XL212", f"`{some[0].func.name}` makes layers, and others that are passed here do not")
             return None
         for helper in found:
             self.translated(helper)
@@ -310,9 +321,14 @@ class Claim:
         application = self.applied_to.get(args.call.node)
         if application is None or not application.args:
             return None
-        if constant is not None and self.this is None:
+        if constant is not None and self.this is None and self.ctx.func is None:
             return nodes.literal(constant)
         return self.sizes.of(application.args[0].value)
+
+    def wraps(self, outer: cst.CSTNode, inner: cst.CSTNode) -> None:
+        """A wrapped layer is applied where its wrapper is."""
+        if outer in self.applied_to:
+            self.applied_to[inner] = self.applied_to[outer]
 
     def expressed(self, node: cst.CSTNode, call: BoundCall | None) -> bool:
         """Whether a layer becomes an expression where it is applied, so that its making says nothing."""

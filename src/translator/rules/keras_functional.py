@@ -111,7 +111,7 @@ def plain_function(rewriter: Rewriter, helper: Helper) -> Any:
     try:
         forward = run(rewriter, claim, body)
         if not claim.names and not claim.init:
-            helper.size = claim.sizes.of_result(returned_value(body))
+            helper.size = claim.result
             gone = claim.labels
             params = [plain_param(rewriter, p) for p in node.params.params if p.name.value not in gone]
             new = function(node.name.value, params, [*docstring, *forward])
@@ -146,14 +146,14 @@ def helper_class(rewriter: Rewriter, helper: Helper) -> Any:
     if helper.outer is not None:
         inner = helper.func.node
         every = {p.name.value for p in helper.parameters} | {*assigned(body), *assigned(inner.body.body)}
-        claim.labels = label_names(ctx, every, node.body) - set(helper.options)
+        claim.labels = label_names(ctx, every, node.body)
         own, own_docs = parts_of(inner)
         docstring = docstring or own_docs
         body = [*(s for s in body[:-1] if s is not inner), *own]
     else:
-        claim.labels = labels(ctx, helper.func) - set(helper.options)
+        claim.labels = labels(ctx, helper.func)
     forward = run(rewriter, claim, body)
-    helper.size = claim.sizes.of_result(returned_value(body))
+    helper.size = claim.result
     tell_size(helper, claim)
     by_name = {p.name.value: p for p in helper.parameters}
     sized = [cst.Param(cst.Name(parameter(helper.tensors, n))) for n in helper.tensors if n in helper.sized]
@@ -219,13 +219,6 @@ def docs(body: Sequence[Any]) -> bool:
     )
 
 
-def returned_value(body: Sequence[Any]) -> cst.BaseExpression | None:
-    last = body[-1]
-    if isinstance(last, cst.SimpleStatementLine) and isinstance(last.body[-1], cst.Return):
-        return last.body[-1].value
-    return None
-
-
 def run(rewriter: Rewriter, claim: Claim, body: list[Any]) -> list[Any]:
     """Walk a region: the statements of ``forward``; ``__init__`` is in the claim.
 
@@ -240,6 +233,8 @@ def run(rewriter: Rewriter, claim: Claim, body: list[Any]) -> list[Any]:
         forward = walk(rewriter, claim, body)
         for _, found in ctx.refusals:
             raise Refused(found.code, found.message, found.hint)
+        if not claim.plain:
+            confined(claim, forward)
         said = " ".join(nodes.code(s) for s in forward)
         claim.kept = [n for n in claim.kept if re.search(rf"\bself\.{n}\b", said)]
         return forward
@@ -250,6 +245,23 @@ def run(rewriter: Rewriter, claim: Claim, body: list[Any]) -> list[Any]:
     finally:
         ctx.claim = outer
         ctx.refusals = refusals
+
+
+def confined(claim: Claim, forward: list[Any]) -> None:
+    """Make sure that each method only reads what it can see.
+
+    Raises:
+        Refused: where ``__init__`` needs a tensor, or ``forward`` a variable of ``__init__``.
+    """
+    made = set(assigned(claim.init))
+    needs = set().union(*(reads(s) for s in claim.init)) if claim.init else set()
+    tensors = (needs & claim.tensor_names) - made - claim.locals
+    if tensors:
+        raise Refused("XL213", f"`{min(tensors)}`, a tensor, is needed to make the layers")
+    seen = set().union(*(reads(s) for s in forward)) if forward else set()
+    hidden = (seen & (claim.locals | made)) - set(assigned(forward)) - claim.tensor_names
+    if hidden:
+        raise Refused("XL213", f"how `{min(hidden)}` is used together with tensors is not understood")
 
 
 def module_class(
@@ -263,8 +275,11 @@ def module_class(
     """``class Name(nn.Module)`` with ``__init__`` and ``forward``."""
     me = cst.Param(cst.Name("self"))
     claim.init = unused(claim.init, set(claim.kept))
-    kept = [assignment(nodes.dotted(f"self.{n}"), cst.Name(n)) for n in claim.kept]
     given = {p.name.value for p in options}
+    nested = set(claim.kept) - given - set(top_level(claim.init))
+    claim.init = kept_inside(claim.init, nested)
+    claim.kept = [n for n in claim.kept if n not in nested]
+    kept = [assignment(nodes.dotted(f"self.{n}"), cst.Name(n)) for n in claim.kept]
     early = [k for k, n in zip(kept, claim.kept, strict=True) if n in given]
     late = [k for k, n in zip(kept, claim.kept, strict=True) if n not in given]
     init = [nodes.statement("super().__init__()"), *early, *claim.init, *late]
@@ -275,6 +290,31 @@ def module_class(
     if docstring and methods:
         methods[0] = methods[0].with_changes(leading_lines=blank(1))
     return cst.ClassDef(cst.Name(name), cst.IndentedBlock([*docstring, *methods]), [cst.Arg(nodes.dotted("nn.Module"))])
+
+
+def top_level(body: Sequence[Any]) -> list[str]:
+    """The names that a body assigns whatever happens."""
+    return assigned([s for s in body if not isinstance(s, cst.If | cst.For | cst.While | cst.Try)])
+
+
+def kept_inside(body: Sequence[Any], names: set[str]) -> list[Any]:
+    """Attributes for variables that only some branches set, set along with them."""
+    out: list[Any] = []
+    for statement in body:
+        if (
+            names
+            and isinstance(statement, cst.If | cst.For | cst.Else)
+            and isinstance(statement.body, cst.IndentedBlock)
+        ):
+            changes: dict[str, Any] = {"body": cst.IndentedBlock(kept_inside(statement.body.body, names))}
+            orelse = getattr(statement, "orelse", None)
+            if orelse is not None:
+                changes["orelse"] = kept_inside([orelse], names)[0]
+            statement = statement.with_changes(**changes)
+        out.append(statement)
+        if isinstance(statement, cst.SimpleStatementLine):
+            out += [assignment(nodes.dotted(f"self.{n}"), cst.Name(n)) for n in assigned([statement]) if n in names]
+    return out
 
 
 def function(name: str, params: list[cst.Param], body: list[Any]) -> cst.FunctionDef:
@@ -315,7 +355,8 @@ def model_class(
     problem = leaks(ctx, body, first, last)
     if problem is not None:
         return problem
-    before = list(dict.fromkeys([p.name.value for p in params] + assigned(body[:first])))
+    earlier = [s for s in body[:first] if ctx.func is not None or not isinstance(s, cst.FunctionDef)]
+    before = list(dict.fromkeys([p.name.value for p in params] + assigned(earlier)))
     claim = Claim(rewriter, helpers(ctx), None)
     claim.locals = set(before)
     claim.labels = label_names(ctx, {*assigned(inner)}, cst.IndentedBlock([*inner, end]))
@@ -331,7 +372,7 @@ def model_class(
     name = model_name(ctx, end, bound, base, helpers(ctx))
     by_name = {p.name.value: p for p in params}
     used = {n for s in [*claim.init, *forward] for n in reads(s)} | set(claim.kept)
-    options = [n for n in before if n in used and (ctx.func is not None or n in by_name)]
+    options = [n for n in before if n in used]
     given_now = set(assigned(body[:first]))
     required = [n for n in options if by_name.get(n) is None or by_name[n].default is None or n in given_now]
     optional = [n for n in options if n not in required]

@@ -12,7 +12,7 @@ from ..infer.keras_results import pairs
 from ..values import Const, Instance, Seq, Value
 from . import keras_activations as activations
 from .keras_args import LayerArgs
-from .keras_layers import Builder, Layer, activation_of, bias, channels_last_only, helper, layer, module
+from .keras_layers import LAYERS, Builder, Layer, activation_of, bias, build, channels_last_only, helper, layer, module
 from .keras_layout import Refused, order, rank_of
 
 # -- pooling ---------------------------------------------------------------------------------------------
@@ -359,6 +359,8 @@ def bidirectional(args: LayerArgs) -> Layer:
     if call is None or inner.api not in ("keras.layers.LSTM", "keras.layers.GRU"):
         raise Refused("XL201", f"{args.api}: around another layer than LSTM or GRU")
     one = LayerArgs(args.ctx, call)
+    if args.ctx.claim is not None:
+        args.ctx.claim.wraps(args.call.node, call.node)
     args.ctx.facts.layer_inputs[call.node] = args.ctx.facts.layer_inputs.get(args.call.node, {})
     made = recurrent(inner.api.rsplit(".", 1)[-1])(one)
     one.finish()
@@ -367,6 +369,29 @@ def bidirectional(args: LayerArgs) -> Layer:
     node = made.modules[0]
     made.modules[0] = node.with_changes(args=[*node.args, nodes.keyword("bidirectional", nodes.literal(True))])
     return made
+
+
+@layer("TimeDistributed")
+def time_distributed(args: LayerArgs) -> Layer:
+    """A layer at each step; one that works on the last axis needs nothing more."""
+    bound = args.bound("layer")
+    call = args.ctx.call(bound.node) if bound is not None else None
+    if bound is None:
+        raise Refused("XL202", f"{args.api}: the layer that it repeats is not given")
+    if call is None or call.api not in LAYERS:
+        raise Refused("XL202", f"{args.api}: the layer that it repeats is not made here")
+    if args.ctx.claim is not None:
+        args.ctx.claim.wraps(args.call.node, call.node)
+    made = build(args.ctx, call)
+    if call.api in STEPWISE:
+        return made
+    parts = made.in_sequence()
+    one = parts[0] if len(parts) == 1 else nodes.call("nn.Sequential", *parts)
+    return Layer([helper("TimeDistributed", one)], None, (*made.needs, "helper:TimeDistributed"))
+
+
+STEPWISE = frozenset(f"keras.layers.{n}" for n in ("Dense", "Activation", "ReLU", "Dropout", "LeakyReLU"))
+"""Layers that do the same at each step anyway."""
 
 
 @layer("MultiHeadAttention")

@@ -12,7 +12,7 @@ from .keras_config import decided
 from .keras_flow import Turns, reads, settled
 from .keras_layout import Refused
 from .keras_names import assignment, calls_in, names_in, plural, tensorish
-from .keras_sizes import Either, mentions
+from .keras_sizes import Either, Own, mentions
 
 if TYPE_CHECKING:
     from ..rewrite.rewriter import Rewriter
@@ -63,25 +63,33 @@ def loop(rewriter: Rewriter, claim: Claim, node: cst.For) -> list[Any]:
 
 def over(rewriter: Rewriter, claim: Claim, node: cst.For, forward: list[Any], made_here: list[str]) -> cst.For:
     """The loop of ``forward``: over the layers, and over what the source loops over where that is needed."""
-    from .keras_walk import tested
-
     targets = {n.value for n in names_in(node.target)}
     used = bool({n for s in forward for n in reads(s)} & targets)
     iters: list[Any] = []
     names: list[Any] = []
     if used or not made_here:
-        try:
-            iters, names = [tested(rewriter, claim, node.iter, "forward")], [node.target]
-        except Refused as refused:
-            if claim.in_loop < 1:
-                raise
-            claim.unsaid = refused  # which does not matter if the loop is only one over its layers
-            iters, names = [cst.Name(UNSAID)], [node.target]
+        iters, names = [iterated(rewriter, claim, node)], [node.target]
     iters += [nodes.dotted(f"self.{plural(n)}") for n in made_here]
     names += [cst.Name(n) for n in made_here]
     target = names[0] if len(names) == 1 else nodes.tuple_of(names).with_changes(lpar=[], rpar=[])
     source = iters[0] if len(iters) == 1 else nodes.call("zip", *iters)
     return cst.For(target, source, cst.IndentedBlock(forward), leading_lines=node.leading_lines)
+
+
+def iterated(rewriter: Rewriter, claim: Claim, node: cst.For) -> Any:
+    """What a loop of ``forward`` runs over; a mark where only `__init__` knows, which is no harm if the loop becomes
+    one over its layers."""
+    from .keras_walk import tested
+
+    ctx = claim.ctx
+    refusals, findings = len(ctx.refusals), len(ctx.findings)
+    out = tested(rewriter, claim, node.iter, "forward")
+    if len(ctx.refusals) == refusals or not claim.in_loop:
+        return out
+    found = ctx.refusals[refusals][1]
+    claim.unsaid = Refused(found.code, found.message, found.hint)
+    del ctx.refusals[refusals:], ctx.findings[findings:]
+    return cst.Name(UNSAID)
 
 
 def stepped_in(claim: Claim, node: cst.For) -> set[str]:
@@ -151,7 +159,7 @@ def follow(claim: Claim, inside: list[Any], changing: dict[str, str]) -> None:
         if nodes.code(size) != variable:
             inside.append(assignment(cst.Name(variable), size))
             for other, known in list(claim.sizes.known.items()):
-                if other != name and not isinstance(known, Either | list | None) and mentions(known, variable):
+                if other != name and not isinstance(known, Either | Own | list | None) and mentions(known, variable):
                     claim.sizes.known[other] = None
         claim.sizes.known[name] = cst.Name(variable)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import libcst as cst
 
 from .. import nodes
+from ..infer.keras_graph import made_by
 from ..values import Const, Func, Instance, UserClass, as_tensor, without_none
 from .keras_flow import Branches
 from .keras_helpers import Helper, bound_arguments
@@ -48,6 +49,13 @@ class Either:
     sizes: list[Any]
 
 
+@dataclass(slots=True, eq=False)
+class Own:
+    """The channels of a helper's own tensor: asked for, they become a parameter of the constructor."""
+
+    name: str
+
+
 class Sizes:
     """Channels by variable, kept up to date while the region is walked."""
 
@@ -69,6 +77,14 @@ class Sizes:
         elif isinstance(shape, cst.Name):
             self.known[name] = nodes.dotted(f"{shape.value}[-1]")
 
+    def append(self, name: str, node: cst.BaseExpression, *, many: bool) -> None:
+        """A list gets another tensor; in a loop any number of them, so that only what is alike in all is known."""
+        listed, size = self.known.get(name), self.of(node)
+        if not isinstance(listed, list) or size is None or (many and any(not same(s, size) for s in listed)):
+            self.known[name] = None
+        else:
+            self.known[name] = [*listed, size] if not many else [*(listed or [size]), None]
+
     def forget(self, variable: str) -> None:
         """A Python variable changes: sizes that were told in terms of it are no longer known."""
         for name, size in list(self.known.items()):
@@ -84,7 +100,9 @@ class Sizes:
         """Branches meet again: what differs between them is settled when it is asked for."""
         out = dict(options[0])
         for name in dict.fromkeys(n for option in options for n in option):
-            sizes = [option.get(name) for option in options]
+            this = self.claim.this
+            own = Own(name) if this is not None and name in this.tensors else None
+            sizes = [option.get(name, own) for option in options]
             if any(s is None for s in sizes):
                 out[name] = None
             elif all(same(sizes[0], s) for s in sizes):
@@ -95,6 +113,8 @@ class Sizes:
 
     def settle(self, size: Any) -> Any:
         """A size as an expression."""
+        if isinstance(size, Own):
+            return self._own(size.name)
         if not isinstance(size, Either):
             return size
         variable = f"{size.name}_channels"
@@ -109,9 +129,11 @@ class Sizes:
         """The channels of a tensor expression; ``None`` if nothing tells."""
         tensor = as_tensor(self.claim.ctx.value(node))
         last = tensor.dims[-1] if tensor is not None and tensor.dims else None
-        if isinstance(last, int) and self.claim.this is None:
+        if isinstance(last, int) and self.claim.this is None and self.claim.ctx.func is None:
             return nodes.literal(last)
         found = self._of(node)
+        if isinstance(last, int) and found is not None and not names_in(found):
+            return nodes.literal(last)
         return found if found is not None else nodes.literal(last) if isinstance(last, int) else None
 
     def of_result(self, node: cst.BaseExpression | None) -> Any:
@@ -131,14 +153,22 @@ class Sizes:
         if isinstance(node, cst.Call):
             found = self._call(node)
             return None if isinstance(found, list) else found
+        if isinstance(node, cst.Subscript):
+            whole = as_tensor(self.claim.ctx.value(node.value))
+            kept = whole is not None and whole.rank is not None and len(node.slice) < whole.rank
+            plain_index = not any(nodes.code(e).strip(", ") in ("...", "None", "tf.newaxis") for e in node.slice)
+            return self.of(node.value) if kept and plain_index else None
         return None
 
     def _variable(self, name: str) -> Any:
         if name in self.known:
             found = self.known[name]
-            if isinstance(found, Either) and any(isinstance(s, list) for s in found.sizes):
+            if isinstance(found, Either) and has_list(found):
                 return None
             return self.settle(found) if not isinstance(found, list) else None
+        return self._own(name)
+
+    def _own(self, name: str) -> Any:
         this = self.claim.this
         if this is None or name not in this.tensors:
             return None
@@ -165,7 +195,8 @@ class Sizes:
             return self._merge(kind, inputs.node) if inputs is not None else None
         func = without_none(claim.ctx.value(node.func))
         if isinstance(func, Instance) and isinstance(func.cls, UserClass) and node.args:
-            return self._user_layer(func.cls, node.args[0].value)
+            found = self._user_layer(func.cls, node.args[0].value)
+            return found if found is not None else self._told(func.cls, node.func)
         if bound is not None and not bound.api.endswith("__call__"):
             rows = claim.ctx.tables.find(bound.api)
             first = next(iter(bound.args.values()), None)
@@ -195,6 +226,8 @@ class Sizes:
                 return None
             last = shape.node.elements[-1].value
             return None if self.claim.ctx.value(last) == Const(-1) else self.claim.ctx.updated(last)
+        if kind in ("Bidirectional", "TimeDistributed"):
+            return self._wrapped(kind, func, node)
         if kind not in OUTPUT:
             return self._merge(kind, source)
         maker = self.claim.ctx.call(node.func)
@@ -204,6 +237,19 @@ class Sizes:
         value = func.args.get(OUTPUT[kind])
         return nodes.literal(value.value) if isinstance(value, Const) else None
 
+    def _wrapped(self, kind: str, func: Instance, node: cst.Call) -> Any:
+        """What a wrapper gives: twice as many channels from two directions, those of its layer at each step."""
+        maker = self.claim.ctx.call(node.func)
+        inner = func.args.get("layer")
+        given = maker.args.get("layer") if maker is not None else None
+        if given is None or not isinstance(inner, Instance):
+            return None
+        size = self._layer(inner, node.with_changes(func=given.node))
+        if kind == "TimeDistributed" or size is None:
+            return size
+        number = nodes.integer(size)
+        return nodes.literal(2 * number) if number is not None else nodes.template("2 * {n}", {"n": size})
+
     def _user_layer(self, cls: UserClass, source: cst.BaseExpression) -> Any:
         """What a layer of the user's gives, where each of its results is an elementwise function of its input."""
         forward = cls.find("call")
@@ -212,6 +258,37 @@ class Sizes:
         param = forward.node.params.params[1].name.value
         found = [self._within(r, param, source) for r in returned_by(forward.node)]
         return found[0] if found and all(f is not None and same(f, found[0]) for f in found) else None
+
+    def _told(self, cls: UserClass, made: cst.BaseExpression) -> Any:
+        """What a layer of the user's gives, if its last layer is told so by the constructor's arguments."""
+        forward, init = cls.find("call"), cls.find("__init__")
+        if not (isinstance(made, cst.Call) and isinstance(forward, Func) and isinstance(init, Func)):
+            return None
+        params = list(init.node.params.params[1:])
+        given = {p.name.value: p.default for p in params if p.default is not None}
+        for i, arg in enumerate(made.args):
+            if arg.star:
+                return None
+            name = arg.keyword.value if arg.keyword is not None else params[i].name.value if i < len(params) else ""
+            given[name] = self.claim.ctx.updated(arg.value)
+        names = [p.name.value for p in params]
+        sizes = [substituted(self._inner(r), given, {}, names) for r in returned_by(forward.node)]
+        return sizes[0] if sizes and all(s is not None and same(s, sizes[0]) for s in sizes) else None
+
+    def _inner(self, node: cst.BaseExpression) -> Any:
+        """The channels of an expression of `call`, in terms of the constructor's parameters."""
+        if isinstance(node, cst.BinaryOperation):
+            return broadcast(self._inner(n) for n in (node.left, node.right))
+        layer = without_none(self.claim.ctx.value(node.func)) if isinstance(node, cst.Call) else None
+        if not isinstance(layer, Instance) or not isinstance(node, cst.Call):
+            return None
+        kind = (layer.api or "").rsplit(".", 1)[-1]
+        maker = made_by(layer)
+        bound = self.claim.ctx.call(maker) if maker is not None else None
+        if kind in SAME and node.args:
+            return self._inner(node.args[0].value)
+        told = bound.args.get(OUTPUT.get(kind, "")) if bound is not None else None
+        return told.node if told is not None else None
 
     def _within(self, node: cst.BaseExpression, param: str, source: cst.BaseExpression) -> Any:
         """The channels of an expression of a user layer's `call`."""
@@ -228,14 +305,17 @@ class Sizes:
     def _merge(self, kind: str, inputs: cst.BaseExpression) -> Any:
         """Channels of several tensors that become one."""
         if isinstance(inputs, cst.Name):
-            known = self.known.get(inputs.value)
-            if isinstance(known, Either) and all(isinstance(s, list) for s in known.sizes):
-                sizes = [merged(kind, s) for s in known.sizes]
-                return None if None in sizes else self.settle(Either(known.name, known.branches, sizes))
-            return merged(kind, known) if isinstance(known, list) else None
+            return self.settle(self._merged_list(kind, self.known.get(inputs.value)))
         if not isinstance(inputs, cst.List | cst.Tuple):
             return None
         return merged(kind, (self.of(e.value) for e in inputs.elements))
+
+    def _merged_list(self, kind: str, known: Any) -> Any:
+        """The channels that the tensors of a list give together, by branch where they differ."""
+        if isinstance(known, Either):
+            sizes = [self._merged_list(kind, s) for s in known.sizes]
+            return None if any(s is None for s in sizes) else Either(known.name, known.branches, sizes)
+        return merged(kind, known) if isinstance(known, list) else None
 
     def _helper(self, helper: Helper, node: cst.Call) -> Any:
         """What a helper gives, with its parameters replaced by the call's arguments; or as the module tells it."""
@@ -318,7 +398,14 @@ def mentions(size: Any, variable: str) -> bool:
     """Whether a size is told in terms of a variable."""
     if isinstance(size, list | Either):
         return any(mentions(s, variable) for s in (size if isinstance(size, list) else size.sizes))
+    if isinstance(size, Own):
+        return False
     return size is not None and any(n.value == variable for n in names_in(size))
+
+
+def has_list(size: Either) -> bool:
+    """Whether a variable holds lists of tensors."""
+    return any(isinstance(s, list) or (isinstance(s, Either) and has_list(s)) for s in size.sizes)
 
 
 def same(a: Any, b: Any) -> bool:
@@ -327,7 +414,9 @@ def same(a: Any, b: Any) -> bool:
         return bool(isinstance(a, list) and isinstance(b, list) and len(a) == len(b)) and all(
             x is not None and y is not None and same(x, y) for x, y in zip(a, b, strict=True)
         )
-    if isinstance(a, Either) or isinstance(b, Either):
+    if isinstance(a, Own) and isinstance(b, Own):
+        return a.name == b.name
+    if isinstance(a, Either | Own) or isinstance(b, Either | Own):
         return a is b
     return bool(nodes.code(a) == nodes.code(b))
 

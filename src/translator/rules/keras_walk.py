@@ -35,6 +35,9 @@ def walk(rewriter: Rewriter, claim: Claim, body: list[Any]) -> list[Any]:
     if claim.plain and claim.names:
         raise Refused("XL212", "this function makes modules")
     forward = fold(block(rewriter, claim, body))
+    last = body[-1] if body else None
+    if claim.this is not None and isinstance(last, cst.SimpleStatementLine) and isinstance(last.body[-1], cst.Return):
+        claim.result = claim.sizes.of_result(last.body[-1].value)
     claim.init = settled(claim.init)
     return forward
 
@@ -143,6 +146,7 @@ def simple(rewriter: Rewriter, claim: Claim, node: Any) -> list[tuple[Any, bool]
     ):
         new = nodes.rebuild(node, lambda child: child if is_target(child) else rewriter.visit(child))
         note_sizes(claim, node)
+        appended(claim, node)
         return [(rewriter._bare(node, new), True)]
     return python(rewriter, claim, node)
 
@@ -206,6 +210,17 @@ def note_sizes(claim: Claim, node: Any) -> None:
         else:
             for name in names_in(target):
                 claim.sizes.known[name.value] = None
+
+
+def appended(claim: Claim, node: Any) -> None:
+    """``skips.append(x)``."""
+    call = node.value if isinstance(node, cst.Expr) else None
+    if isinstance(call, cst.Call) and isinstance(call.func, cst.Attribute) and isinstance(call.func.value, cst.Name):
+        name = call.func.value.value
+        if call.func.attr.value == "append" and len(call.args) == 1:
+            claim.sizes.append(name, call.args[0].value, many=bool(claim.in_loop))
+        else:
+            claim.sizes.known[name] = None
 
 
 def changed(claim: Claim, name: str) -> None:

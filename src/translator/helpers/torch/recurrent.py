@@ -68,3 +68,14 @@ class MultiHeadAttention(nn.Module):
         dropout = self.dropout if self.training else 0.0
         x = F.scaled_dot_product_attention(q, k, v, attention_mask, dropout, is_causal=use_causal_mask)
         return self.output(x.transpose(1, 2).flatten(2))
+
+
+class TimeDistributed(nn.Module):
+    """A module applied at each step of a sequence: (batch, steps, ...)."""
+
+    def __init__(self, module):
+        super().__init__()
+        self.module = module
+
+    def forward(self, x):
+        return self.module(x.flatten(0, 1)).unflatten(0, x.shape[:2])
