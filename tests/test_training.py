@@ -53,7 +53,7 @@ LINES = {
     "train_style_transfer": "Style Loss :", "train_amp": "epoch 1: loss", "train_multitask": "epoch 1: loss",
     "train_gpt": "sample: [0, 4", "train_reinforce": "Episode 20\tLast reward:", "train_ema_swa": "swa ",
     "train_actor_critic": "Episode 10\tLast reward:", "train_timeseries": "Epoch  2 train",
-    "train_graph": "Test set results: loss=",
+    "train_graph": "Test set results: loss=", "train_lbfgs": "test loss:",
 }  # fmt: skip
 
 

@@ -130,11 +130,6 @@ REFUSED = {
         "    loss.backward()\n    opt.step()",
         "where the loss is computed",
     ),
-    "a closure": (
-        "def closure():\n    opt.zero_grad()\n    loss = model(torch.zeros(2, 4)).sum()\n    loss.backward()\n"
-        "    return loss\n\nopt.step(closure)",
-        "another part of it is left",
-    ),
     "gradients that are read": (
         "opt.zero_grad()\nloss = model(torch.zeros(2, 4)).sum()\nloss.backward()\n"
         "print(model.fc.weight.grad)\nopt.step()",
@@ -547,3 +542,30 @@ def test_summaries() -> None:
     """
     found = lines(code)
     assert 'writer = SummaryWriter("runs/a")\nwriter.add_scalar("loss", 0.5, global_step=3)\nwriter.close()' in found
+
+
+@pytest.mark.parametrize(("made", "step"), [
+    ("LBFGS(model.parameters(), lr=0.5)", "loss = other.step(closure, lambda: model.trainable_variables)"),
+    ("SGD(model.parameters(), lr=0.5)",
+     "loss = step_with_closure(other, closure, lambda: model.trainable_variables)"),
+])  # fmt: skip
+def test_a_closure_leaves_its_gradients_with_the_optimizer(made: str, step: str) -> None:
+    code = f"""
+    other = optim.{made}
+    def closure():
+        other.zero_grad()
+        loss = model(torch.ones(2, 4)).sum()
+        loss.backward()
+        return loss
+    for i in range(3):
+        loss = other.step(closure)
+    """
+    expected = """
+    clear_gradients(other)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(model(keras.ops.ones((2, 4)), training=True))
+    accumulate_gradients(other, tape.gradient(loss, model.trainable_variables))
+    return loss
+"""
+    found = lines(code)
+    assert expected in found and step in found

@@ -139,4 +139,10 @@ def drive_graph(program: Any, side: Any) -> Any:
     return program.run(args, model, *(side.tensor(a) for a in (adjacency, features, labels)))
 
 
+def drive_lbfgs(program: Any, side: Any) -> Any:
+    waves = np.sin(np.random.default_rng(22).random((6, 1)) * 6 + np.arange(15) / 3.0)
+    model = side.start(program.WavePredictor(), waves[:2])
+    return program.fit(model, side.tensor(waves))
+
+
 DRIVES = {f"train_{n.removeprefix('drive_')}": f for n, f in list(globals().items()) if n.startswith("drive_")}

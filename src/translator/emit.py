@@ -86,7 +86,7 @@ def _module(path: Path) -> Iterator[Helper]:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             names = [node.name]
         elif isinstance(node, ast.Assign):
-            names = [t.id for t in node.targets if isinstance(t, ast.Name) and t.id.isupper()]
+            names = [t.id for t in node.targets if isinstance(t, ast.Name) and t.id[0].isupper()]
         for name in names:
             first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
             source = "".join(lines[first - 1 : node.end_lineno])

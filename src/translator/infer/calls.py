@@ -158,6 +158,10 @@ def call_api(it: Interpreter, node: cst.Call, name: str, args: Args, receiver: B
         bound.result = _parameter(bound)
     elif (rows := it.tables.find(name)) and rows[0].returns == "alias":
         bound.result = RESULTS["alias"](bound)
+    elif rows and rows[0].returns == "called" and args:
+        plain = [a for a in args[1:] if a[0].keyword is None]
+        inner = cst.Call(args[0][0].value)  # no call of the program: what is noted about it concerns nobody
+        bound.result = call_value(it, inner, without_none(args[0][1]), plain)
     elif (made := called_type(bound)) is not None:
         bound.result = made
     elif signature is not None and signature.kind == "class":

@@ -86,8 +86,10 @@ def _name(it: Interpreter, node: cst.Name) -> Value:
 def _attribute(it: Interpreter, node: cst.Attribute) -> Value:
     name = node.attr.value
     it.metadata = name in METADATA
+    calling, keywords = it.calling, it.keywords
     owner = it.expr(node.value)
     it.metadata = False
+    it.calling, it.keywords = calling, keywords  # the owner may be a call itself
     if node.value in it.facts.direct and isinstance(owner, Api):
         it.facts.direct.add(node)
     if isinstance(owner, Union):

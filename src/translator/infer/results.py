@@ -354,8 +354,8 @@ def joined(*values: Value) -> Value:
 
 
 RESULTS: dict[str, Result] = {
-    "unknown": constant(UNKNOWN), "type": constant(UNKNOWN), "constant": constant(UNKNOWN), "same": same,
-    "same_float": same_float, "same_bool": same_bool, "alias": alias,
+    "unknown": constant(UNKNOWN), "called": constant(UNKNOWN), "type": constant(UNKNOWN), "constant": constant(UNKNOWN),
+    "same": same, "same_float": same_float, "same_bool": same_bool, "alias": alias,
     "broadcast": broadcast, "compare": compare, "reduce": reduce, "reduce_bool": reduce_bool,
     "arg_reduce": arg_reduce, "reduce_pair": reduce_pair, "pair_same": pair_same, "create": create,
     "create_like": create_like, "new_create": new_create, "arange": arange, "vector": vector, "square": square,

@@ -10,6 +10,7 @@ import libcst as cst
 from .. import nodes
 from ..model import Fidelity
 from ..values import Const
+from .training_closures import closure_form
 from .training_params import Unresolved, ctx_expression, sites_of, walk_home
 
 if TYPE_CHECKING:
@@ -55,17 +56,18 @@ class Emitter:
         """
         events = self.block.events if events is None else events
         new: dict[Any, Lines] = {}
-        self.prepare([e for e in events if e.kind == "step"], [e for e in events if e.kind == "backward"])
+        self.prepare([e for e in events if e.kind in ("step", "closure")], [e for e in events if e.kind == "backward"])
         for event in events:
-            new[event.statement] = getattr(self, event.kind)(event)
+            if event.kind == "closure":
+                self.plan.closure_steps[event.call] = closure_form(self.ctx, event, self.shown[event.who])
+            else:
+                new[event.statement] = getattr(self, event.kind)(event)
         self.plan.replaced.update(new)
 
     # -- preparation -------------------------------------------------------------------------------------
 
     def prepare(self, steps: list[Event], backwards: list[Event]) -> None:
         for step in steps:
-            if step.owner is None and self.ctx.facts.calls[step.call].args.keys() - {"input"}:
-                raise Unresolved("`step` with a closure is not translated yet")
             self.shown[step.who] = self.planner.variables(step.who, self.block.home)
             if step.who not in self.plan.waiting:
                 self.parts[step.who] = self.planner.contributions(self.block, step) or []
@@ -87,7 +89,8 @@ class Emitter:
     def takers(self, backward: Event) -> list[Any]:
         """The optimizers that a backward call gives gradients to."""
         direct = [who for who, parts in self.parts.items() if backward in parts]
-        return direct + [w for w in self.plan.waiting if self.reachable(w)]
+        waiting = [w for w in self.plan.waiting if self.block.home in (self.plan.closures.get(w) or {self.block.home})]
+        return direct + [w for w in waiting if self.reachable(w)]
 
     def reachable(self, who: Any) -> bool:
         if who not in self.shown:

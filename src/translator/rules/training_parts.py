@@ -107,6 +107,10 @@ class Plan:
     """Attributes that keep what layers computed: found when first asked for."""
     waiting: set[frozenset[Any]] = field(default_factory=set)
     """Optimizers whose gradients wait for them."""
+    closures: dict[frozenset[Any], set[Any] | None] = field(default_factory=dict)
+    """Optimizers that step with closures, which are all that gives them gradients; ``None`` where others may too."""
+    closure_steps: dict[Any, Any] = field(default_factory=dict)
+    """``step(closure)`` to a function of the context that gives its new form."""
 
 
 def whole(block: Block, unit: Unit) -> None:

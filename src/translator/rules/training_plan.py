@@ -15,6 +15,7 @@ from ..rewrite.context import Context
 from ..values import Const, Instance, Num, UserClass, without_none
 from .training_carry import carry, kept_elsewhere, open_tapes
 from .training_choices import merged
+from .training_closures import closure_call, find_closures
 from .training_flow import Touch, slice_of
 from .training_grads import grad_call, grad_region, join_grads
 from .training_params import (
@@ -122,6 +123,10 @@ class Planner:
         inner = grad_call(self, statement)
         if inner is not None:
             return Event("grad", place, statement, inner)
+        stepped = closure_call(self, statement)
+        if stepped is not None:
+            who = sites_of(without_none(self.facts.value(stepped.func.value)))
+            return Event("closure", place, statement, stepped, who)
         small = statement.body[0]
         call = small.value if isinstance(small, cst.Expr | cst.Assign) else None
         if not isinstance(call, cst.Call):
@@ -129,17 +134,19 @@ class Planner:
         api = self.plan.program.api(call)
         if api in CLIPS:
             return Event("clip", place, statement, call)
-        if isinstance(small, cst.Assign) or not isinstance(call.func, cst.Attribute):
+        if not isinstance(call.func, cst.Attribute):
+            return None
+        name = call.func.attr.value
+        value = without_none(self.facts.value(call.func.value))
+        if isinstance(small, cst.Assign):
             return None
         if self.is_backward(call):
             return Event("backward", place, statement, call)
-        name = call.func.attr.value
-        value = without_none(self.facts.value(call.func.value))
         if name == "zero_grad" and (is_module(value) or is_optimizer(value)):
             return Event("zero", place, statement, call, sites_of(value))
         if isinstance(value, Instance) and value.api in SCALERS and name in ("step", "unscale_"):
             return self.scaler_event(name, place, statement, call)
-        if name == "step" and is_optimizer(value):
+        if name == "step" and is_optimizer(value) and not call.args:
             return Event("step", place, statement, call, sites_of(value))
         return None
 
@@ -215,6 +222,7 @@ class Planner:
             if unit.reason:
                 for event in unit.events:
                     self.plan.replaced.pop(event.statement, None)
+                    self.plan.closure_steps.pop(event.call, None)
 
     def spread_carried(self, units: list[Unit]) -> None:
         """A function and the callers that bring its tape are refused together."""
@@ -250,6 +258,7 @@ class Planner:
                 self.plan.waiting.add(step.who)
             else:
                 used.update(found)
+        find_closures(self, block)
         if any(b not in used for b in backwards) and not self.harmless(block, backwards, used):
             self.plan.waiting |= self.steppers()
 
@@ -258,7 +267,7 @@ class Planner:
 
     def steppers(self) -> set[frozenset[Any]]:
         """All optimizers that step somewhere in the file."""
-        return {e.who for b in self.plan.blocks.values() for e in b.events if e.kind == "step"}
+        return {e.who for b in self.plan.blocks.values() for e in b.events if e.kind in ("step", "closure")}
 
     def contributions(self, block: Block, step: Event) -> list[Event] | None:
         """The ``backward`` calls whose sum a step applies; ``None`` where the order does not prove it."""

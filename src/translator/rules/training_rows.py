@@ -33,7 +33,10 @@ KERAS = {
 
 @named("training_part")
 def training_part(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
-    """A part of a training step that stands where no step was recognised."""
+    """A part of a training step that stands where no step was recognised, or a step with a closure."""
+    made = ctx.steps.closure_steps.get(node) if ctx.steps else None
+    if made is not None:
+        return made(ctx)
     return Refusal("XL220", f"{call.api}: the training step that it belongs to is not recognised")
 
 

@@ -13,12 +13,7 @@ import h5py
 import numpy as np
 import tensorflow as tf
 
-from .named import named_weights
-
-
-def builds_itself(layer):
-    """Whether a layer makes its variables by its own `build`, from the shapes alone."""
-    return not hasattr(layer.build, "_is_default") or not list(layer._flatten_layers(include_self=False))
+from .named import builds_itself, named_weights
 
 
 def build_configs(model):

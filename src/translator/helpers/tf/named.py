@@ -114,13 +114,18 @@ def named_variables(model):
     return ((name, variable) for name, variable in named_weights(model) if id(variable) in trainable)
 
 
+def builds_itself(layer):
+    """Whether a layer makes its variables by its own `build`, from the shapes alone."""
+    return not hasattr(layer.build, "_is_default") or not list(layer._flatten_layers(include_self=False))
+
+
 def trainable_variables(layer):
     """The trainable variables of a layer and all below it, once they exist.
 
     Raises:
         RuntimeError: before the first call, which makes them.
     """
-    unbuilt = [inner.name for inner in layer._flatten_layers() if not inner.built]
+    unbuilt = [inner.name for inner in layer._flatten_layers() if not inner.built and builds_itself(inner)]
     if unbuilt:
         raise RuntimeError(f"call the model on an example first: {', '.join(unbuilt[:3])} has no variables yet")
     return layer.trainable_variables

@@ -25,6 +25,16 @@ def apply_accumulated(optimizer, variables):
         optimizer.apply_gradients(zip(waiting, variables, strict=True))
 
 
+def step_with_closure(optimizer, closure, variables):
+    """Call the closure, which leaves its gradients with the optimizer, then step; returns the closure's loss.
+
+    ``variables()`` is asked after the closure, which may be what builds the model.
+    """
+    loss = closure()
+    apply_accumulated(optimizer, variables())
+    return loss
+
+
 def clear_gradients(optimizer):
     """Forget the gradients that wait."""
     optimizer.accumulated = None

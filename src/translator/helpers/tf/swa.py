@@ -20,21 +20,26 @@ class AveragedModel(keras.Model):
     """A copy of a model (``module``) that holds the average of the weights that it is updated with.
 
     ``avg_fn(average, value, count)`` gives a new average; the plain mean without it. Statistics of normalisations are
-    those of the last update, or averaged too with ``use_buffers``.
+    those of the last update, or averaged too with ``use_buffers``. The copy is made at once where the model has
+    variables already, else at the first update.
     """
 
     def __init__(self, model, device=None, avg_fn=None, multi_avg_fn=None, use_buffers=False):
         super().__init__()
-        self.module = clone_layer(model)
+        self.module = clone_layer(model) if model.variables else None
         self.n_averaged = 0
         self.avg_fn = avg_fn or multi_avg_fn or running_mean
         self.use_buffers = use_buffers
 
     def call(self, *args, **kwargs):
+        if self.module is None:
+            raise RuntimeError("the averaged model had no variables yet: call it once before, or update the average")
         return self.module(*args, **kwargs)
 
     def update_parameters(self, model):
         """Take the weights of a model into the average."""
+        if self.module is None:
+            self.module = clone_layer(model)
         averaged = list(self.module.trainable_variables)
         values = list(model.trainable_variables)
         averaged_buffers, buffers = (list(m.non_trainable_variables) for m in (self.module, model))
