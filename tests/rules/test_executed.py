@@ -174,6 +174,106 @@ class Net(nn.Module):
 """,
         says=("        y = add_to(y, x, False)\n", "        y = add_to(y, x, whole=True)\n"),
     ),
+    "what is computed without gradients has none, however it leaves the block": Program(
+        """
+@torch.no_grad()
+def stats(x):
+    return x.mean(), x.std()
+
+def center(x):
+    with torch.no_grad():
+        m = x.mean()
+    return x - m
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.back = nn.Linear(5, 6)
+        self.fc = nn.Linear(6, 6)
+
+    def encode(self, x):
+        with torch.no_grad():
+            return self.back(x)
+
+    def both(self, x):
+        with torch.no_grad():
+            y = self.back(x)
+            return y, y.sigmoid()
+
+    @torch.no_grad()
+    def keys(self, x):
+        return {"k": self.fc(x)}
+
+    def forward(self, x):
+        y = self.fc(self.encode(x))
+        m, s = stats(y)
+        outs = []
+        with torch.no_grad():
+            z = self.fc(y)
+            outs.append(z)
+            self.seen = z
+        a, b = self.both(x)
+        return (y - m) / s + outs[0] * y + self.seen * a + center(y) * b + self.keys(y)["k"] * x.mean()
+""",
+        says=("@no_gradient\n", "return tf.stop_gradient(self.back(x))", "outs.append(tf.stop_gradient(z))"),
+    ),
+    "integers and bools beside floats of unknown type": Program(
+        """
+class Half(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx, g):
+        (x,) = ctx.saved_tensors
+        return g * (x > 0) + 0.5 * g * ~(x > 0)
+
+class Net(nn.Module):
+    def forward(self, x):
+        n = torch.arange(5)
+        a = x * n + (x > 0)
+        b = torch.arange(5) ** 2 + x.exp()
+        c = (x > 0) + (x > 1)
+        a *= x < 0.5
+        a[0] += n
+        return a, b, c, x > n - 2, n * x.cos() - torch.tensor(3), Half.apply(x)
+""",
+        says=("keras.ops.multiply(x, n)", "tf.cast(x > 0, g.dtype)", "(x > 0) | (x > 1)"),
+    ),
+    "the oldest constructor, names looked up, fans of a weight, buffers that count, steps by name": Program(
+        """
+class Base(nn.Module):
+    def __init__(self, dim):
+        nn.Module.__init__(self)
+        self.weight = nn.Parameter(torch.empty(4, dim))
+        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+        fan_in, _ = nn.init._calculate_fan_in_and_fan_out(self.weight)
+        self.bias = nn.Parameter(torch.empty(4))
+        nn.init.uniform_(self.bias, -1 / math.sqrt(fan_in), 1 / math.sqrt(fan_in))
+        self.register_buffer("count", torch.zeros(4))
+        self.act = getattr(nn, "LeakyReLU")(0.2)
+        self.gate = getattr(torch, "sigmoid")
+
+class Net(Base):
+    def __init__(self):
+        Base.__init__(self, 5)
+        self.steps = nn.Sequential(OrderedDict([("up", nn.Linear(4, 6)), ("act", nn.Tanh())]))
+
+    def forward(self, x):
+        y = self.gate(self.act(F.linear(x, self.weight, self.bias)))
+        if self.training:
+            with torch.no_grad():
+                self.count += y.mean(dim=(0, 1))
+        kept = []
+        for name, step in self.steps.named_children():
+            y = step(y)
+            kept.append(y)
+        return [k.flatten(1) for k in kept], self.steps.act(y)
+""",
+        says=("keras.Model.__init__(self)", "self.count.assign_add("),
+    ),
     "weights read after the layer was called": Program(
         """
 class Net(nn.Module):

@@ -124,13 +124,13 @@ def _dict(it: Interpreter, node: cst.Call, args: Args) -> Value:
     value = _first(args)
     if isinstance(value, Map):
         return Map(dict(value.items) if value.items is not None else None, value.elem)
-    item = elem_of(value)
-    if isinstance(item, Seq) and item.items is not None and len(item.items) == 2:
-        return Map(None, item.items[1])
     if isinstance(value, Seq) and value.items is not None:
         pairs = [v for v in value.items if isinstance(v, Seq) and v.items is not None and len(v.items) == 2]
         if len(pairs) == len(value.items) and all(isinstance(p.items[0], Const) for p in pairs):  # type: ignore[index]
             return Map({p.items[0].value: p.items[1] for p in pairs})  # type: ignore[index,union-attr]
+    item = elem_of(value)
+    if isinstance(item, Seq) and item.items is not None and len(item.items) == 2:
+        return Map(None, item.items[1])
     return Map()
 
 

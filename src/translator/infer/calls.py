@@ -39,7 +39,7 @@ from . import einops_results, keras_graph, keras_results, layer_results, shape_r
 from .binding import Args, bind_api
 from .builtin_calls import BUILTIN_CALLS
 from .choose import chosen
-from .facts import Bound, BoundCall, Pass
+from .facts import SAVED, Bound, BoundCall, Pass
 from .functions import bind_user, call_user, instantiate
 from .math_results import called_type
 from .results import RESULTS
@@ -366,9 +366,18 @@ def call_method(it: Interpreter, node: cst.Call, method: BoundMethod, args: Args
         return _dict_method(owner, name, args)
     if isinstance(owner, Instance):
         return instance_method(it, node, owner, name, args)
+    if owner is UNKNOWN and name == "save_for_backward" and it.func is not None and it.func.owner is not None:
+        known = None if any(a.star for a, _ in args) else [_fresh(v) for _, v in args]
+        it.func.owner.attrs[SAVED] = Seq("tuple", known, Tensor())
     if isinstance(owner, Const | Api) and name in ("format", "join", "lower", "upper", "strip", "replace"):
         return RESULTS["str"](BoundCall("", node))
     return UNKNOWN
+
+
+def _fresh(value: Value) -> Value:
+    """A tensor like another, in memory of its own."""
+    tensor = as_tensor(value) or Tensor()
+    return NONE if value == NONE else Tensor(tensor.rank, tensor.dims, tensor.dtype, LayoutVar(source=True))
 
 
 def _tensor_method(
@@ -577,10 +586,8 @@ def instance_method(it: Interpreter, node: cst.Call, owner: Instance, name: str,
     if name in ("register_buffer", "register_parameter") and isinstance(owner.cls, UserClass) and len(args) > 1:
         _register(owner.cls, args)
         return NONE
-    if name in ("modules", "children"):
-        return Seq("list", None, _any_layer(it, owner))
-    if name in ("named_modules", "named_children"):
-        return Seq("list", None, Seq("tuple", [RESULTS["str"](BoundCall("", node)), _any_layer(it, owner)]))
+    if name in ("modules", "children", "named_modules", "named_children"):
+        return _walked(it, node, owner, name)
     if name in ("parameters", "buffers"):
         return Seq("list", None, Tensor(dtype="float", variable=True))
     if name in ("named_parameters", "named_buffers"):
@@ -609,6 +616,15 @@ def module_base(cls: Value) -> str | None:
             if found is not None and found.split(".", 1)[0] != "builtins":
                 return found
     return None
+
+
+def _walked(it: Interpreter, node: cst.Call, owner: Instance, name: str) -> Value:
+    """What a loop over a module's layers meets: a container's own steps, where only these are asked for."""
+    steps = name.endswith("children") and owner.api in it.dialect.containers and _complete(elem_of(owner))
+    layer = elem_of(owner) if steps else _any_layer(it, owner)
+    if name.startswith("named"):
+        return Seq("list", None, Seq("tuple", [RESULTS["str"](BoundCall("", node)), layer]))
+    return Seq("list", list(owner.children) if steps and owner.children is not None else None, layer)
 
 
 def _any_layer(it: Interpreter, owner: Instance) -> Value:

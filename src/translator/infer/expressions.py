@@ -41,6 +41,7 @@ from ..values import (
     without_none,
 )
 from . import indexing
+from .facts import SAVED
 from .functions import define, method_of
 from .imports import framework_name
 from .keras_config import compared
@@ -155,6 +156,8 @@ def attribute_of(it: Interpreter, owner: Value, name: str, node: cst.Attribute |
         if tensor is not None:
             it.touch()
             return tensor_attribute(it, tensor, name)
+    if owner is UNKNOWN and name == "saved_tensors" and it.func is not None and it.func.owner is not None:
+        return it.func.owner.attrs.get(SAVED, Seq("tuple", None, Tensor(layout=LayoutVar(source=True))))
     if owner is UNKNOWN and called:
         assert node is not None
         it.facts.unknown_calls.add(node)

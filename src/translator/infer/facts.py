@@ -10,6 +10,9 @@ import libcst as cst
 from ..tables.signatures import Signature
 from ..values import UNKNOWN, Func, UserClass, Value
 
+SAVED = "<saved tensors>"
+"""The attribute of a class under which what `ctx.save_for_backward` was given is found."""
+
 
 @dataclass(slots=True)
 class Bound:

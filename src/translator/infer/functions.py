@@ -54,11 +54,19 @@ def initial_parameters(it: Interpreter, func: Func, scope: Scope) -> None:
         elif i == 0 and func.owner is not None and func.kind == "classmethod":
             scope.vars[name] = func.owner
         else:
-            scope.vars[name] = _own(it, _parameter(it, func, param, is_forward))
+            scope.vars[name] = _own(it, _parameter(it, func, param, is_forward or (i > 0 and is_backward(func))))
     if isinstance(params.star_arg, cst.Param):
         scope.vars[params.star_arg.name.value] = Seq("tuple")
     if params.star_kwarg is not None:
         scope.vars[params.star_kwarg.name.value] = Map()
+
+
+def is_backward(func: Func) -> bool:
+    """Whether a function is the gradient of an operation of the program's own: it is given gradients."""
+    from .expressions import framework_base
+
+    owner = func.owner
+    return owner is not None and func.name == "backward" and framework_base(owner) == "torch.autograd.Function"
 
 
 def _own(it: Interpreter, value: Value) -> Value:

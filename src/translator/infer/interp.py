@@ -47,7 +47,7 @@ MAX_RUNS = 5
 parameters are."""
 
 OF_A_RUN = (
-    "scope", "func", "statement", "returns", "alive", "contained", "conditions", "effect", "rebinding",
+    "scope", "func", "statement", "returns", "alive", "contained", "conditions", "effect", "rebinding", "quiet",
 )  # fmt: skip
 """What belongs to the run of one function, and is put back after those that it calls."""
 
@@ -79,6 +79,8 @@ class Interpreter:
         """The call that a statement consists of: there for its effect."""
         self.configuring = False
         """Whether the statements at hand run because of Keras's data format."""
+        self.quiet = False
+        """Whether the statements at hand stand in a block without gradients."""
         self.metadata = False
         """Whether what is evaluated is only asked for its sizes or type."""
         self.rebinding: frozenset[str] = frozenset()
@@ -130,7 +132,7 @@ class Interpreter:
     def _in(self, scope: Scope, func: Func | None):  # type: ignore[no-untyped-def]
         saved = {name: getattr(self, name) for name in OF_A_RUN}
         self.scope, self.func, self.returns, self.alive, self.contained, self.conditions = scope, func, [], True, 0, 0
-        self.effect, self.rebinding = None, frozenset()
+        self.effect, self.rebinding, self.quiet = None, frozenset(), False
         try:
             yield
         finally:

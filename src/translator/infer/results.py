@@ -365,5 +365,5 @@ RESULTS: dict[str, Result] = {
     "str": constant(STR), "none": constant(NONE), "scalar": lambda call: Tensor(0), "tensor": lambda call: Tensor(),
     "int_tensor": fixed(None, "int64"), "bool_tensor": fixed(None, "bool"), "dim": constant(Num("int", True)),
     "matrix": fixed(2), "tensors": lambda call: Seq("tuple", None, Tensor()),
-    "tensor_pair": lambda call: Seq("tuple", [Tensor(), Tensor()]),
+    "tensor_pair": lambda call: Seq("tuple", [Tensor(), Tensor()]), "fans": lambda call: Seq("tuple", [INT, INT]),
 }  # fmt: skip

@@ -46,6 +46,7 @@ def _line(it: Interpreter, node: cst.SimpleStatementLine | cst.SimpleStatementSu
 
 
 def _assign(it: Interpreter, node: cst.Assign) -> None:
+    _quiet(it)
     it.rebinding = frozenset(t.target.value for t in node.targets if isinstance(t.target, cst.Name))
     value = it.expr(node.value)
     it.rebinding = frozenset()
@@ -86,7 +87,9 @@ def _aug_assign(it: Interpreter, node: cst.AugAssign) -> None:
         escape(whole)
         replace(it, node.target.value, whole)
     else:
-        bind(it, node.target, result)
+        # A buffer or parameter stays what it is: its memory changes.
+        keeps = isinstance(tensor, Tensor) and tensor.variable and isinstance(node.target, cst.Attribute)
+        bind(it, node.target, value if keeps else result)
 
 
 def base_name(node: cst.BaseExpression) -> frozenset[str]:
@@ -219,7 +222,14 @@ def _bind_item(it: Interpreter, target: cst.Subscript, value: Value) -> None:
         escape(value)
 
 
+def _quiet(it: Interpreter) -> None:
+    """Under `torch.no_grad`, where values go matters to gradients, whatever they are."""
+    if it.quiet and it.statement is not None:
+        it.touch()
+
+
 def _return(it: Interpreter, node: cst.Return) -> None:
+    _quiet(it)
     it.returns.append(it.expr(node.value) if node.value is not None else NONE)
     it.alive = False
 
@@ -243,6 +253,7 @@ def _leave_turn(it: Interpreter, node: cst.Break | cst.Continue) -> None:
 
 def _expression(it: Interpreter, node: cst.Expr) -> None:
     call = node.value
+    _quiet(it)
     if leaves.effect_leaf(it, node):
         return
     if isinstance(call, cst.Call) and isinstance(call.func, cst.Attribute) and call.func.attr.value.endswith("_"):
@@ -362,11 +373,15 @@ def _while(it: Interpreter, node: cst.While) -> None:
 
 
 def _with(it: Interpreter, node: cst.With) -> None:
+    outer = it.quiet
     for item in node.items:
         value = it.expr(item.item)
         if item.asname is not None:
             bind(it, item.asname.name, value)
+        func = it.facts.value(item.item.func) if isinstance(item.item, cst.Call) else UNKNOWN
+        it.quiet |= isinstance(func, Api) and func.name.endswith((".no_grad", ".inference_mode"))
     it.suite(node.body)
+    it.quiet = outer
 
 
 def _try(it: Interpreter, node: cst.Try | cst.TryStar) -> None:

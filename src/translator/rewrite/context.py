@@ -85,6 +85,8 @@ class Context:
     """The expressions that got a transpose, and the kind of operation that asked for it."""
     taken: frozenset[str] = frozenset()
     """Names that the file defines itself, which helpers must not take."""
+    quiet: bool = False
+    """Whether the statement at hand stands in a block without gradients that a tape may see."""
     seen: int = 0
     translated: int = 0
     refused: int = 0

@@ -10,6 +10,7 @@ from .. import nodes
 from ..model import Severity
 from ..rewrite.context import Context, Edit, Finding, Outcome, Refusal
 from ..values import Api, Func, MethodOf, Tensor, Value, without_none
+from .no_gradients import differentiable, recorded
 
 if TYPE_CHECKING:
     from ..rewrite.rewriter import Rewriter
@@ -42,9 +43,13 @@ def with_statement(rewriter: Rewriter, node: cst.With) -> Any:
         kept[-1] = kept[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
         items = [rewriter.visit(item) for item in kept]
         return node.with_changes(items=items, body=rewriter.part(node.body))
+    in_module = ctx.func is not None and ctx.cls is not None and ctx.cls.module
+    quiet = any(n in QUIET for n in names) and (in_module or recorded(ctx, ctx.func))
+    outer, ctx.quiet = ctx.quiet, ctx.quiet or quiet
     body = rewriter.part(node.body)
+    ctx.quiet = outer
     lines: list[Any] = list(body.body) if isinstance(body, cst.IndentedBlock) else [cst.SimpleStatementLine(body.body)]
-    if any(n in QUIET for n in names) and ctx.func is not None and ctx.cls is not None and ctx.cls.module:
+    if quiet and not _leaves(node.body):
         lines += stopped(ctx, node)
     first = lines[0]
     if node.leading_lines and hasattr(first, "leading_lines"):
@@ -57,6 +62,13 @@ def called(ctx: Context, node: cst.BaseExpression) -> str:
     func = node.func if isinstance(node, cst.Call) else node
     value = ctx.value(func)
     return ctx.tables.canonical(value.name) if isinstance(value, Api) else ""
+
+
+def _leaves(body: cst.BaseSuite) -> bool:
+    """Whether a block ends with a `return`."""
+    last = body.body[-1] if body.body else None
+    small = last.body[-1] if isinstance(last, cst.SimpleStatementLine) else last
+    return isinstance(small, cst.Return)
 
 
 class _Assigned(cst.CSTVisitor):
@@ -82,7 +94,7 @@ def stopped(ctx: Context, node: cst.With) -> list[Any]:
     lines = []
     for name, place in visitor.names.items():
         value: Value = without_none(ctx.value(place))
-        if isinstance(value, Tensor):
+        if isinstance(value, Tensor) and differentiable(value):
             ctx.needs.add("tf")
             call = nodes.call("tf.stop_gradient", cst.Name(name))
             lines.append(cst.SimpleStatementLine([cst.Assign([cst.AssignTarget(cst.Name(name))], call)]))

@@ -268,6 +268,7 @@ def augmented(ctx: Context, node: cst.AugAssign, new: cst.AugAssign) -> Outcome:
     refusal = aliased(ctx, node)
     if refusal is not None:
         return refusal
+    given, needs = _in_dtype_of(ctx, node, new, tensor)
     if isinstance(node.target, cst.Subscript):
         from .tensors import subscript
 
@@ -276,15 +277,28 @@ def augmented(ctx: Context, node: cst.AugAssign, new: cst.AugAssign) -> Outcome:
         old = subscript(ctx, node.target, target) or Edit(target)
         if isinstance(old, Refusal):
             return old
-        value = cst.BinaryOperation(nodes.parenthesized(old.node), operator, nodes.parenthesized(new.value))
-        return assign(ctx, node.target, Edit(value, old.needs))
+        value = cst.BinaryOperation(nodes.parenthesized(old.node), operator, nodes.parenthesized(given))
+        return assign(ctx, node.target, Edit(value, (*old.needs, *needs)))
     if tensor.variable:
         method = {"AddAssign": "assign_add", "SubtractAssign": "assign_sub"}.get(type(node.operator).__name__)
         if method is None:
             return Refusal("XL206", "a parameter is changed in place", "use `variable.assign`")
-        call = cst.Call(cst.Attribute(new.target, cst.Name(method)), [cst.Arg(new.value)])
-        return Edit(cst.Expr(call))
-    return None
+        call = cst.Call(cst.Attribute(new.target, cst.Name(method)), [cst.Arg(given)])
+        return Edit(cst.Expr(call), needs)
+    return Edit(new.with_changes(value=given), needs) if needs else None
+
+
+def _in_dtype_of(
+    ctx: Context, node: cst.AugAssign, new: cst.AugAssign, tensor: Tensor
+) -> tuple[cst.BaseExpression, tuple[str, ...]]:
+    """The operand of ``x += y``, in the dtype that ``x`` keeps: integers and bools beside floats."""
+    from .tensors import EXACT, mixed
+
+    other = without_none(ctx.value(node.value))
+    if not isinstance(other, Tensor) or other.dtype not in EXACT or not mixed(tensor, other):
+        return new.value, ()
+    owner = new.target.value if isinstance(new.target, cst.Subscript) else new.target
+    return nodes.call("tf.cast", nodes.bare(new.value, node.value), cst.Attribute(owner, cst.Name("dtype"))), ("tf",)
 
 
 # -- statements of modules ---------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..rewrite.rewriter import Rewriter
 from ..values import Api, Func, Instance, MethodOf, UserClass, as_tensor, without_none
 from .control import needless
+from .no_gradients import decorator
 from .tensors import reserved
 from .training_carry import with_tape
 
@@ -52,11 +53,10 @@ def base_arg(rewriter: Rewriter, cls: UserClass, arg: cst.Arg) -> cst.Arg:
         arg = arg.with_changes(value=arg.value.value)
     value = ctx.value(arg.value)
     if isinstance(value, Api) and ctx.tables.canonical(value.name) == "torch.nn.Module":
-        name = "keras.layers.Layer" if cls in ctx.local_layers else "keras.Model"
         ctx.seen += 1
         ctx.translated += 1
         ctx.needs.add("keras")
-        return arg.with_changes(value=nodes.dotted(name))
+        return arg.with_changes(value=nodes.dotted(module_base(ctx, cls)))
     if isinstance(value, Api) and _of_framework(ctx, value):
         rows = ctx.tables.find(ctx.tables.canonical(value.name))
         adapter = rows[0].adapter if rows else None
@@ -69,6 +69,20 @@ def base_arg(rewriter: Rewriter, cls: UserClass, arg: cst.Arg) -> cst.Arg:
         return arg
     new = rewriter.in_role("base", arg.value)
     return arg.with_changes(value=new) if new is not arg.value else arg
+
+
+def module_base(ctx: Context, cls: UserClass) -> str:
+    """What a class derives from in place of `nn.Module`."""
+    return "keras.layers.Layer" if cls in ctx.local_layers else "keras.Model"
+
+
+def base_init(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
+    """``nn.Module.__init__(self)``, the oldest form of ``super().__init__()``."""
+    call = ctx.call(node)
+    if call is None or call.api != "torch.nn.Module.__init__" or ctx.cls is None or len(new.args) != 1:
+        return None
+    func = cst.Attribute(nodes.dotted(module_base(ctx, ctx.cls)), cst.Name("__init__"))
+    return Edit(new.with_changes(func=func), ("keras",))
 
 
 def _of_framework(ctx: Context, value: Any) -> bool:
@@ -106,8 +120,10 @@ def function_def(rewriter: Rewriter, node: cst.FunctionDef) -> Any:
         return []
     outer, ctx.func = ctx.func, func
     try:
-        decorators = [d for d in node.decorators if not dropped_decorator(ctx, d)]
-        trimmed = node.with_changes(decorators=decorators) if len(decorators) != len(node.decorators) else node
+        quiet = {d: decorator(ctx, d, func) for d in node.decorators}
+        decorators = [quiet[d] or d for d in node.decorators if quiet[d] is not None or not dropped_decorator(ctx, d)]
+        changed = decorators != list(node.decorators)
+        trimmed = node.with_changes(decorators=decorators) if changed else node
         new = signature(rewriter, node, trimmed, func)
         body = rewriter.part(node.body)
         return new.with_changes(body=body) if body is not node.body else new

@@ -405,6 +405,12 @@ def binary(ctx: Context, node: cst.BinaryOperation, new: cst.BinaryOperation) ->
         if left is not None and right is not None and 1 in (left.rank, right.rank):
             return Edit(nodes.call("keras.ops.matmul", new.left, new.right), ("keras",))
         return None
+    promoting = PROMOTING.get(type(node.operator))
+    if left is not None and right is not None and promoting and mixed(left, right):
+        return promoted(promoting, (node.left, new.left, left), (node.right, new.right, right), new)
+    logical = {cst.Add: cst.BitOr(), cst.Multiply: cst.BitAnd()}.get(type(node.operator))
+    if logical is not None and left is not None and right is not None and left.dtype == right.dtype == "bool":
+        return Edit(nodes.parenthesized(new.with_changes(operator=logical)))
     cast = mixed_types(left, right, ctx.value(node.left), ctx.value(node.right), type(node.operator))
     if cast is None:
         return None
@@ -414,6 +420,36 @@ def binary(ctx: Context, node: cst.BinaryOperation, new: cst.BinaryOperation) ->
     needs = ("tf", "keras") if cast[1] == "float" else ("tf",)
     result = new.with_changes(**changes)
     return Edit(result, needs)
+
+
+EXACT = frozenset({"int64", "int32", "int16", "int8", "uint8", "bool"})
+PROMOTING = {
+    cst.Add: "add", cst.Subtract: "subtract", cst.Multiply: "multiply", cst.Divide: "true_divide", cst.Power: "power",
+    cst.Equal: "equal", cst.NotEqual: "not_equal", cst.LessThan: "less", cst.LessThanEqual: "less_equal",
+    cst.GreaterThan: "greater", cst.GreaterThanEqual: "greater_equal",
+}  # fmt: skip
+"""Operators to the functions of `keras.ops` that promote integers and bools beside floats as PyTorch does."""
+
+
+def mixed(left: Tensor, right: Tensor) -> bool:
+    """Whether a tensor of integers or bools meets one of floats, or one that may be of floats."""
+    (exact, other) = (left, right) if left.dtype in EXACT else (right, left)
+    return exact.dtype in EXACT and (other.dtype is None or other.dtype in FLOATS)
+
+
+Side = tuple[Any, Any, Tensor]
+"""An operand as it was, as it is now, and its value."""
+
+
+def promoted(name: str, left: Side, right: Side, new: Any) -> Outcome:
+    """An operation of mixed types: one side is cast where the other's type can be named, else Keras promotes."""
+    swapped = left[2].dtype in EXACT and right[2].dtype not in EXACT
+    exact, other = (left, right) if swapped else (right, left)
+    named = isinstance(other[1], cst.Name | cst.Attribute)
+    if isinstance(new, cst.BinaryOperation) and named and (exact[2].dtype == "bool" or other[2].dtype in FLOATS):
+        cast = nodes.call("tf.cast", exact[1], cst.Attribute(other[1], cst.Name("dtype")))
+        return Edit(new.with_changes(**{"left" if swapped else "right": cast}), ("tf",))
+    return Edit(nodes.call(f"keras.ops.{name}", left[1], right[1]), ("keras",))
 
 
 def _dtype_node(dtype: str, new: Any) -> Any:
@@ -427,7 +463,7 @@ def mixed_types(
 ) -> tuple[tuple[str, ...], str] | None:
     """Which sides need a cast, and to what: ``None`` if none is known to."""
     da, db = (t.dtype if t is not None else None for t in (left, right))
-    exact = {"int64", "int32", "int16", "int8", "uint8", "bool"}
+    exact = EXACT
     if left is not None and right is not None:
         if da in FLOATS and db in exact:
             return (("right",), "left")
@@ -476,6 +512,18 @@ def equality(ctx: Context, node: cst.Comparison, new: cst.Comparison) -> Outcome
         return Edit(new.left if same else nodes.call("tf.logical_not", new.left), ("tf",))
     name = "keras.ops.equal" if equal else "keras.ops.not_equal"
     return Edit(nodes.call(name, new.left, new.comparisons[0].comparator), ("keras",))
+
+
+def mixed_comparison(ctx: Context, node: cst.Comparison, new: cst.Comparison) -> Outcome:
+    """``x > n`` of floats and integers: TensorFlow compares tensors of one type only."""
+    if len(node.comparisons) != 1:
+        return None
+    name = PROMOTING.get(type(node.comparisons[0].operator))
+    left, right = (without_none(ctx.value(side)) for side in (node.left, node.comparisons[0].comparator))
+    if name is None or not (isinstance(left, Tensor) and isinstance(right, Tensor) and mixed(left, right)):
+        return None
+    right_node, right_new = node.comparisons[0].comparator, new.comparisons[0].comparator
+    return promoted(name, (node.left, new.left, left), (right_node, right_new, right), new)
 
 
 def comparison(ctx: Context, node: cst.Comparison, new: cst.Comparison) -> Outcome:

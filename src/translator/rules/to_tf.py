@@ -8,13 +8,25 @@ from . import RuleSet
 from .api import api_call, api_name
 from .class_names import name_test
 from .control import conditional, if_statement, star_import, with_statement
+from .getattr_names import looked_up_claim, looked_up_name
 from .inplace import assign_item, augmented, call_statement, claimed_call, claimed_targets, inplace_call
 from .layer_calls import framework_layer_call
 from .layer_params import copied_layer, flag_claim, flag_statement, named_parameters_loop
-from .modules import class_def, function_def
+from .modules import base_init, class_def, function_def
+from .no_gradients import quiet_append, quiet_assign, quiet_return
 from .parameter_loops import parameter_loop
 from .self_modes import self_mode_claim, self_mode_if, self_mode_statement
-from .tensors import attribute, binary, builtin_call, comparison, equality, subscript, unknown_item, weight_type_claim
+from .tensors import (
+    attribute,
+    binary,
+    builtin_call,
+    comparison,
+    equality,
+    mixed_comparison,
+    subscript,
+    unknown_item,
+    weight_type_claim,
+)
 from .training import dropped_assign, mode_call, mode_statement, model_call, replaced, training_block
 from .training_carry import carried_call
 from .training_files import checkpoint_call
@@ -24,6 +36,8 @@ from .training_rates import freeze_claim, freeze_statement, groups_used, rate_as
 RULES = RuleSet(
     expressions={
         cst.Call: (
+            looked_up_name,
+            base_init,
             carried_call,
             mode_call,
             checkpoint_call,
@@ -39,7 +53,7 @@ RULES = RuleSet(
         cst.Name: (api_name,),
         cst.Subscript: (rate_read, subscript),
         cst.BinaryOperation: (binary,),
-        cst.Comparison: (name_test, equality, comparison),
+        cst.Comparison: (name_test, equality, mixed_comparison, comparison),
         cst.IfExp: (conditional,),
     },
     statements={
@@ -49,13 +63,24 @@ RULES = RuleSet(
             mode_statement,
             freeze_statement,
             leaf_statement,
+            quiet_append,
             call_statement,
         ),
-        cst.Assign: (self_mode_statement, flag_statement, leaf_assign, rate_assign, dropped_assign, assign_item),
+        cst.Return: (quiet_return,),
+        cst.Assign: (
+            self_mode_statement,
+            flag_statement,
+            leaf_assign,
+            rate_assign,
+            dropped_assign,
+            assign_item,
+            quiet_assign,
+        ),
         cst.AugAssign: (augmented,),
         cst.ImportFrom: (star_import,),
     },
     claims={
+        cst.Call: (looked_up_claim,),
         cst.Attribute: (weight_type_claim,),
         cst.Subscript: (rate_claim,),
         cst.Expr: (self_mode_claim, claimed_call, flag_claim, freeze_claim, leaf_claim),

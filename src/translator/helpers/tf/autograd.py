@@ -73,3 +73,18 @@ def gradcheck(func, inputs, eps=1e-06, atol=1e-05, rtol=0.001, raise_exception=T
                     raise RuntimeError(f"output {index}, input {place}: gradient {a}, differences {n}")
                 return False
     return True
+
+
+def without_gradient(values):
+    """The values, with the gradient of every tensor among them stopped."""
+    return tf.nest.map_structure(lambda v: tf.stop_gradient(v) if tf.is_tensor(v) else v, values)
+
+
+def no_gradient(function):
+    """A decorator: what the function returns has no gradient."""
+
+    @functools.wraps(function)
+    def run(*args, **kwargs):
+        return without_gradient(function(*args, **kwargs))
+
+    return run
