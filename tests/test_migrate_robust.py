@@ -261,6 +261,100 @@ def test_a_full_disk_costs_what_did_not_fit(xlate: Xlate, monkeypatch: pytest.Mo
     assert tree() == tree("whole")
 
 
+SMALL = """
+import os, resource, signal, sys
+from translator.cli import main
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # then writing beyond the limit fails as it does on a full disk
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)),) * 2)
+main()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of this kind")
+def test_a_disk_that_takes_small_files_only(xlate: Xlate, tmp_path: Path) -> None:
+    many(4)
+    Path("src/large.py").write_text("import torch\n" + "x = torch.ones(2)\n" * 900)
+    Path("src/table.bin").write_bytes(b"x" * 20_000)
+    xlate("src", "-o", "whole")
+    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path), XDG_CACHE_HOME=str(tmp_path / "other"))
+    arguments = [sys.executable, "-c", SMALL, "9000", "migrate", "src", "-o", "out", "-j", "2"]
+    done = subprocess.run(arguments, env=environment, capture_output=True, text=True)
+    assert done.returncode == 3
+    assert "Traceback" not in done.stderr
+    whole = tree("whole")
+    present = {path: data for path, data in tree().items() if not path.startswith(".xlate")}
+    large = sorted(path for path, data in whole.items() if len(data) > 9000)
+    assert {"large.py", "table.bin"} <= set(large)
+    assert present == {p: d for p, d in whole.items() if p not in [*large, ".xlate-migrate.json"]}
+    for path in large:
+        assert f"src/{path}:1:1: XL011 cannot write out/{path}: file too large" in done.stderr
+    assert xlate("src", "-o", "out").exit_code == 0
+    assert tree() == whole
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is a folder that nobody can write to, root included")
+def test_an_output_on_a_disk_that_is_read_only(xlate: Xlate) -> None:
+    many(2)
+    result = xlate("src", "-o", "/proc/xlate")
+    assert result.exit_code == 3
+    assert "XL011 cannot write /proc/xlate" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes of folders")
+def test_a_folder_of_the_output_that_is_read_only(xlate: Xlate, monkeypatch: pytest.MonkeyPatch) -> None:
+    many(4)
+    xlate("src", "-o", "whole")
+    real = os.replace
+
+    def guarded(a: str, b: str) -> None:  # root may write everywhere, so say no ourselves
+        if os.path.dirname(b).endswith("out/net"):
+            raise OSError(errno.EROFS, "Read-only file system", b)
+        real(a, b)
+
+    monkeypatch.setattr(os, "replace", guarded)
+    result = xlate("src", "-o", "out")
+    assert result.exit_code == 3
+    said = [line for line in result.stderr.splitlines() if "XL011" in line]
+    assert len(said) == 4 and all("read-only file system" in line for line in said)
+    monkeypatch.setattr(os, "replace", real)
+    assert xlate("src", "-o", "out").exit_code == 0
+    assert tree() == tree("whole")
+
+
+def test_two_processes_at_once(xlate: Xlate, tmp_path: Path) -> None:
+    """One of the two may find the other at work and say so; what is there in the end is whole either way."""
+    many(8)
+    xlate("src", "-o", "whole")
+    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path), XDG_CACHE_HOME=str(tmp_path / "other"))
+    command = [sys.executable, "-m", "translator", "migrate", "src", "-o", "out", "-j", "1"]
+    runs = [subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [run.communicate(timeout=120)[1] for run in runs]
+    codes = sorted(run.returncode for run in runs)
+    assert codes in ([0, 0], [0, 3]), said
+    if codes == [0, 3]:
+        assert sum("XL011 another xlate is writing to out" in text for text in said) == 1
+    assert tree() == tree("whole")
+
+
+@pytest.mark.parametrize("count", [10_000 if os.environ.get("XLATE_EVERY") else 1_500])
+def test_many_files(xlate: Xlate, count: int) -> None:
+    """Most of them without the framework, as in any large repository, and in deep folders."""
+    for i in range(count):
+        path = Path("src", f"d{i % 40}", f"e{i % 7}", f"m{i}.py")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(LAYER.format(i) if i % 500 == 0 else f"value = {i}\n")
+    start = time.process_time()
+    result = xlate("src", "-o", "out", "-j", "2")
+    assert result.exit_code == 0
+    assert f"{count} files: {-(-count // 500)} translated" in result.stderr
+    first = tree()
+    assert sum(path.endswith(".py") and "xlate_helpers" not in path for path in first) == count
+    assert "nothing changed" in xlate("src", "-o", "out").stderr
+    assert tree() == first
+    assert time.process_time() - start < 0.01 * count + 10  # nothing grows with the square of the files
+
+
 def test_a_cache_that_cannot_be_kept(xlate: Xlate, tmp_path: Path) -> None:
     many(2)
     (tmp_path / "cache").write_text("no folder")

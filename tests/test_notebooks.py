@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from translator import notebook
 from translator.cli_root import root
 from translator.model import InputError
+from translator.notebook_places import Places
 
 
 def code(source: str, **more: Any) -> dict[str, Any]:
@@ -162,6 +163,26 @@ def test_the_result_is_a_valid_notebook(tmp_path: Path) -> None:
     for number, cell in enumerate(document["cells"]):
         cell["id"] = f"{cell['id']}-{number}"
     nbformat.validate(document)
+
+
+@pytest.mark.parametrize("indent", [None, 1, 4])
+@pytest.mark.parametrize("escaped", [False, True])
+@pytest.mark.parametrize("listed", [False, True])
+def test_the_place_in_the_file_of_each_character(indent: int | None, escaped: bool, listed: bool) -> None:
+    texts = ["", 'x = "é\\n\t😀"  # ]}\ny = torch.ones(2)\n\nz', "# \u2028 \\ \x00\nq"]
+    cells = [code("") | {"source": t.splitlines(keepends=True) if listed else t} for t in texts]
+    cells.insert(1, {"cell_type": "raw", "metadata": {"source": ["no"], "cells": [{}]}, "source": "no"})
+    whole = {"metadata": {"cells": [1]}, "cells": cells, "nbformat": 4}
+    raw = json.dumps(whole, indent=indent, ensure_ascii=escaped)
+    places, rows = Places(raw), raw.split("\n")
+    for number, text in zip((1, 3, 4), texts, strict=True):
+        for line, row in enumerate(text.split("\n"), 1):
+            for column, char in enumerate(row, 1):
+                at_line, at_column = places.find(number, line, column)
+                rest = rows[at_line - 1][at_column - 1 :]
+                ascii_form, plain = (json.dumps(char, ensure_ascii=e)[1:-1] for e in (True, False))
+                assert rest.startswith(ascii_form if escaped else plain), (number, line, column)
+    assert Places("{}").find(3, 1, 1) == (1, 1)
 
 
 def test_nothing_to_translate(tmp_path: Path) -> None:

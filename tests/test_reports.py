@@ -20,7 +20,7 @@ from pydantic_sarif.model import StaticAnalysisResultsFormatSarifVersion210JsonS
 import fake_engine
 import translator.reports
 from translator import report
-from translator.batch import Outcome
+from translator.batch import Outcome, shares
 from translator.cli_root import root
 from translator.model import Counts, Diagnostic, Options, Severity, Status, Translation
 from translator.reports.junit import junit
@@ -146,14 +146,18 @@ def test_absolute_paths_are_file_addresses(xlate: Xlate) -> None:
 
 def test_findings_in_cells_of_notebooks_name_the_cell() -> None:
     finding = Diagnostic(2, 5, "XL203", Severity.ERROR, "no counterpart", cell=3)
-    outcome = Outcome("n.ipynb", Translation("{}", Status.PARTIAL, (finding,), Counts(1, 0, 1)), b"{}")
+    cells = [{"cell_type": "markdown", "source": "a"}, {"cell_type": "code", "source": ""},
+             {"cell_type": "code", "source": ["x = 1\n", "y = torch.odd()\n"]}]  # fmt: skip
+    data = json.dumps({"nbformat": 4, "cells": cells}, indent=1).encode()
+    outcome = Outcome("n.ipynb", Translation("{}", Status.PARTIAL, (finding,), Counts(1, 0, 1)), data)
     document = report.document([outcome], Options(), {})
     jsonschema.validate(document, schema(), cls=jsonschema.Draft202012Validator)
     log = sarif(document)
     SarifLog.model_validate(log)
     (result,) = log["runs"][0]["results"]
     assert result["message"]["text"] == "cell 3, line 2: no counterpart"
-    assert "region" not in result["locations"][0]["physicalLocation"]
+    region = result["locations"][0]["physicalLocation"]["region"]
+    assert data.decode().splitlines()[region["startLine"] - 1][region["startColumn"] - 1 :] == 'torch.odd()\\n"'
     assert b"n.ipynb:cell 3:2:5: XL203" in junit(document)
 
 
@@ -161,8 +165,10 @@ def test_junit_of_each_status(xlate: Xlate) -> None:
     assert xlate("src", "--check", "--junit", "r.xml").exit_code == 3
     suites = ElementTree.parse("r.xml").getroot()
     (suite,) = suites
-    assert suite.attrib | {"time": "0"} == {
-        "name": "xlate torch2tf", "tests": "5", "failures": "2", "errors": "1", "skipped": "1", "time": "0",
+    times = [float(case.attrib["time"]) for case in suite]
+    assert float(suite.attrib.pop("time")) == pytest.approx(sum(times), abs=1e-3)
+    assert suite.attrib == {
+        "name": "xlate torch2tf", "tests": "5", "failures": "2", "errors": "1", "skipped": "1",
     }  # fmt: skip
     cases = {case.get("name"): case for case in suite}
     assert [child.tag for child in cases["src/good.py"]] == []
@@ -174,6 +180,15 @@ def test_junit_of_each_status(xlate: Xlate) -> None:
     assert failure.get("message") == "XL203 no counterpart (and 1 more)"
     assert failure.text.splitlines()[1] == "src/refused.py:4:3: XL203 no counterpart (do it by hand)"
     assert f"src/{HOSTILE}" in cases
+
+
+def test_junit_says_how_long_translating_took() -> None:
+    given = [Outcome(f"{i}.py", Translation("x", Status.TRANSLATED), b"y", seconds=i / 4) for i in range(3)]
+    (suite,) = ElementTree.fromstring(junit(report.document(given, Options(), {})))
+    assert [case.get("time") for case in suite] == ["0.0000", "0.2500", "0.5000"]
+    assert suite.get("time") == "0.7500"
+    shared = shares({"a.py": b"xyz", "b.py": b"x", "c.py": b""}, 2.0)
+    assert shared == {"a.py": 1.5, "b.py": 0.5, "c.py": 0.0}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="file names that are no text exist on Linux only")

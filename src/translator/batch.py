@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -33,6 +34,8 @@ class Outcome:
     """Whether the command line named this very file (rather than a folder above it)."""
     trace: str = ""
     """The traceback of a crash of our own."""
+    seconds: float = 0.0
+    """The file's share, by size, of the time that translating took; 0 if nothing was translated for it."""
 
     @property
     def status(self) -> Status:
@@ -71,9 +74,18 @@ def translate_all(
             sources[name] = outcome.data
     own_targets = {name: target for name in sources if (target := outcomes[name].target) is not None}
     roots = {item.path: item.root for item in found}
-    for name, (result, trace) in _translate(sources, own_targets, roots, options).items():
-        outcomes[name] = replace(outcomes[name], result=result, trace=trace)
+    start = time.perf_counter()
+    results = _translate(sources, own_targets, roots, options)
+    seconds = shares(sources, time.perf_counter() - start)
+    for name, (result, trace) in results.items():
+        outcomes[name] = replace(outcomes[name], result=result, trace=trace, seconds=seconds[name])
     return list(outcomes.values())
+
+
+def shares(sources: Mapping[str, bytes], seconds: float) -> dict[str, float]:
+    """The time that files took which were translated together, by their sizes."""
+    total = sum(map(len, sources.values())) or 1
+    return {name: seconds * len(data) / total for name, data in sources.items()}
 
 
 def deliver(outcome: Outcome, *, in_place: bool, force: bool) -> bool:

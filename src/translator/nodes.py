@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import libcst as cst
@@ -108,6 +109,24 @@ def walk(node: Any) -> Iterator[Any]:
         todo += below
 
 
+def walk_statements(node: Any) -> Iterator[Any]:
+    """A node and what stands below it, in the order of the source, down to expressions and not into them."""
+    todo = [node]
+    while todo:
+        found = todo.pop()
+        yield found
+        kind: Any = type(found)
+        if not _is_expression(kind):
+            below = parts(found)
+            below.reverse()
+            todo += below
+
+
+@cache
+def _is_expression(kind: Any) -> bool:
+    return issubclass(kind, cst.BaseExpression)
+
+
 def walk_own(node: Any) -> Iterator[Any]:
     """A node and everything below it, without the bodies of nested functions and classes."""
     todo = [node]
@@ -122,7 +141,6 @@ def walk_own(node: Any) -> Iterator[Any]:
 DEFINITIONS = frozenset({cst.FunctionDef, cst.ClassDef, cst.Lambda})
 
 
-@cache
 @cache
 def dotted(name: str) -> Any:
     """``a.b.c`` as a node. Shared between uses: nodes are immutable."""
@@ -144,6 +162,12 @@ def literal(value: Any) -> Any:
 @cache
 def _literal(text: str) -> Any:
     return cst.parse_expression(text)
+
+
+@lru_cache(maxsize=8192)
+def string_value(text: str) -> Any:
+    """What a string literal without placeholders stands for. The same few are read over and over."""
+    return ast.literal_eval(text)
 
 
 def keyword(name: str, value: Any) -> cst.Arg:

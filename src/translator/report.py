@@ -138,13 +138,28 @@ def _record(outcome: Outcome) -> dict[str, Any]:
         "renames": dict(translation.renames),
         "helpers": list(translation.helpers),
         "apis": [{"name": use.name, "calls": use.calls, "refused": use.refused} for use in translation.apis],
-        "diagnostics": [_finding(finding) for finding in diagnostics(outcome)],
-    }
+        "diagnostics": _findings(outcome),
+    } | ({"seconds": round(outcome.seconds, 4)} if outcome.seconds else {})
 
 
 def _counts(translation: Translation) -> dict[str, int]:
     counts = translation.counts
     return {"seen": counts.seen, "translated": counts.translated, "refused": counts.refused}
+
+
+def _findings(outcome: Outcome) -> list[dict[str, Any]]:
+    """The findings; those in a notebook's cells say where in the file they are, too."""
+    found = diagnostics(outcome)
+    out = [_finding(finding) for finding in found]
+    if any(finding.cell for finding in found):
+        from translator.notebook_places import Places
+
+        places = Places(outcome.data.decode("utf-8-sig", "replace"))
+        for finding, record in zip(found, out, strict=True):
+            if finding.cell:
+                line, column = places.find(finding.cell, finding.line, finding.column)
+                record["in_file"] = {"line": line, "column": column}
+    return out
 
 
 def _finding(finding: Diagnostic) -> dict[str, Any]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import builtins
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
+from .. import nodes
 from ..values import (
     BOOL,
     FLOAT,
@@ -291,7 +291,7 @@ def layer_weight(owner: Instance, name: str) -> Value:
 
 def _literal(it: Interpreter, node: Any) -> Value:
     try:
-        return Const(ast.literal_eval(node.value))
+        return Const(nodes.string_value(node.value))
     except (ValueError, SyntaxError):
         return UNKNOWN
 

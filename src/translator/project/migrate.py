@@ -204,7 +204,8 @@ def _assemble(
             continue
         target = Target(os.path.join(output, entry.path), tree=True)
         data = texts.get(entry.path, b"")
-        outcome = Outcome(place, result, data, target, named=False, trace=results.traces.get(entry.path, ""))
+        outcome = Outcome(place, result, data, target, named=False, trace=results.traces.get(entry.path, ""),
+                          seconds=results.seconds.get(entry.path, 0.0))  # fmt: skip
         ready.outcomes.append(outcome)
         ready.kinds[place] = entry.kind.value
         wanted = outcome.would_write

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from translator.batch import INTERNAL
+from translator.batch import INTERNAL, shares
 from translator.model import InputError, Options, Translation
 
 from .pool import Died, Pool
@@ -22,10 +23,13 @@ class Results:
 
     results: dict[str, Result] = field(default_factory=dict)
     traces: dict[str, str] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    """The share of each in the time that its unit took."""
 
     def update(self, other: Results) -> None:
         self.results.update(other.results)
         self.traces.update(other.traces)
+        self.seconds.update(other.seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,7 @@ def translate_task(task: Task) -> Results:
     def spread(paths: Sequence[str], rewrite: Callable[[str], Result]) -> dict[str, Result]:
         return _spread(paths, rewrite, task.workers)
 
+    start = time.perf_counter()
     try:
         found = translate_sources(task.sources, task.options, modules=task.unit.modules, spread=spread)
     except Exception as error:
@@ -77,7 +82,7 @@ def translate_task(task: Task) -> Results:
             return _failed(task.unit.paths[0], crash(error))
         return _without_culprits(task, [(t, translate_task(t)) for t in _alone(task)], str(error), translate_task)
     traces = {path: r.trace for path, r in found.items() if isinstance(r, InputError) and r.trace}
-    return Results(dict(found), traces)
+    return Results(dict(found), traces, shares(task.sources, time.perf_counter() - start))
 
 
 def crash(error: BaseException) -> InputError:

@@ -136,7 +136,10 @@ class _Walker:
 
 
 def _above(root: str) -> Iterator[tuple[str, GitIgnoreSpec]]:
-    """The rules of the folders above the project, up to the top of its Git repository, outermost first."""
+    """The rules of the folders above the project, up to the top of its Git repository, outermost first.
+
+    None, if they leave out the project itself: whoever names a folder wants it.
+    """
     folder, found = os.path.realpath(root), []
     prefix = ""
     while not os.path.exists(os.path.join(folder, ".git")):
@@ -147,7 +150,8 @@ def _above(root: str) -> Iterator[tuple[str, GitIgnoreSpec]]:
         rules = _read_rules(folder)
         if rules is not None:
             found.append((f"-{prefix}", rules))
-    yield from reversed(found)
+    if not _ignored("", False, list(reversed(found))):
+        yield from reversed(found)
 
 
 def _read_rules(folder: str) -> GitIgnoreSpec | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from typing import Any
 from xml.etree import ElementTree
 
@@ -19,6 +20,8 @@ def junit(document: dict[str, Any]) -> bytes:
     suite = ElementTree.SubElement(root, "testsuite", {"name": name})
     for record in document["files"]:
         _case(suite, record)
+    for element in (root, suite):
+        element.set("time", _seconds(sum(record.get("seconds", 0) for record in document["files"])))
     for total, tag in (("tests", "testcase"), ("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         count = str(sum(1 for _ in suite.iter(tag)))
         suite.set(total, count)
@@ -30,7 +33,8 @@ def junit(document: dict[str, Any]) -> bytes:
 
 def _case(suite: ElementTree.Element, record: dict[str, Any]) -> None:
     path = _clean(record["path"])
-    case = ElementTree.SubElement(suite, "testcase", {"classname": "xlate", "name": path, "file": path, "time": "0"})
+    case = ElementTree.SubElement(suite, "testcase", {"classname": "xlate", "name": path, "file": path})
+    case.set("time", _seconds(record.get("seconds", 0)))
     lines = {severity: _lines(record, severity) for severity in ("error", "warning", "note")}
     if record["status"] == "unchanged":
         ElementTree.SubElement(case, "skipped", {"message": "nothing to translate"})
@@ -46,8 +50,17 @@ def _case(suite: ElementTree.Element, record: dict[str, Any]) -> None:
 
 
 def _lines(record: dict[str, Any], severity: str) -> list[str]:
-    found = [Diagnostic(**finding) for finding in record["diagnostics"] if finding["severity"] == severity]
+    known = {entry.name for entry in fields(Diagnostic)}
+    found = [
+        Diagnostic(**{name: value for name, value in finding.items() if name in known})
+        for finding in record["diagnostics"]
+        if finding["severity"] == severity
+    ]
     return [_clean(diagnostic_line(record["path"], finding)) for finding in found]
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.4f}"
 
 
 def _clean(text: str) -> str:

@@ -70,9 +70,8 @@ def _results(findings: list[tuple[dict[str, Any], dict[str, Any]]], rules: list[
 
 
 def _place(path: str, finding: dict[str, Any]) -> dict[str, Any]:
-    if finding.get("cell"):  # lines count within a cell, which no line of the file is
-        return {"artifactLocation": _artifact(path)}
-    region = {"startLine": max(finding["line"], 1), "startColumn": max(finding["column"], 1)}
+    at = finding.get("in_file", finding)  # lines of a cell are no lines of the file
+    region = {"startLine": max(at["line"], 1), "startColumn": max(at["column"], 1)}
     return {"artifactLocation": _artifact(path), "region": region}
 
 

@@ -152,19 +152,13 @@ def _written_places(ctx: Context) -> set[cst.CSTNode]:
 
 def shared_weights(tree: cst.Module) -> list[cst.Assign]:
     """``a.weight = b.weight``."""
-    finder = _Shared()
-    tree.visit(finder)
-    return finder.found
-
-
-class _Shared(cst.CSTVisitor):
-    def __init__(self) -> None:
-        self.found: list[cst.Assign] = []
-
-    def visit_Assign(self, node: cst.Assign) -> None:
-        target = node.targets[0].target
-        if isinstance(target, cst.Attribute) and target.attr.value in ("weight", "bias"):
-            self.found.append(node)
+    found = []
+    for node in nodes.walk_statements(tree):
+        if isinstance(node, cst.Assign):
+            target = node.targets[0].target
+            if isinstance(target, cst.Attribute) and target.attr.value in ("weight", "bias"):
+                found.append(node)
+    return found
 
 
 def dropped_sizes(ctx: Context, reads: set[cst.CSTNode]) -> dict[cst.CSTNode, cst.CSTNode]:

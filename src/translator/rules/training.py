@@ -35,8 +35,10 @@ ASKED = ("torch.optim.", "torch.Tensor.backward", "torch.autograd.grad")
 def plan_of(ctx: Context) -> Plan | None:
     """The file's plan: made once, before its first block is rewritten."""
     if ctx.steps is None:
-        needed = any(c.api.startswith(ASKED) for c in ctx.facts.calls.values())
-        ctx.steps = Planner(ctx).run(ctx.tree) if needed and ctx.tree is not None else False
+        known = ctx.facts.cache
+        if "trains" not in known:
+            known["trains"] = any(c.api.startswith(ASKED) for c in ctx.facts.calls.values())
+        ctx.steps = Planner(ctx).run(ctx.tree) if known["trains"] and ctx.tree is not None else False
     return ctx.steps or None
 
 

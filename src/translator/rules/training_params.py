@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cached_property
+from typing import Any, cast
 
 import libcst as cst
 
@@ -48,21 +49,40 @@ Group = tuple[Source, ...]
 walk = nodes.walk_own
 
 
+_LOOKED_UP = frozenset({cst.Call, cst.Name, cst.Attribute})
+_SCOPES = frozenset({cst.FunctionDef, cst.Lambda})
+
+
 class Program:
     """Where things stand in the project: which function a node is in, and what names are assigned there."""
 
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
         self.home: dict[Any, Any] = {}
-        for tree in facts.trees:
-            self._index(tree, tree)
+        rest: list[tuple[Any, Any]] = [(tree, tree) for tree in facts.trees]
+        while rest:
+            node, home = rest.pop()
+            for child in nodes.parts(node):
+                kind = type(child)
+                if kind in _LOOKED_UP:
+                    self.home[child] = home
+                rest.append((child, child if kind in _SCOPES else home))
 
-    def _index(self, node: Any, home: Any) -> None:
-        for child in nodes.parts(node):
-            if isinstance(child, cst.Call | cst.Name | cst.Attribute):
-                self.home[child] = home
-            inner = child if isinstance(child, cst.FunctionDef | cst.Lambda) else home
-            self._index(child, inner)
+    @classmethod
+    def of(cls, facts: Facts) -> Program:
+        """The project's: made once for all of its files."""
+        if "program" not in facts.cache:
+            facts.cache["program"] = cls(facts)
+        return cast(Program, facts.cache["program"])
+
+    @cached_property
+    def optimizer_calls(self) -> list[cst.Call]:
+        """The calls that make optimizers."""
+        return [
+            n for n, c in self.facts.calls.items()
+            if c.api.startswith(OPTIM) and "." not in c.api.removeprefix(OPTIM) and c.receiver is None
+            and isinstance(n, cst.Call) and isinstance(c.result, Instance)
+        ]  # fmt: skip
 
     def assigned(self, node: cst.Name) -> Any:
         """The one expression that a local name is assigned; ``None`` if there are several or none."""
@@ -101,15 +121,6 @@ def walk_home(home: Any) -> Iterator[Any]:
         for child in nodes.parts(home):
             if not isinstance(child, cst.FunctionDef | cst.ClassDef | cst.Lambda):
                 yield from walk(child)
-
-
-def optimizer_calls(program: Program) -> list[cst.Call]:
-    """The calls that make optimizers."""
-    return [
-        n for n, c in program.facts.calls.items()
-        if c.api.startswith(OPTIM) and "." not in c.api.removeprefix(OPTIM) and c.receiver is None
-        and isinstance(n, cst.Call) and isinstance(c.result, Instance)
-    ]  # fmt: skip
 
 
 def groups_of(program: Program, call: Any) -> tuple[Group, ...]:

@@ -25,7 +25,6 @@ from .training_params import (
     Unresolved,
     groups_of,
     is_module,
-    optimizer_calls,
     sites_of,
     sources,
     variables,
@@ -55,7 +54,7 @@ class Planner:
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
         self.facts = ctx.facts
-        self.plan = Plan(Program(ctx.facts))
+        self.plan = Plan(Program.of(ctx.facts))
         self.touch = Touch(ctx.facts)
 
     # -- blocks --------------------------------------------------------------------------------------------
@@ -176,7 +175,7 @@ class Planner:
             self.units(block)
         open_tapes(self)
         self.spread()
-        for call in optimizer_calls(self.plan.program):
+        for call in self.plan.program.optimizer_calls:
             self.drop_lists(call)
         return self.plan
 

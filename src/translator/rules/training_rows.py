@@ -45,7 +45,7 @@ def optimizer(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.
     """``optim.Adam(model.parameters(), lr=1e-3)``: the variables are given at the step, not here."""
     if call.problem:
         return Refusal("XL202", f"{call.api}: {call.problem}")
-    program = Program(ctx.facts)
+    program = Program.of(ctx.facts)
     try:
         groups = groups_of(program, node)
     except Unresolved as error:

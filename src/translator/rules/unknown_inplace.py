@@ -139,10 +139,17 @@ def attribute_values(ctx: Context, name: str) -> list[cst.BaseExpression]:
     """What the project assigns to attributes of a name."""
     known = ctx.facts.cache.setdefault("attribute_values", {})
     if not known:
-        finder = _Attributes()
         for tree in ctx.facts.trees:
-            tree.visit(finder)
-        known.update(finder.found or {"": []})
+            for node in nodes.walk_statements(tree):
+                targets: list[cst.BaseExpression] = []
+                if isinstance(node, cst.Assign):
+                    targets = [target.target for target in node.targets]
+                elif isinstance(node, cst.AnnAssign) and node.value is not None:
+                    targets = [node.target]
+                for target in targets:
+                    if isinstance(target, cst.Attribute):
+                        known.setdefault(target.attr.value, []).append(node.value)
+        known.setdefault("", [])
     return known.get(name, [])  # type: ignore[no-any-return]
 
 
@@ -177,17 +184,3 @@ class _Bindings(cst.CSTVisitor):
 
     def visit_Param(self, node: cst.Param) -> None:
         self._target(node.name, None)
-
-
-class _Attributes(cst.CSTVisitor):
-    def __init__(self) -> None:
-        self.found: dict[str, list[cst.BaseExpression]] = {}
-
-    def visit_Assign(self, node: cst.Assign) -> None:
-        for target in node.targets:
-            if isinstance(target.target, cst.Attribute):
-                self.found.setdefault(target.target.attr.value, []).append(node.value)
-
-    def visit_AnnAssign(self, node: cst.AnnAssign) -> None:
-        if isinstance(node.target, cst.Attribute) and node.value is not None:
-            self.found.setdefault(node.target.attr.value, []).append(node.value)
