@@ -20,7 +20,8 @@ from . import behaviour
 from .axes import main_argument, main_tensor, permutation, plan_reshape, with_axes
 from .natural import axis_plan, order_of, results
 from .perms import Perm, between, channels_last, identity, same_memory
-from .solve import LayoutUnproven, arguments, callees
+from .sites import SOURCE, order_at
+from .solve import NORMS, LayoutUnproven, arguments, callees
 from .subscripts import plan_subscript, written
 
 CONVERTED = (
@@ -105,6 +106,8 @@ class Conversion:
         return self._each(new, lambda old, value, main: self._in(old, value, None))
 
     def _channels(self, new: Any) -> Any:
+        if self._made_for_source_order():
+            return self._opaque(new)
         implied = self._implied_rank()
         rank = self.result.rank if self.result is not None and self.result.rank is not None else implied
         self.natural = channels_last(rank) if rank is not None else None
@@ -121,6 +124,12 @@ class Conversion:
         if self.result is None or rank is None:
             raise LayoutUnproven(self.node, "the rank of what a channels-last operation gives is not known")
         return self._each(new, convert)
+
+    def _made_for_source_order(self) -> bool:
+        """Whether the layer that is called was told that its channels stand where the source has them."""
+        layers = options_of(self.ctx.value(self.node.func)) if isinstance(self.node, cst.Call) else []
+        sites = [s for o in layers if isinstance(o, Instance) and o.api in NORMS for s in o.sites]
+        return any(order_at(self.ctx, site) == SOURCE for site in sites)
 
     def _pointwise(self, new: Any) -> Any:
         wanted = order_of(self.result)

@@ -74,7 +74,7 @@ class Rewriter:
         return self.compound(node)
 
     def line(self, node: cst.SimpleStatementLine) -> Any:
-        if node not in self.ctx.facts.touched:
+        if node not in self.ctx.facts.touched and not self.layouts:
             return node
         outer, self.ctx.refusals = self.ctx.refusals, []
         needs = set(self.ctx.needs)

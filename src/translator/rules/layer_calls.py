@@ -5,8 +5,9 @@ from __future__ import annotations
 import libcst as cst
 
 from .. import nodes
+from ..infer.facts import BoundCall
 from ..rewrite.context import Context, Edit, Outcome, Refusal
-from ..values import Api, Const, Instance, without_none
+from ..values import Api, Const, Instance, as_tensor, without_none
 
 FLAGS = ("True", "False")
 """Defaults of parameters that are no tensors: Keras takes those by name only."""
@@ -38,6 +39,19 @@ def framework_layer_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome
         elif len(params) == 1 and arg.keyword is not None and arg.keyword.value == params[0].name:
             arg = arg.with_changes(keyword=None, equal=cst.MaybeSentinel.DEFAULT)
         args.append(arg)
+    if owner.api == "torch.nn.Linear" and _is_vector(call):
+        return _with_batch(new, args)
     if all(a is b for a, b in zip(args, new.args, strict=True)):
         return None
     return Edit(new.with_changes(args=args))
+
+
+def _is_vector(call: BoundCall) -> bool:
+    tensor = as_tensor(call.value("input"))
+    return tensor is not None and tensor.rank == 1
+
+
+def _with_batch(new: cst.Call, args: list[cst.Arg]) -> Edit:
+    """A vector through a ``Dense``, which takes matrices: as a batch of one."""
+    batch = nodes.template("{x}[None]", {"x": nodes.parenthesized(args[0].value)})
+    return Edit(nodes.template("{y}[0]", {"y": new.with_changes(args=[args[0].with_changes(value=batch)])}))
