@@ -171,11 +171,16 @@ def sequence(g: Growing) -> bool:
         return False
     c = g.tensors[x].shape[1]
     out = g.one((4, 8, 12))
-    tail = g.one((
-        "nn.ReLU()", f"nn.BatchNorm2d({out}), nn.ReLU()", f"nn.Conv2d({out}, 16, 1), nn.Sigmoid()", f"Block({out}, 8)",
-        "nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(OUT, 5)".replace("OUT", str(out)),
-        "nn.AdaptiveAvgPool2d((2, 5)), nn.Flatten(), nn.Linear(OUT, 7)".replace("OUT", str(out * 10)),
-    ))  # fmt: skip
+    tail = g.one(
+        (
+            "nn.ReLU()",
+            f"nn.BatchNorm2d({out}), nn.ReLU()",
+            f"nn.Conv2d({out}, 16, 1), nn.Sigmoid()",
+            f"Block({out}, 8)",
+            "nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(OUT, 5)".replace("OUT", str(out)),
+            "nn.AdaptiveAvgPool2d((2, 5)), nn.Flatten(), nn.Linear(OUT, 7)".replace("OUT", str(out * 10)),
+        )
+    )
     return g.let(f"{g.layer(f'nn.Sequential(nn.Conv2d({c}, {out}, 3, padding=1), {tail})')}({x})")
 
 
@@ -196,17 +201,32 @@ def norm(g: Growing) -> bool:
 
 def pool(g: Growing) -> bool:
     x = g.name(4)
-    forms = ("F.max_pool2d({}, 2)", "F.avg_pool2d({}, 3, stride=2, padding=1)", "F.adaptive_avg_pool2d({}, (2, 5))",
-             "F.max_pool2d({}, 3, 1, 1)", "F.interpolate({}, scale_factor=2, mode='nearest')",
-             "F.interpolate({}, size=(7, 9), mode='bilinear', align_corners=False)", "F.pixel_shuffle({}, 2)",
-             "F.adaptive_max_pool2d({}, 1)", "F.pad({}, (1, 0, 2, 1))")  # fmt: skip
+    forms = (
+        "F.max_pool2d({}, 2)",
+        "F.avg_pool2d({}, 3, stride=2, padding=1)",
+        "F.adaptive_avg_pool2d({}, (2, 5))",
+        "F.max_pool2d({}, 3, 1, 1)",
+        "F.interpolate({}, scale_factor=2, mode='nearest')",
+        "F.interpolate({}, size=(7, 9), mode='bilinear', align_corners=False)",
+        "F.pixel_shuffle({}, 2)",
+        "F.adaptive_max_pool2d({}, 1)",
+        "F.pad({}, (1, 0, 2, 1))",
+    )
     return bool(x) and g.let(g.one(forms).format(x))
 
 
 def pointwise(g: Growing) -> bool:
     x = g.name()
-    forms = ("F.relu({})", "torch.sigmoid({})", "{} * 2 + 1", "{}.clamp(-0.5, 0.5)", "torch.where({0} > 0, {0}, 0.1 * {0})",
-             "{} ** 2", "-{}", "F.gelu({})")  # fmt: skip
+    forms = (
+        "F.relu({})",
+        "torch.sigmoid({})",
+        "{} * 2 + 1",
+        "{}.clamp(-0.5, 0.5)",
+        "torch.where({0} > 0, {0}, 0.1 * {0})",
+        "{} ** 2",
+        "-{}",
+        "F.gelu({})",
+    )
     return g.let(g.one(forms).format(x))
 
 
@@ -231,8 +251,13 @@ def split(g: Growing) -> bool:
     axis = g.axis(x)
     size = g.tensors[x].shape[axis]
     cut = g.integer(1, max(1, size - 1))
-    form = g.one((f"{x}.chunk(2, dim={axis})", f"torch.split({x}, [{cut}, {size - cut}], {axis})",
-                  f"torch.split({x}, {cut}, dim={axis})"))  # fmt: skip
+    form = g.one(
+        (
+            f"{x}.chunk(2, dim={axis})",
+            f"torch.split({x}, [{cut}, {size - cut}], {axis})",
+            f"torch.split({x}, {cut}, dim={axis})",
+        )
+    )
     return g.let(form)
 
 
@@ -267,9 +292,17 @@ def reduction(g: Growing) -> bool:
     x = g.name()
     axis = g.axis(x)
     keep = g.one(("", ", keepdim=True"))
-    forms = [f"{x}.mean({axis}{keep})", f"torch.sum({x}, dim={axis}{keep})", f"{x}.amax(dim={axis}{keep})",
-             f"{x}.max(dim={axis}{keep})[0]", f"F.softmax({x}, dim={axis})", f"torch.cumsum({x}, {axis})",
-             f"F.normalize({x}, dim={axis})", f"{x}.std({axis}, unbiased=False{keep})", f"torch.norm({x}, dim={axis}{keep})"]  # fmt: skip
+    forms = [
+        f"{x}.mean({axis}{keep})",
+        f"torch.sum({x}, dim={axis}{keep})",
+        f"{x}.amax(dim={axis}{keep})",
+        f"{x}.max(dim={axis}{keep})[0]",
+        f"F.softmax({x}, dim={axis})",
+        f"torch.cumsum({x}, {axis})",
+        f"F.normalize({x}, dim={axis})",
+        f"{x}.std({axis}, unbiased=False{keep})",
+        f"torch.norm({x}, dim={axis}{keep})",
+    ]
     if g.tensors[x].ndim == 4:
         forms += [f"{x}.mean((2, 3){keep})", f"{x}.mean(dim=(-2, -1){keep})", f"{x}.sum((1, 3){keep})"]
     return g.let(g.one(forms))
@@ -281,10 +314,16 @@ def broadcast(g: Growing) -> bool:
         return False
     _, c, h, w = g.tensors[x].shape
     shape = g.one([(c, 1, 1), (1, c, 1, 1), (w,), (h, 1), (h, w), (c, h, w), (1, 1, h, 1), (c, 1, w)])
-    forms = [f"{x} * {x}.mean((2, 3), keepdim=True)", f"{x} + {x}.mean((2, 3))[:, :, None, None]",
-             f"{x} - {x}.amax(1, keepdim=True)", f"gated({x}, {x}.mean(1, keepdim=True))", f"{x} * {x}.mean((0, 2, 3)).view(1, -1, 1, 1)",
-             f"{x} + torch.arange({x}.shape[-1], dtype={x}.dtype)", f"{x} + torch.arange({x}.shape[2], dtype={x}.dtype)[:, None]",
-             f"{x} * {x}.mean((2, 3)).unsqueeze(-1).unsqueeze(-1)"]  # fmt: skip
+    forms = [
+        f"{x} * {x}.mean((2, 3), keepdim=True)",
+        f"{x} + {x}.mean((2, 3))[:, :, None, None]",
+        f"{x} - {x}.amax(1, keepdim=True)",
+        f"gated({x}, {x}.mean(1, keepdim=True))",
+        f"{x} * {x}.mean((0, 2, 3)).view(1, -1, 1, 1)",
+        f"{x} + torch.arange({x}.shape[-1], dtype={x}.dtype)",
+        f"{x} + torch.arange({x}.shape[2], dtype={x}.dtype)[:, None]",
+        f"{x} * {x}.mean((2, 3)).unsqueeze(-1).unsqueeze(-1)",
+    ]
     if g.draw(st.booleans()):
         forms = [f"{x} * {g.layer(f'nn.Parameter(torch.randn({shape}))')}"]
     return g.let(g.one(forms))
@@ -310,8 +349,16 @@ def shape_change(g: Growing) -> bool:
     x = g.name()
     axis = g.axis(x)
     end = g.integer(0, g.tensors[x].ndim)
-    forms = [f"{x}.unsqueeze({end})", f"torch.stack([{x}, {x} * 2], dim={end})", f"{x}.squeeze()", f"{x}.squeeze({axis})",
-             f"torch.flip({x}, [{axis}])", f"torch.roll({x}, 1, {axis})", f"{x}.select({axis}, 0)", f"{x}.narrow({axis}, 0, 1)"]  # fmt: skip
+    forms = [
+        f"{x}.unsqueeze({end})",
+        f"torch.stack([{x}, {x} * 2], dim={end})",
+        f"{x}.squeeze()",
+        f"{x}.squeeze({axis})",
+        f"torch.flip({x}, [{axis}])",
+        f"torch.roll({x}, 1, {axis})",
+        f"{x}.select({axis}, 0)",
+        f"{x}.narrow({axis}, 0, 1)",
+    ]
     return g.let(g.one(forms))
 
 
@@ -333,9 +380,11 @@ def attention(g: Growing) -> bool:
         return False
     q = f"q{len(g.lines)}"
     first = f"{q} = {x}.flatten(2)"
-    forms = [f"({q} @ F.softmax({q}.transpose(1, 2) @ {q}, dim=-1)).view_as({x})",
-             f"torch.bmm({q}, {q}.transpose(1, 2)).mean(-1)",
-             f"({q}.transpose(1, 2) @ F.softmax({q} @ {q}.transpose(1, 2), -1)).transpose(1, 2).reshape({x}.shape)"]  # fmt: skip
+    forms = [
+        f"({q} @ F.softmax({q}.transpose(1, 2) @ {q}, dim=-1)).view_as({x})",
+        f"torch.bmm({q}, {q}.transpose(1, 2)).mean(-1)",
+        f"({q}.transpose(1, 2) @ F.softmax({q} @ {q}.transpose(1, 2), -1)).transpose(1, 2).reshape({x}.shape)",
+    ]
     return g.let(g.one(forms), before=(first,))
 
 
@@ -402,10 +451,34 @@ def collected(g: Growing) -> bool:
 
 
 OPERATIONS = (
-    convolution, convolution, convolution, sequence, user_block, norm, pool, pointwise, join, split, reshape, permute,
-    reduction, broadcast, binary, subscript, shape_change, einsum, attention, linear, sequence_layer, helper, two_layouts,
-    loop, branch, written_in_place, collected,
-)  # fmt: skip
+    convolution,
+    convolution,
+    convolution,
+    sequence,
+    user_block,
+    norm,
+    pool,
+    pointwise,
+    join,
+    split,
+    reshape,
+    permute,
+    reduction,
+    broadcast,
+    binary,
+    subscript,
+    shape_change,
+    einsum,
+    attention,
+    linear,
+    sequence_layer,
+    helper,
+    two_layouts,
+    loop,
+    branch,
+    written_in_place,
+    collected,
+)
 
 
 @st.composite
@@ -419,4 +492,3 @@ def programs(draw: Callable[[Any], Any]) -> str:
         if not g.one(OPERATIONS)(g):
             del g.layers[layers:]
     return g.text(g.leaves())
-
