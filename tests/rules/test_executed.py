@@ -274,6 +274,19 @@ class Net(Base):
 """,
         says=("keras.Model.__init__(self)", "self.count.assign_add("),
     ),
+    "ranks that follow from what layers are made without; a vector through a linear layer": Program(
+        """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(5, 4), nn.Flatten(), nn.Linear(12, 7))
+        self.flat = nn.Flatten()
+        self.fc = nn.Linear(5, 3)
+
+    def forward(self, x):
+        return self.body(x).transpose(0, 1), self.flat(x).transpose(-2, 1), self.fc(torch.einsum("ncl->l", x))
+""",
+    ),
     "weights read after the layer was called": Program(
         """
 class Net(nn.Module):

@@ -45,6 +45,7 @@ from .math_results import called_type
 from .results import RESULTS
 
 if TYPE_CHECKING:
+    from ..tables.signatures import Signature
     from .interp import Interpreter
 
 
@@ -528,15 +529,22 @@ def _same_layer(a: Instance, b: Value) -> bool:
     return isinstance(b, Instance) and a.cls == b.cls
 
 
+def _left_out(signature: Signature | None, owner: Instance) -> dict[str, str]:
+    """The defaults of what a layer was made without."""
+    fitting = (o for o in signature.overloads if owner.args.keys() <= {p.name for p in o}) if signature else ()
+    return {p.name: p.default for p in next(iter(fitting), ()) if p.default is not None and p.name not in owner.args}
+
+
 def call_layer(it: Interpreter, node: cst.Call, owner: Instance, args: Args) -> Value:
     """Call a framework layer: its row says what comes out."""
     assert owner.api is not None
     rows = it.tables.find(owner.api)
     row = rows[0] if rows else None
     signature = it.tables.source.get(owner.api)
-    from ..tables.signatures import Signature
+    from ..tables import signatures
 
-    shape = Signature(owner.api, "call", signature.call) if signature is not None and signature.call else None
+    called = signature.call if signature is not None else ()
+    shape = signatures.Signature(owner.api, "call", called) if called else None
     bound = bind_api(owner.api + ".__call__", node, shape, args, None)
     if "input" not in bound.args:
         first = next(iter(bound.args.values()), bound.varargs[0] if bound.varargs else None)
@@ -545,6 +553,7 @@ def call_layer(it: Interpreter, node: cst.Call, owner: Instance, args: Args) -> 
     if row is not None and row.returns != "unknown":
         _evidence(it, bound, row)
     bound.args = {**{k: Bound(node, v) for k, v in owner.args.items() if k != "input"}, **bound.args}
+    bound.defaults = {**_left_out(signature, owner), **bound.defaults}
     bound.result = RESULTS[row.returns](bound) if row is not None else UNKNOWN
     if row is not None and it.direction == "tf2torch":
         keras_graph.tailed(row, bound, bound.result)
