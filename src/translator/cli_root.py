@@ -20,6 +20,7 @@ COMMANDS = {
     "config": ("translator.cli_config:command", "Show the settings of a project, and where they come from."),
     "sync": ("translator.cli_sync:sync", "Keep translations beside their sources in step with them."),
     "verify": ("translator.cli_verify:verify", "Run source and translation on the same numbers and compare."),
+    "weights": ("translator.cli_weights:weights", "Convert a checkpoint between PyTorch and Keras."),
     "explain": ("translator.cli_explain:explain", "Explain a diagnostic code, or an API's row in the tables."),
 }
 """Command name to the click command (``module:attribute``) and the line that ``xlate --help`` shows for it."""

@@ -24,6 +24,11 @@ CODES: dict[str, tuple[str, str]] = {
         "with --init 'num_classes=10'.",
     ),
     "XL052": ("No test can be written", "A test holds the weights and outputs of one model that was verified, and not too large."),
+    "XL060": ("Not a checkpoint that can be read", "The file is cut short, damaged, or of another kind than its name says."),
+    "XL061": ("A checkpoint that would run code", "Loading its Python objects runs what its maker wrote. Save the state dict alone, or use --unsafe."),
+    "XL062": ("The checkpoint does not fit the model", "Names or shapes differ: was it another model, or were its arguments (--init) others? --partial converts what fits."),
+    "XL063": ("The checkpoint holds values that are not numbers", "The training that made it went wrong. --allow-nan converts it all the same."),
+    "XL064": ("It is not clear which state is meant", "Name the dict of weights in the file with --key."),
     "XL013": ("Not a notebook that can be read", "Notebooks of format 4 are read: `jupyter nbconvert --to notebook` converts older ones."),
     "XL014": (
         "Statements of several cells belong together",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from translator.discover import STDIN, Found
@@ -101,6 +102,17 @@ def write_file(
     Raises:
         InputError: the file cannot be written.
     """
+    with replacing(path, like=like, temporary=temporary) as part, open(part, "wb") as file:
+        file.writelines((data,) if isinstance(data, bytes) else data)
+
+
+@contextmanager
+def replacing(path: str, *, like: str | None = None, temporary: str | None = None) -> Iterator[str]:
+    """Within it, write the file whose name it gives; that file replaces the one at ``path`` at the end, or is gone.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
     import tempfile
 
     folder = os.path.dirname(path) or "."
@@ -110,8 +122,8 @@ def write_file(
         if temporary is not None:
             os.makedirs(temporary, exist_ok=True)
         handle, part = tempfile.mkstemp(prefix=".xlate-", suffix=".tmp", dir=temporary or folder)
-        with os.fdopen(handle, "wb") as file:
-            file.writelines((data,) if isinstance(data, bytes) else data)
+        os.close(handle)
+        yield part
         os.chmod(part, _mode(path, like))
         os.replace(part, path)
     except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from ..infer.interp import Interpreter
@@ -33,15 +34,15 @@ def entries(interpreter: Interpreter, text: str, module: str) -> list[Entry]:
     return sorted(own, key=lambda e: e.line)
 
 
-def chosen(found: list[Entry]) -> tuple[list[Entry], list[Entry]]:
-    """Those that can be built as they are and stand for all that is in the file, and the rest.
+def chosen(found: list[Entry], given: Collection[str] = ()) -> tuple[list[Entry], list[Entry]]:
+    """Those that can be built with the arguments that are ``given`` and stand for all that is in the file; the rest.
 
     A class that another one uses is verified as a part of it. Where a class cannot be made without arguments, the
     first function that makes one of it can be its entry.
     """
     take: list[Entry] = []
     for made in dict.fromkeys(e.makes for e in found):
-        ready = [e for e in found if e.makes == made and not e.required]
+        ready = [e for e in found if e.makes == made and set(e.required) <= set(given)]
         ready.sort(key=lambda e: e.name != made)
         take += ready[:1]
     return take, [e for e in found if e not in take]

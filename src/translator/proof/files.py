@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -40,36 +41,67 @@ class Request:
     """Whether to keep what a test of the user's own needs."""
 
 
-def verify_file(pool: Pool, request: Request) -> FileReport:
-    """The verdict on every entry point of a file.
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A source, its translation, and the entry points that were asked for or found."""
+
+    request: Request
+    options: Options
+    gathered: Gathered
+    source: Program
+    translated: Program
+    translation: Translation
+    entries: list[Entry]
+    asked: list[str]
+    """What the user is told of other entry points."""
+
+    @property
+    def direction(self) -> Direction:
+        return self.options.direction
+
+    def task(self, entry: Entry) -> dict[str, Any]:
+        """An entry point as the worker processes are told of it (`translator.proof.side.Task`)."""
+        return _task(self.request, entry, self.direction, self.translation)
+
+
+def prepare(request: Request) -> Prepared:
+    """Read a file and what it imports, and translate it.
 
     Raises:
-        InputError: the file, or its translation, cannot be read, or holds nothing to verify.
+        InputError: the file, or its translation, cannot be read.
     """
     gathered = gather(request.path)
     direction = Direction(request.direction) if request.direction else direction_of(gathered)
     options = Options(direction, Layout(request.layout), Fidelity(request.fidelity))
     source = gathered.program()
     own = translated(gathered, options)
-    program, translation = own.program, own.main
-    if request.translated is not None:
-        program = gather(request.translated).program()
-    report = FileReport(source.path, program.path, source.text, program.text, direction)
+    program = own.program if request.translated is None else gather(request.translated).program()
     wanted, asked = _entries(own.interpreter, source, request)
-    report.notes += asked
+    return Prepared(request, options, gathered, source, program, own.main, wanted, asked)
+
+
+def verify_file(pool: Pool, request: Request) -> FileReport:
+    """The verdict on every entry point of a file.
+
+    Raises:
+        InputError: the file, or its translation, cannot be read, or holds nothing to verify.
+    """
+    made = prepare(request)
+    source, program, direction = made.source, made.translated, made.direction
+    report = FileReport(source.path, program.path, source.text, program.text, direction)
+    report.notes += made.asked
     exact = None
-    if options.fidelity is Fidelity.IDIOMATIC and direction is Direction.TORCH2TF and request.translated is None:
-        exact = translated(gathered, Options(direction, options.layout, Fidelity.EXACT)).program
-    refused = _refused(translation) if request.translated is None else []
+    if made.options.fidelity is Fidelity.IDIOMATIC and direction is Direction.TORCH2TF and request.translated is None:
+        exact = translated(made.gathered, Options(direction, made.options.layout, Fidelity.EXACT)).program
+    refused = _refused(made.translation) if request.translated is None else []
     report.notes += refused
-    for entry in wanted:
-        task = _task(request, entry, direction, translation)
-        model = verify_case(pool, Case(source, program, task, exact, request.layers, request.keep))
+    for entry in made.entries:
+        model = verify_case(pool, Case(source, program, made.task(entry), exact, request.layers, request.keep))
         model.refused = len(refused)
         _advise(model)
         report.models.append(model)
     if not report.models:
-        report.error, report.code = "; ".join(asked) or "no model was found", "XL051"
+        report.error, report.code = "; ".join(made.asked) or "no model was found", "XL051"
     return report
 
 
@@ -95,7 +127,7 @@ def _entries(
     if request.entries:
         known = {e.name: e for e in found}
         return [known.get(name, Entry(name)) for name in request.entries], []
-    take, rest = chosen(found)
+    take, rest = chosen(found, request.init or {})
     made = {e.makes for e in take}
     notes = []
     for entry in rest:
@@ -128,16 +160,22 @@ def _owners(entry: Entry, translation: Translation) -> Iterator[str]:
 
 
 def _made_by(name: str, text: str) -> list[str]:
-    """The classes of the translation that a function of it calls."""
-    import ast
-
+    """The classes of the translation that a function of it calls, or that an object of it is made of."""
     tree = ast.parse(text)
     classes = {n.name for n in tree.body if isinstance(n, ast.ClassDef)}
-    function = next((n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == name), None)
-    if function is None:
+    maker = next((n for n in tree.body if name in _defines(n)), None)
+    if maker is None:
         return []
-    calls = [n.func.id for n in ast.walk(function) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)]
+    calls = [n.func.id for n in ast.walk(maker) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)]
     return [c for c in calls if c in classes]
+
+
+def _defines(node: ast.stmt) -> list[str]:
+    """The name of a function, or the names that an assignment gives."""
+    if isinstance(node, ast.FunctionDef):
+        return [node.name]
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
 def _refused(translation: Translation) -> list[str]:
@@ -152,4 +190,4 @@ def _advise(model: ModelReport) -> None:
         model.notes.append("say the arguments with --init 'name=value, ...'")
 
 
-__all__ = ["Program", "Request", "verify_file"]
+__all__ = ["Prepared", "Program", "Request", "prepare", "verify_file"]

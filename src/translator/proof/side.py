@@ -58,8 +58,10 @@ class Session:
     def paths(self) -> list[str]:
         return [file.path for file in self.program.files.values()]
 
-    def load(self, wide: bool) -> None:
-        self.module = self.stack.enter_context(loaded(self.program, wide=wide))
+    def load(self, wide: bool, base: type) -> None:
+        """Run the program's top level, which may make models too; ``base`` as of `build`."""
+        with self.recording(base):
+            self.module = self.stack.enter_context(loaded(self.program, wide=wide))
 
     def close(self) -> None:
         self.stack.close()

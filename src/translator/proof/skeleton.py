@@ -17,8 +17,14 @@ def describe(module: Any, session: Any, parcel: Parcel) -> dict[str, Any]:
     return _Describer(session, parcel).root(module)
 
 
+def describe_shapes(module: Any, session: Any) -> tuple[dict[str, Any], dict[int, int]]:
+    """The module tree with the shapes of tensors alone, and the number of each tensor by its ``id``."""
+    describer = _Describer(session, None)
+    return describer.root(module), {key: told["number"] for key, told in describer.tensors.items()}
+
+
 class _Describer:
-    def __init__(self, session: Any, parcel: Parcel) -> None:
+    def __init__(self, session: Any, parcel: Parcel | None) -> None:
         self.session, self.parcel = session, parcel
         self.modules: list[dict[str, Any]] = []
         self.numbers: dict[int, int] = {}
@@ -48,8 +54,10 @@ class _Describer:
         if tensor is None:
             return None
         if id(tensor) not in self.tensors:
-            key = self.parcel.array(tensor)
-            self.tensors[id(tensor)] = {"number": len(self.tensors), "array": key, "trained": tensor.requires_grad}
+            told = {"number": len(self.tensors), "trained": tensor.requires_grad, "shape": list(tensor.shape)}
+            if self.parcel is not None:
+                told["array"] = self.parcel.array(tensor)
+            self.tensors[id(tensor)] = told
         return self.tensors[id(tensor)]
 
 
@@ -63,8 +71,9 @@ def _plain(value: Any) -> bool:
 class StandInTensor:
     """Enough of a tensor to be copied."""
 
-    def __init__(self, array: Any, trained: bool) -> None:
+    def __init__(self, array: Any, trained: bool, number: int) -> None:
         self.values = array
+        self.number = number
         self.requires_grad = trained
 
     @property
@@ -116,7 +125,8 @@ def stand_in(skeleton: dict[str, Any], arrays: dict[str, Any]) -> tuple[StandIn,
         if told is None:
             return None
         if told["number"] not in tensors:
-            tensors[told["number"]] = StandInTensor(arrays[told["array"]], told["trained"])
+            values = arrays[told["array"]] if "array" in told else _empty(told["shape"])
+            tensors[told["number"]] = StandInTensor(values, told["trained"], told["number"])
         return tensors[told["number"]]
 
     modules: list[StandIn] = []
@@ -129,6 +139,13 @@ def stand_in(skeleton: dict[str, Any], arrays: dict[str, Any]) -> tuple[StandIn,
     for module, told in zip(modules, skeleton["modules"], strict=True):
         module._modules = {k: None if n is None else modules[n] for k, n in told["children"].items()}
     return modules[0], [modules[n] for n in skeleton["order"]]
+
+
+def _empty(shape: list[int]) -> Any:
+    """An array of a shape that takes no memory."""
+    import numpy as np
+
+    return np.broadcast_to(np.zeros((), "float32"), shape)
 
 
 def _class(mro: tuple[tuple[str, str], ...]) -> type[StandIn]:

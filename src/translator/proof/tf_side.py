@@ -59,7 +59,7 @@ class TFSide:
 
     def _load(self, dtype: str) -> None:
         self.stage = "loading"
-        self.session.load(wide=dtype == "float64")
+        self.session.load(dtype == "float64", keras.layers.Layer)
         self.stage = "building"
         keras.utils.set_random_seed(self.task.seed)
         self.model = self.session.build(self.task.entry, self.task.init, keras.layers.Layer)
@@ -240,6 +240,13 @@ class TFSide:
                 variable.assign_sub(rate * speed[key])
         pairs = self.pairing.pairs
         return {"state": {p.torch_path: parcel.array(p.to_torch(p.slot.read())) for p in pairs}}
+
+    def structure(self, told: dict[str, Any], config: bool) -> dict[str, Any]:
+        """Where PyTorch's weights stand in Keras's files."""
+        from .structure_tf import structure
+
+        with _settings("float32"):
+            return structure(self, told, config)
 
     # -- tracing -----------------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from .guess_torch import guessed_cases
 from .side import Problem, Session, Task, drawn, named_parameters, saved
 from .skeleton import describe
 from .steps import learning_rate
+from .structure_torch import constants, structure, unpickle
 from .tracing import TorchTracer
 
 
@@ -41,7 +42,7 @@ class TorchSide:
     def build(self, dtype: str) -> None:
         """Load the program, build the entry and fill it with noise."""
         self.stage = "loading"
-        self.session.load(wide=dtype == "float64")
+        self.session.load(dtype == "float64", torch.nn.Module)
         self.stage = "building"
         torch.manual_seed(self.task.seed)
         self.model = self.session.build(self.task.entry, self.task.init, torch.nn.Module)
@@ -166,6 +167,18 @@ class TorchSide:
                     speed[name] = 0.9 * speed.get(name, 0.0) + torch.from_numpy(gradients[name])
                     p.sub_(rate * speed[name])
         return {"rate": rate, "state": {name: parcel.array(t) for name, t in _state(self.module).items()}}
+
+    def structure(self) -> dict[str, Any]:
+        """Names and shapes of the weights."""
+        return structure(self)
+
+    def constants(self, names: list[str], out: str) -> dict[str, Any]:
+        """Weights that the program computes by itself."""
+        return constants(self, names, out)
+
+    def unpickle(self, path: str, out: str) -> dict[str, Any]:
+        """Load a checkpoint that runs code, and save its tensors alone."""
+        return unpickle(self, path, out)
 
     # -- tracing -----------------------------------------------------------------------------------------
 

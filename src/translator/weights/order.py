@@ -6,7 +6,6 @@ nothing, but both programs make their layers in one order.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,20 +103,29 @@ PROJECTION = WeightConverter(
 """A linear map whose Keras kernel has an axis for the heads."""
 
 
-def _gates(order: tuple[int, ...]) -> Callable[[Any], Any]:
-    def turn(array: Any) -> Any:
-        import numpy as np
+def gates_turned(array: Any, kind: str) -> Any:
+    """Rows of PyTorch's gates in Keras's order, or the reverse.
 
-        parts = np.split(array, len(order), axis=0)
-        return np.concatenate([parts[i] for i in order], axis=0)
+    Args:
+        array: gates times units along the first axis.
+    """
+    import numpy as np
 
-    return turn
+    parts = np.split(array, len(GATES[kind]), axis=0)
+    return np.concatenate([parts[i] for i in GATES[kind]], axis=0)
+
+
+def _kernel(kind: str) -> WeightConverter:
+    return WeightConverter(lambda a, s: gates_turned(a, kind).T, lambda a, s: gates_turned(a.T, kind))
+
+
+KERNELS = {kind: _kernel(kind) for kind in GATES}
+"""Of the inputs and of the state, by the kind of layer."""
 
 
 def recurrent(path: str, module: Any, cells: list[Any], kind: str) -> list[Pair]:
     """The kernels and biases of Keras's cells, one for each way, with those of a PyTorch layer."""
-    turn = _gates(GATES[kind])
-    kernel = WeightConverter(lambda a, s: turn(a).T, lambda a, s: turn(a.T))
+    kernel = KERNELS[kind]
     out = []
     for cell, end in zip(cells, ("", "_reverse"), strict=False):
         variables = own_variables(cell)
@@ -129,19 +137,19 @@ def recurrent(path: str, module: Any, cells: list[Any], kind: str) -> list[Pair]
         rows = [None] if len(variables[2].shape) == 1 else [0, 1]
         for row, name in zip(rows, names, strict=False):
             slot = VariableSlot(cell, None, variables[2].path, variables[2])
-            out.append(_BiasPair(f"{path}.{name}", module._parameters[name], slot, CONVERTERS["same"], row, turn))
+            out.append(BiasPair(f"{path}.{name}", module._parameters[name], slot, CONVERTERS["same"], row, kind))
     return out
 
 
 @dataclass(frozen=True, slots=True)
-class _BiasPair(Pair):
+class BiasPair(Pair):
     """A bias, or one row of two, with its gates in Keras's order."""
 
     row: int | None
-    turn: Callable[[Any], Any]
+    kind: str
 
     def to_keras(self, array: Any) -> Any:
-        turned = self.turn(array)
+        turned = gates_turned(array, self.kind)
         if self.row is None:
             return turned
         whole = self.slot.read().copy()
@@ -149,4 +157,4 @@ class _BiasPair(Pair):
         return whole
 
     def to_torch(self, array: Any) -> Any:
-        return self.turn(array if self.row is None else array[self.row])
+        return gates_turned(array if self.row is None else array[self.row], self.kind)
