@@ -21,7 +21,7 @@ help:
 	@echo "make nightly all tests in full: every model of every fixture"
 	@echo "make docs    build the documentation's site into site/"
 	@echo "make bench   time translating and starting; writes docs/performance.md"
-	@echo "make corpus  translate torchvision's model files, run both versions, compare"
+	@echo "make corpus  translate torchvision's model files, run both versions, compare; writes docs/corpus.md"
 	@echo "make clean   remove the environments and caches"
 
 demo: $(DEMO)/.ready
@@ -71,7 +71,7 @@ bench: venv
 	$(BIN)/python benchmarks/translation.py --write
 
 corpus: venv
-	$(BIN)/python benchmarks/corpus.py
+	$(BIN)/python benchmarks/corpus.py --record docs/corpus.md
 
 clean:
 	rm -rf $(VENV) $(DEMO) $(SITE) site .mypy_cache .pytest_cache .ruff_cache .hypothesis

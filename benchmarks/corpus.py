@@ -7,12 +7,16 @@ noise in all weights, and compared in float64: eval output, train output with dr
 of every input and parameter.
 
 Run: python benchmarks/corpus.py [architecture ...]
+
+What was found for the same translations before is kept in .corpus/ and not computed again (--again does).
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import hashlib
+import json
 import os
 import shutil
 import sys
@@ -21,7 +25,7 @@ import traceback
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -342,6 +346,30 @@ def outcome(architecture: Architecture, torch_world: World, tf_world: World) -> 
     return out
 
 
+# -- what is known already -----------------------------------------------------------------------
+
+
+class Kept:
+    """Outcomes by what was compared: a run that was cut short, or one more after a small change, goes on from there."""
+
+    def __init__(self, source: Path, translated: Path) -> None:
+        digest = hashlib.sha256(Path(__file__).read_bytes())
+        for path in (*sorted(source.rglob("*.py")), *sorted(translated.rglob("*.py"))):
+            digest.update(path.read_bytes())
+        self.folder = CACHE / "outcomes" / digest.hexdigest()[:16]
+
+    def _place(self, architecture: Architecture) -> Path:
+        return self.folder / f"{architecture.file}.{architecture.name}.json".replace("/", "_").replace(" ", "")
+
+    def get(self, architecture: Architecture) -> Outcome | None:
+        place = self._place(architecture)
+        return Outcome(**json.loads(place.read_text("utf-8"))) if place.is_file() else None
+
+    def put(self, architecture: Architecture, out: Outcome) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._place(architecture).write_text(json.dumps(asdict(out)), "utf-8")
+
+
 # -- report --------------------------------------------------------------------------------------
 
 
@@ -373,10 +401,12 @@ def table(refused: dict[str, list[str]], outcomes: list[tuple[Architecture, Outc
     """What was found, as a page of Markdown."""
     lines = [
         "# torchvision's models", "",
-        f"What `python benchmarks/corpus.py --layout {layout.value}` (`make corpus`) found in one run: the package's",
-        "own model files, translated together, built in both frameworks with noise in all weights and compared in",
-        "float64 (eval and train output, buffers, gradients of all inputs and parameters; norm of the difference over",
-        "norm of the reference, at most 1e-9).", "",
+        f"Written by `make corpus` (`benchmarks/corpus.py --layout {layout.value} --record docs/corpus.md`). The",
+        "package's own model files are translated together, as one project. Each architecture is built in both",
+        "frameworks with noise in all weights, and compared in float64: output in eval mode and in training mode",
+        "(dropout off), buffers, and the gradient of every input and parameter. *worst* is the largest norm of a",
+        "difference over the norm of the reference; at most 1e-9 agrees. A file with a refusal does not count.",
+        "",
         "| file | translated | architecture | runs | agrees | worst |", "| --- | --- | --- | --- | --- | --- |",
     ]  # fmt: skip
     for a, out in outcomes:
@@ -386,13 +416,14 @@ def table(refused: dict[str, list[str]], outcomes: list[tuple[Architecture, Outc
         lines.append(f"| {' | '.join(cells)} |")
     shared = [f"{name}: {codes(refused[name])}" for name in REAL]
     lines += ["", *(f"{line}." for line in totals(refused, outcomes).splitlines()), "", "Files that they share:", ""]
-    return "\n".join([*lines, *(f"- {line}" for line in shared), ""])
+    return "\n".join([*lines, *(f"- {line}" for line in shared)]) + "\n"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("architecture", nargs="*", help="only these, by name or file")
     parser.add_argument("--layout", type=Layout, choices=list(Layout), default=Layout.CHANNELS_FIRST)
+    parser.add_argument("--again", action="store_true", help="run what ran before on the same translations, too")
     parser.add_argument("--record", type=Path, help="write the table to this file, too")
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
@@ -405,11 +436,15 @@ def main() -> None:
         for line in lines:
             print(f"  {name}:{line}")
     print(f"\n{'file':26}{'translated':20}{'architecture':26}{'runs':6}{'agrees':8}{'worst':9}", flush=True)
-    worlds = World(root), World(target)
+    worlds, kept = (World(root), World(target)), Kept(root, target)
     outcomes = []
     for architecture in ARCHITECTURES:
         if not options.architecture or {architecture.file, architecture.name} & set(options.architecture):
-            outcomes.append((architecture, outcome(architecture, *worlds)))
+            out = None if options.again else kept.get(architecture)
+            if out is None:
+                out = outcome(architecture, *worlds)
+                kept.put(architecture, out)
+            outcomes.append((architecture, out))
             show(architecture, refused[f"models/{architecture.file}.py"], outcomes[-1][1])
     print(totals(refused, outcomes))
     if options.record:

@@ -27,6 +27,8 @@ class Program:
     source: str
     inputs: dict[str, Any] = field(default_factory=lambda: {"x": "float[2,3,5]"})
     init: dict[str, Any] = field(default_factory=dict)
+    more: tuple[dict[str, Any], ...] = ()
+    """Further inputs: where sizes differ, the graph is traced with these open."""
     says: tuple[str, ...] = ()
     never: tuple[str, ...] = ()
 
@@ -242,7 +244,7 @@ class Net(nn.Module):
 """,
         says=("keras.ops.multiply(x, n)", "tf.cast(x > 0, g.dtype)", "(x > 0) | (x > 1)"),
     ),
-    "the oldest constructor, names looked up, fans of a weight, buffers that count, steps by name": Program(
+    "the oldest constructor, names looked up, fans, buffers that count, steps by name": Program(
         """
 class Base(nn.Module):
     def __init__(self, dim):
@@ -287,6 +289,76 @@ class Net(nn.Module):
         return self.body(x).transpose(0, 1), self.flat(x).transpose(-2, 1), self.fc(torch.einsum("ncl->l", x))
 """,
     ),
+    "branches and loops by what tensors hold, and by sizes that are open in a graph": Program(
+        """
+class Part(nn.Module):
+    def __init__(self, dim):
+        super().__init__()
+        self.fc = nn.Linear(dim, dim)
+
+    def bounded(self, y):
+        if not (y.abs() < 100).all():
+            return y.clamp(-1, 1)
+        return y
+
+    def forward(self, y):
+        y = self.bounded(self.fc(y))
+        n = 0
+        while y.norm() > 1 and n < 4:
+            y = y * 0.5
+            n = n + 1
+        return y
+
+class Net(nn.Module):
+    def __init__(self, dim=5):
+        super().__init__()
+        self.W = nn.Parameter(torch.randn(dim, dim))
+        self.b = nn.Parameter(torch.randn(dim))
+        self.part = Part(dim)
+
+    def forward(self, x):
+        h = torch.zeros_like(x[:, 0])
+        for t in range(x.size(1)):
+            h = torch.tanh(torch.matmul(h, self.W) + self.b + x[:, t])
+        if h.sum() > 0:
+            h = h * 2
+        elif h.mean() > -0.1:
+            h = h + 1
+        else:
+            h = h - 1
+        y = self.part(h)
+        return (y, h) if y.max() > 0 else (h, y)
+""",
+        more=({"x": "float[2,7,5]"}, {"x": "float[4,6,5]"}),
+        says=("    @graph_control_flow\n    def call(self, y):", "for t in range(keras.ops.shape(x)[1]):"),
+    ),
+    "steps of a container that a function replaces": Program(
+        """
+class Body(nn.Module):
+    def __init__(self, dim):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(dim, 4), nn.ReLU())
+
+    def forward(self, x):
+        return self.body(x)
+
+def build(dim=None):
+    dim = dim or 5
+    model = Body(dim)
+    model.body[0] = nn.Linear(dim, 4, bias=False)
+    return model
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = build()
+        self.b = build(5)
+
+    def forward(self, x):
+        return self.a(x) + self.b(x)
+""",
+        says=("model.body[0] = keras.layers.Dense(4, use_bias=False)",),
+    ),
     "weights read after the layer was called": Program(
         """
 class Net(nn.Module):
@@ -317,8 +389,10 @@ def test_program(name: str) -> None:
         assert text in translation.text, translation.text
     for text in program.never:
         assert text not in translation.text, translation.text
-    result = compare_program(source, translation.text, "Net", program.init, [program.inputs], single=False)
+    inputs = [program.inputs, *program.more]
+    result = compare_program(source, translation.text, "Net", program.init, inputs, single=False)
     assert result.ok, f"\n{result}\n{translation.text}"
+    assert not any("only with fixed sizes" in note for note in result.notes), result.notes
 
 
 def test_initializer_of_a_built_layer_gives_it_new_values() -> None:

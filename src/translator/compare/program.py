@@ -26,7 +26,8 @@ def load(text: str, name: str, *, wide: bool = True) -> ModuleType:
     filename = f"<{unique}>"
     text = widen(text) if wide else text
     module = ModuleType(unique)
-    module.__file__ = filename
+    # Under the very name of its text, autograph would look for the file and forget the text.
+    module.__file__ = filename + ".py"
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
     sys.modules[unique] = module
     try:

@@ -378,7 +378,10 @@ def _lambda(it: Interpreter, node: cst.Lambda) -> Value:
 
 
 def _if_exp(it: Interpreter, node: cst.IfExp) -> Value:
+    from .statements import depends
+
     test = it.expr(node.test)
+    depends(it, node.test)
     first = len(it.changes)
     a = it.exclusive(lambda: _narrowed(it, node, True))
     b = it.exclusive(lambda: _narrowed(it, node, False))

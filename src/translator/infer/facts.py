@@ -116,6 +116,8 @@ class Facts:
     opened_unknown: bool = False
     trees: list[cst.Module] = field(default_factory=list)
     """The files of the project."""
+    branching: set[Func] = field(default_factory=set)
+    """Functions in which a branch or a loop depends on what a tensor holds, or a loop on its sizes."""
     modes: dict[cst.CSTNode, set[object]] | None = None
     """Calls of modules to the training modes that they run in: found when first asked for."""
     handed_back: dict[cst.CSTNode, cst.Name] = field(default_factory=dict)

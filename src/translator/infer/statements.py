@@ -218,6 +218,9 @@ def _bind_item(it: Interpreter, target: cst.Subscript, value: Value) -> None:
     elif isinstance(owner, Seq):
         owner.elem = join(elem_of(owner), value)
         owner.items = None
+    elif isinstance(owner, Instance) and owner.api in it.dialect.containers:
+        it.facts.opened.append(owner)
+        owner.elem, owner.children = join(elem_of(owner), value), None
     else:
         escape(value)
 
@@ -274,8 +277,27 @@ def _delete(it: Interpreter, node: cst.Del) -> None:
 # -- compound statements ---------------------------------------------------------------------------
 
 
+def depends(it: Interpreter, test: cst.BaseExpression, *, sizes: bool = False) -> None:
+    """Note that the function at hand goes on as a test says, if that is a tensor's (or with ``sizes`` its sizes')."""
+    if it.func is not None and it.direction == "torch2tf" and _of_tensor(it, test, sizes):
+        it.facts.branching.add(it.func)
+
+
+def _of_tensor(it: Interpreter, test: cst.BaseExpression, sizes: bool) -> bool:
+    if isinstance(test, cst.UnaryOperation) and isinstance(test.operator, cst.Not):
+        return _of_tensor(it, test.expression, sizes)
+    if isinstance(test, cst.BooleanOperation):
+        return _of_tensor(it, test.left, sizes) or _of_tensor(it, test.right, sizes)
+    if isinstance(test, cst.Comparison) and sizes:
+        sides = (test.left, *(c.comparator for c in test.comparisons))
+        if any(getattr(it.facts.value(side), "dim", False) for side in sides):
+            return True
+    return isinstance(it.facts.value(test), Tensor)
+
+
 def _if(it: Interpreter, node: cst.If) -> None:
     test = it.expr(node.test)
+    depends(it, node.test)
     truth = test.value if isinstance(test, Const) and isinstance(test.value, bool) else None
     outer = it.configuring
     it.configuring = outer or (it.direction == "tf2torch" and by_format(it.facts, node.test) is not None)
@@ -336,6 +358,10 @@ def _loop(it: Interpreter, node: cst.CSTNode, body: Callable[[], None], orelse: 
 def _for(it: Interpreter, node: cst.For) -> None:
     values = it.expr(node.iter)
     item = iterated(it, values)
+    if isinstance(node.iter, cst.Call) and it.facts.value(node.iter.func) == Api("builtins.range"):
+        sizes = [it.facts.value(arg.value) for arg in node.iter.args]
+        if it.func is not None and it.direction == "torch2tf" and any(getattr(v, "dim", False) for v in sizes):
+            it.facts.branching.add(it.func)
 
     def body() -> None:
         bind(it, node.target, item)
@@ -363,6 +389,7 @@ def iterated(it: Interpreter, values: Value) -> Value:
 
 def _while(it: Interpreter, node: cst.While) -> None:
     it.expr(node.test)
+    depends(it, node.test, sizes=True)
 
     def body() -> None:
         it.suite(node.body)

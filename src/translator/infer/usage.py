@@ -18,10 +18,11 @@ def only_called(it: Interpreter) -> set[cst.CSTNode]:
     for node, call in it.facts.calls.items():
         if it.dialect.containers.get(call.api) == "sequential":
             made[node] = call.result
-    opened = {id(v) for value in it.facts.opened for v in _instances(value)}
+    # A constructor that ran again made another container for the same call.
+    opened = {place for value in it.facts.opened for v in _instances(value) for place in (id(v), *v.sites)}
     if it.facts.opened_unknown:
         return set()
-    return {node for node, value in made.items() if id(value) not in opened}
+    return {node for node, value in made.items() if id(value) not in opened and node not in opened}
 
 
 def _instances(value: Value) -> list[Instance]:

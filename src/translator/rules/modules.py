@@ -11,6 +11,7 @@ from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..rewrite.rewriter import Rewriter
 from ..values import Api, Func, Instance, MethodOf, UserClass, as_tensor, without_none
 from .control import needless
+from .graph_flow import flow_decorator
 from .no_gradients import decorator
 from .tensors import reserved
 from .training_carry import with_tape
@@ -122,6 +123,7 @@ def function_def(rewriter: Rewriter, node: cst.FunctionDef) -> Any:
     try:
         quiet = {d: decorator(ctx, d, func) for d in node.decorators}
         decorators = [quiet[d] or d for d in node.decorators if quiet[d] is not None or not dropped_decorator(ctx, d)]
+        decorators += flow_decorator(ctx, func)
         changed = decorators != list(node.decorators)
         trimmed = node.with_changes(decorators=decorators) if changed else node
         new = signature(rewriter, node, trimmed, func)
