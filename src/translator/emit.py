@@ -23,8 +23,10 @@ from .tables.signatures import Param
 
 HELPERS = Path(__file__).resolve().parent / "helpers"
 IMPORTS = {
-    "bisect": "import bisect", "collections": "import collections", "itertools": "import itertools",
+    "bisect": "import bisect", "collections": "import collections", "csv": "import csv",
+    "itertools": "import itertools",
     "json": "import json", "math": "import math", "os": "import os", "pickle": "import pickle",
+    "random": "import random",
     "ThreadPoolExecutor": "from concurrent.futures import ThreadPoolExecutor",
     "functools": "import functools", "h5py": "import h5py", "np": "import numpy as np",
     "tf": "import tensorflow as tf", "keras": "from tensorflow import keras", "torch": "import torch",
@@ -32,7 +34,9 @@ IMPORTS = {
 }  # fmt: skip
 """What a name in written code is imported by, in the order of the imports."""
 TORCH_NAMES, TF_NAMES = frozenset({"torch", "nn", "F"}), frozenset({"tf", "keras"})
-HELPERS_ONLY = frozenset({"bisect", "collections", "itertools", "json", "h5py", "os", "pickle", "ThreadPoolExecutor"})
+HELPERS_ONLY = frozenset({
+    "bisect", "collections", "csv", "random", "itertools", "json", "h5py", "os", "pickle", "ThreadPoolExecutor",
+})  # fmt: skip
 """Names that only helpers need an import for: in the user's code they are the user's own."""
 MAX_LINE = 100
 """Characters of an import of helpers, from which on each name gets a line of its own."""

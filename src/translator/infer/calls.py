@@ -54,6 +54,8 @@ def call(it: Interpreter, node: cst.Call) -> Value:
     it.calling = node.func
     it.keywords = frozenset(a.keyword.value for a in node.args if a.keyword is not None)
     func = it.expr(node.func)
+    if it.direction == "tf2torch" and it.keywords & TOLD and unfollowed(func):
+        it.touch()
     args: Args = [(arg, it.expr(arg.value)) for arg in node.args]
     out: Value | None = None
     for option in _callable(options_of(without_none(func))):
@@ -123,6 +125,16 @@ def call_value(it: Interpreter, node: cst.Call, func: Value, args: Args) -> Valu
         with it.inside():
             return call_value(it, node, func.func, [*given, *args, *named])
     return UNKNOWN
+
+
+def unfollowed(func: Value) -> bool:
+    """Whether nothing is known of what is called, or of the object whose method it is."""
+    return func is UNKNOWN or (isinstance(func, BoundMethod) and func.receiver is UNKNOWN)
+
+
+TOLD = frozenset({"training", "epochs", "batch_size", "callbacks", "validation_data", "verbose", "optimizer", "loss",
+                  "metrics"})  # fmt: skip
+"""Arguments by which Keras's models are known where they are called, and told to train."""
 
 
 def _call_method_of(it: Interpreter, node: cst.Call, func: MethodOf, args: Args) -> Value:

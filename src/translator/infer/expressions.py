@@ -195,6 +195,8 @@ def proven_tensor(it: Interpreter, node: cst.BaseExpression) -> Tensor | None:
     if not isinstance(node, cst.Name | cst.Attribute | cst.Call | cst.Subscript | cst.BinaryOperation):
         return None
     tensor = Tensor(layout=LayoutVar(source=True))
+    if it.direction == "tf2torch" and it.func is not None and it.func.name in ("train_step", "test_step"):
+        tensor.layout.perm = ()  # data comes in Keras's own order
     if isinstance(node, cst.Name):
         it.scope.bind(node.value, tensor)
         if it.func is not None and is_parameter(it.func, node.value) and node.value not in it.func.passed:

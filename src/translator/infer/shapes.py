@@ -128,8 +128,17 @@ def repeat(call: BoundCall) -> Value:
     return Tensor(len(items) if items and not any(b.star for b in call.varargs) else None, dtype=x.dtype if x else None)
 
 
+def disagree(values: Value) -> bool:
+    """Whether tensors stand in different axis orders, each of which is certain."""
+    items = values.items if isinstance(values, Seq) and values.items is not None else []
+    perms = {t.layout.find().perm for v in items if (t := as_tensor(v)) is not None}
+    return len(perms - {None}) > 1
+
+
 def cat(call: BoundCall) -> Value:
     values = call.value("tensors")
+    if disagree(values):
+        return Tensor()
     item = as_tensor(elem_of(values)) if isinstance(values, Seq) else None
     if item is None or item.dims is None:
         return Tensor(dtype=item.dtype if item else None)

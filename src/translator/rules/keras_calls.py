@@ -7,6 +7,7 @@ from typing import Any
 import libcst as cst
 
 from .. import nodes
+from ..infer.calls import unfollowed
 from ..infer.choose import applies
 from ..infer.facts import BoundCall
 from ..infer.keras_graph import CHANNELS_FIRST, input_of, made_by, stepped
@@ -44,6 +45,7 @@ from .keras_layout import (
     rank_of,
     settled,
 )
+from .keras_training import moded, training_call, within_forward
 from .named import named
 
 MERGES = {
@@ -73,6 +75,9 @@ def keras_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
 
 
 def _call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
+    told = training_call(ctx, node, new)
+    if told is not None:
+        return told
     func = without_none(ctx.value(node.func))
     if isinstance(func, Instance) or (
         options_of(func) != (func,) and all(isinstance(o, Instance) for o in options_of(func))
@@ -99,6 +104,9 @@ def handed_over(ctx: Context, node: cst.Call, new: cst.Call, func: Value) -> Out
     """What is not followed gets tensors in Keras's own order."""
     if isinstance(func, Api) and func.name in SAFE:
         return None
+    if unfollowed(func) and any(a.keyword is not None and a.keyword.value == "training" for a in node.args):
+        if not within_forward(ctx):
+            raise Refused("XL205", "which model is called here is not known", "annotate or pass the model")
     if isinstance(func, BoundMethod) and isinstance(func.receiver, Seq | Map):
         return None
     args = list(new.args)
@@ -120,7 +128,7 @@ def user_call(ctx: Context, node: cst.Call, new: cst.Call, func: Value) -> Outco
     for arg in node.args:
         order(ctx.value(arg.value))
     if isinstance(target, Func) and isinstance(func, MethodOf) and target.owner is not None and target.owner.module:
-        args = without_training(node, new)
+        args = without_training(ctx, node, new)
         return Edit(new.with_changes(args=args)) if len(args) != len(new.args) else None
     if isinstance(target, UserClass) and target.module:
         gone = {"name", "dtype", "trainable"}
@@ -146,7 +154,7 @@ def last_comma(args: list[cst.Arg]) -> list[cst.Arg]:
     return args
 
 
-def without_training(node: cst.Call, new: cst.Call) -> list[cst.Arg]:
+def without_training(ctx: Context, node: cst.Call, new: cst.Call) -> list[cst.Arg]:
     """The arguments without ``training=training``, which PyTorch modules know themselves.
 
     Raises:
@@ -156,7 +164,7 @@ def without_training(node: cst.Call, new: cst.Call) -> list[cst.Arg]:
     for old, arg in zip(node.args, new.args, strict=True):
         if old.keyword is None or old.keyword.value not in ("training", "mask"):
             out.append(arg)
-        elif old.keyword.value == "training" and not nodes.is_name(old.value, "training"):
+        elif old.keyword.value == "training" and within_forward(ctx) and not nodes.is_name(old.value, "training"):
             raise Refused("XL211", "`training` is set by hand here", "call `model.train()` or `model.eval()` instead")
         elif old.keyword.value == "mask" and not nodes.is_name(old.value, "None"):
             raise Refused("XL203", "masks are not translated yet", "pass lengths or a mask to the model by hand")
@@ -166,14 +174,18 @@ def without_training(node: cst.Call, new: cst.Call) -> list[cst.Arg]:
 # -- applying layers -------------------------------------------------------------------------------------
 
 
+TOLD = ("keras.losses.", "keras.metrics.", "keras.optimizers.")
+"""Objects that are called as they are: helpers stand for them."""
+
+
 def applied(ctx: Context, node: cst.Call, new: cst.Call, func: Value) -> Outcome:
     """``layer(x)``."""
     options = [o for o in options_of(func) if isinstance(o, Instance)]
-    if not new.args:
+    if not new.args or all((o.api or "").startswith(TOLD) for o in options):
         return None
     if ctx.claim is None and isinstance(node.func, cst.Call) and made_by(options[0]) is node.func:
         raise Refused("XL212", "a layer is made where it is called", "make it in `__init__`")
-    if ctx.cls is None and ctx.claim is None:
+    if ctx.cls is None and ctx.claim is None and moded(ctx, node, new.func) is new.func:
         ctx.note(node, "XL404", "Keras calls a model for inference unless told; PyTorch modules start in training mode",
                  "call `.eval()` on the model first")  # fmt: skip
     if any(isinstance(o.cls, UserClass) for o in options) and not all(isinstance(o.cls, UserClass) for o in options):
@@ -182,8 +194,11 @@ def applied(ctx: Context, node: cst.Call, new: cst.Call, func: Value) -> Outcome
         for arg in node.args:
             order(ctx.value(arg.value))
         order(ctx.value(node))
-        args = without_training(node, new)
-        return Edit(new.with_changes(args=args)) if len(args) != len(new.args) else None
+        args = without_training(ctx, node, new)
+        args = unseen(ctx, options[0].cls, [n for n in node.args if not _mode(n)], args)
+        called = moded(ctx, node, new.func)
+        same = called is new.func and all(a is b for a, b in zip(args, new.args, strict=False))
+        return None if same and len(args) == len(new.args) else Edit(new.with_changes(func=called, args=args))
     if options[0].api in MERGES:
         return Edit(merged(ctx, node, options[0].api or "", options[0].args, node.args[0].value), ("torch",))
     if options[0].api == "keras.Model":
@@ -196,7 +211,7 @@ def applied(ctx: Context, node: cst.Call, new: cst.Call, func: Value) -> Outcome
     if len(passing) != 1:
         raise Refused("XL301", "layers that want different axis orders are called here")
     want, natural = passing.pop()
-    args = without_training(node, new)
+    args = without_training(ctx, node, new)
     for arg in node.args[1:]:
         in_source_order(ctx, arg.value)
     args = [a.with_changes(value=ctx.updated(o.value)) if o is not node.args[0] else a
@@ -206,10 +221,25 @@ def applied(ctx: Context, node: cst.Call, new: cst.Call, func: Value) -> Outcome
         value=moved(args[0].value, have, want), keyword=None, equal=cst.MaybeSentinel.DEFAULT
     )
     direct = ctx.claim.direct(node) if ctx.claim is not None else None
-    result: Any = new.with_changes(args=args)
+    result: Any = new.with_changes(func=moded(ctx, node, new.func), args=args)
     if direct is not None:
         result = ctx.claim.apply(direct, result, args, natural)
     return Edit(settled(ctx, node, result, natural))
+
+
+def unseen(ctx: Context, cls: Value, old: list[cst.Arg], new: list[cst.Arg]) -> list[cst.Arg]:
+    """Arguments of which nothing is known, in the order that a user's layer takes: outside of it, Keras's holds."""
+    forward = cls.find("call") if isinstance(cls, UserClass) else None
+    if within_forward(ctx) or not isinstance(forward, Func):
+        return new
+    params = [p.name.value for p in forward.node.params.params[1:]]
+    out = list(new)
+    for i, arg in enumerate(old):
+        name = arg.keyword.value if arg.keyword is not None else params[i] if i < len(params) else ""
+        want = order(forward.start.get(name, UNKNOWN))
+        if want is not None and not arg.star and ctx.value(arg.value) is UNKNOWN:
+            out[i] = out[i].with_changes(value=moved(out[i].value, None, want))
+    return out
 
 
 def _mode(arg: cst.Arg) -> bool:
@@ -219,7 +249,7 @@ def _mode(arg: cst.Arg) -> bool:
 
 def submodel(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
     """A functional model called as a layer: the tensors of its input list are its arguments."""
-    args = without_training(node, new)
+    args = without_training(ctx, node, new)
     value = node.args[0].value
     owner = without_none(ctx.value(node.func))
     inner = owner.args.get("inputs") if isinstance(owner, Instance) else None
@@ -231,7 +261,7 @@ def submodel(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
         raise Refused("XL202", "which tensors this model is applied to is not known here")
     every = zip(given, written, wanted, strict=True)
     arranged = [cst.Arg(moved(w, order(ctx.value(g)), order(n) if n is not None else None)) for g, w, n in every]
-    return Edit(new.with_changes(args=[*arranged, *args[1:]]))
+    return Edit(new.with_changes(func=moded(ctx, node, new.func), args=[*arranged, *args[1:]]))
 
 
 def passes(ctx: Context, layer: Instance, rank: int | None, have: Perm) -> tuple[Perm, Perm]:
@@ -397,9 +427,9 @@ def api_call(ctx: Context, call: BoundCall, node: cst.Call, new: cst.Call) -> Ou
         raise Refused("XL213", f"{api}: this functional model is not built in a way that can be taken apart")
     if api in MERGES:
         return None
-    for name in ("name",):
-        call.args.pop(name, None)
-        call.extra.pop(name, None)
+    if not api.startswith("keras.metrics."):
+        call.args.pop("name", None)
+        call.extra.pop("name", None)
     rows = ctx.tables.find(api)
     if not rows:
         return unknown(ctx, api)

@@ -36,10 +36,9 @@ DROPPED_METHODS = {
     "compute_output_spec": "`compute_output_spec` is dropped: PyTorch finds shapes by running",
 }
 REFUSED_METHODS = {
-    "train_step": "custom training steps are not translated yet",
-    "test_step": "custom test steps are not translated yet",
-    "compute_mask": "masks are not translated yet", "metrics": "metrics are not translated yet",
-}  # fmt: skip
+    "compute_mask": "masks are not translated yet",
+    "predict_step": "custom prediction steps are not translated yet",
+}
 
 
 def class_def(rewriter: Rewriter, node: cst.ClassDef) -> Any:
@@ -276,7 +275,7 @@ def expression_statement(ctx: Context, node: cst.Expr, new: cst.Expr) -> Outcome
         if isinstance(owner, Instance) and is_model(owner):
             return model_method(ctx, call, new, owner)
         if isinstance(call.func.value, cst.Call) and nodes.is_name(call.func.value.func, "super"):
-            return Edit([]) if call.func.attr.value == "build" else None
+            return Edit([]) if call.func.attr.value in ("build", "compile") else None
     return None
 
 
@@ -311,8 +310,8 @@ def model_method(ctx: Context, call: cst.Call, new: cst.Expr, owner: Instance) -
         return Edit(cst.Expr(nodes.call("print", target)))
     if method == "build":
         return Edit([])
-    if method in ("compile", "fit", "evaluate", "predict", "save", "save_weights", "load_weights", "add_loss"):
-        return Refusal("XL203", f"`{method}` of a Keras model is not translated yet", "write the training loop by hand")
+    if method in ("save", "save_weights", "load_weights"):
+        return Refusal("XL203", f"`{method}` of a Keras model is not translated yet", "save its `state_dict()` by hand")
     return None
 
 

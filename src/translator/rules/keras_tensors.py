@@ -26,6 +26,7 @@ from .api import api_name
 from .keras_arrange import paired
 from .keras_calls import short_name
 from .keras_layout import Perm, Refused, moved, order, settled
+from .keras_training import STEPS
 
 
 def guarded(rule: Any) -> Any:
@@ -141,10 +142,14 @@ def tensor_attribute(ctx: Context, node: cst.Attribute, new: cst.Attribute, owne
     return None
 
 
-GONE = frozenset({"losses", "metrics", "trainable_variables", "trainable_weights", "non_trainable_weights", "layers",
+GONE = frozenset({"non_trainable_weights", "layers",
                   "weights", "variables", "kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance",
                   "embeddings", "trainable", "input_spec", "input", "output", "inputs", "outputs",
                   "built"})  # fmt: skip
+
+HELD = {"trainable_variables": "trainable_parameters", "trainable_weights": "trainable_parameters",
+        "losses": "added_losses", "metrics": "compiled_metrics"}  # fmt: skip
+"""The helpers that give what such an attribute holds."""
 
 
 def instance_attribute(ctx: Context, owner: Instance, new: cst.Attribute, attr: str) -> Outcome:
@@ -156,6 +161,10 @@ def instance_attribute(ctx: Context, owner: Instance, new: cst.Attribute, attr: 
         if attr in ctx.tables.target.reserved and isinstance(owner.cls, UserClass) and owner.cls.module:
             return Edit(new.with_changes(attr=cst.Name(attr + "_")))
         return None
+    if attr == "losses" and _is_layer(owner) and not (ctx.func is not None and ctx.func.name in STEPS):
+        raise Refused("XL207", "`.losses` is translated in `train_step` only", "add them to the loss by hand")
+    if attr in HELD and _is_layer(owner):
+        return Edit(nodes.call(HELD[attr], new.value), (f"helper:{HELD[attr]}",))
     if attr in GONE and _is_layer(owner):
         raise Refused("XL207", f"`.{attr}` of a Keras layer is not translated yet")
     return None

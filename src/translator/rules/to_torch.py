@@ -12,6 +12,7 @@ from .keras_functional import claimed, functional
 from .keras_modules import assign, class_def, expression_statement, function_def
 from .keras_sequential import declarations
 from .keras_tensors import attribute, binary, comparison, comprehension, conditional, loop, name, subscript
+from .keras_training import with_tape
 
 RULES = RuleSet(
     expressions={
@@ -34,6 +35,7 @@ RULES = RuleSet(
         cst.ClassDef: (class_def,),
         cst.FunctionDef: (functional, function_def),
         cst.If: (configured,),
+        cst.With: (with_tape,),
     },
     blocks=(claimed,),
 )
