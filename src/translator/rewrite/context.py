@@ -79,6 +79,10 @@ class Context:
     tree: Any = None
     steps: Any = None
     """The plan of the file's training steps; ``False`` if it has none."""
+    graphs: Any = None
+    """What is known about which training steps may become graphs, once that was asked."""
+    hoisted: list[Any] = field(default_factory=list)
+    """New functions of the module, which go before the first statement that calls them."""
     physical: dict[cst.CSTNode, BoundCall] = field(default_factory=dict)
     """Calls being rewritten that are to be taken as if written for the axis order that their tensors have."""
     transposes: list[tuple[cst.CSTNode, str]] = field(default_factory=list)

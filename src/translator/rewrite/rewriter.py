@@ -35,7 +35,12 @@ class Rewriter:
             from .region import rewrite
 
             return module.with_changes(body=rewrite(self, module.body, self.ctx.region))
-        return module.with_changes(body=self.block(module.body))
+        body = self.block(module.body)
+        if self.ctx.hoisted:
+            from ..rules.training_graph import hoist
+
+            body = hoist(self.ctx, body)
+        return module.with_changes(body=body)
 
     # -- statements ------------------------------------------------------------------------------
 

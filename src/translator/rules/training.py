@@ -14,6 +14,7 @@ from .layer_calls import framework_layer_call
 from .modules import layer_call
 from .self_modes import acts_otherwise, inner_mode, modal_methods
 from .training_grads import plain
+from .training_graph import as_graph, graph_step
 from .training_modes import decided, mode_change, modes_of, overlap
 from .training_params import is_module
 from .training_parts import Block, Plan, Region, Unit
@@ -87,10 +88,15 @@ def step(rw: Rewriter, plan: Plan, block: Block, unit: Unit) -> list[Any]:
     ctx = rw.ctx
     if not unit.reason:
         saved = set(ctx.needs), len(ctx.findings), ctx.seen, ctx.translated, ctx.refused, dict(ctx.renames)
-        new = region_lines(rw, plan, block, unit.start, unit.end, unit.regions)
+        graph = graph_step(rw, plan, block, unit)
+        where = block if graph is None else graph.block
+        start, split = (unit.start, unit.end) if graph is None else (graph.start, graph.split)
+        first = region_lines(rw, plan, where, unit.start, start, [])
+        new = region_lines(rw, plan, where, start, split, unit.regions)
+        later = region_lines(rw, plan, where, split, unit.end, [])
         inner = next((f for f in ctx.findings[saved[1] :] if f.severity is Severity.ERROR), None)
         if inner is None:
-            return new
+            return [*first, *(new if graph is None else as_graph(rw, graph, new)), *later]
         ctx.needs, ctx.seen, ctx.translated, ctx.refused, ctx.renames = saved[0], *saved[2:]
         del ctx.findings[saved[1] :]
         return refused(rw, block, unit, inner.message, inner.hint, inner.node)
