@@ -231,6 +231,10 @@ def steps(rounds: int = 7, count: int = 10) -> list[str]:
     from translator import translate
     from translator.compare.program import load
 
+    # One thread each: two thread pools in one process, on a machine that is shared, wait for each other.
+    torch.set_num_threads(1)
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
     head = "| model, batch | PyTorch | Keras by hand | translated | translated, channels last | / by hand | / PyTorch |"
     rows = [head, "| --- | --- | --- | --- | --- | --- | --- |"]
     for kind, size in (("MLP", 32), ("MLP", 256), ("CNN", 16), ("Reader", 32)):

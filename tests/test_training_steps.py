@@ -569,3 +569,59 @@ def test_a_closure_leaves_its_gradients_with_the_optimizer(made: str, step: str)
 """
     found = lines(code)
     assert expected in found and step in found
+
+
+GRAPH = """
+def fit(net, loader, scale=2.0):
+    criterion = nn.MSELoss()
+    total = 0.0
+    for x, y in loader:
+        opt.zero_grad()
+        {before}
+        loss = criterion(net(x), y){more}
+        {after}
+        loss.backward()
+        opt.step()
+    return total
+
+fit(model, [(torch.ones(2, 4), torch.ones(2, 2))])
+"""
+
+
+def graph(before: str = "net.train()", more: str = "", after: str = "total += loss.item()", head: str = "") -> str:
+    found = result(head + GRAPH.format(before=before, more=more, after=after))
+    assert not found.refused, found.diagnostics
+    return str(found.text)
+
+
+def test_a_step_that_only_computes_becomes_a_graph() -> None:
+    found = graph()
+    step = """
+
+@compiled
+def train_step(criterion, net, opt, x, y):
+    with tf.GradientTape() as tape:
+        loss = criterion(net(x, training=True), y)
+    gradients = tape.gradient(loss, net.trainable_variables)
+    opt.apply_gradients(zip(gradients, net.trainable_variables))
+    return loss
+
+
+def fit(net, loader, scale=2.0):
+"""
+    loop = """
+    for x, y in loader:
+        loss = train_step(criterion, net, opt, x, y)
+        total += loss.numpy().item()
+"""
+    assert step in found and loop in found
+
+
+@pytest.mark.parametrize("change", [
+    {"after": "print(net.fc.weight.sum().item())"}, {"after": "total += opt.param_groups[0]['lr']"},
+    {"more": " * scale"}, {"more": " + torch.rand(1).sum()"}, {"more": " / loss_size(x)",
+     "head": "\ndef loss_size(x):\n    print(x)\n    return 2.0\n"}, {"after": "if loss.item() > 9: break"},
+    {"after": "model.scale = 3"}, {"before": "for p in net.parameters(): p.requires_grad = True"},
+])  # fmt: skip
+def test_a_step_that_sees_or_does_more_stays_in_its_loop(change: dict[str, str]) -> None:
+    assert "train_step" not in graph(**change)
