@@ -72,7 +72,9 @@ BODIES = {
     "size_in_loop": ("ys = [self.conv(x), x]\nfor axis in range(1, 0, -1):\n    s = ys[axis - 1].shape[-2:]\n"
                      "    ys[axis - 1] = ys[axis - 1] + F.interpolate(ys[axis - 1] * 2, size=s)\nreturn ys[0]", None),
     "size": ("y = self.conv(x)\nreturn y.mean((2, 3)) * y.size(3) + y.shape[1]", 0),
-    "pad": ("return self.grow(F.pad(self.conv(x), (1, 0, 2, 3)))", None),
+    "pad": ("return self.grow(F.pad(self.conv(x), (1, 0, 2, 3)))", 0),
+    "pad_channels": ("y = self.conv(x)\nd = y.shape[1] // 4\nreturn F.pad(y, [0, 0, 1, -1, d, 3], value=2.0) + 1", 0),
+    "pad_reflect": ("return F.pad(self.conv(x), (1, 0, 2, 3), mode='reflect')", 0),
     "resize": ("return F.interpolate(self.conv(x), scale_factor=2, mode='nearest')", 0),
     "shuffle": ("return F.pixel_shuffle(self.conv(x), 2)", 0),
     "groups": ("y = self.conv(x)\nn, c, h, w = y.size()\n"

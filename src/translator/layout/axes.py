@@ -238,3 +238,27 @@ def _place(call: BoundCall, bound: Bound | None) -> int | None:
     return None
 
 
+
+
+def physical_pads(ctx: Any, call: BoundCall, order: Perm) -> BoundCall | None:
+    """``F.pad(x, (last before, last after, ...))`` with the amounts of the axes as they stand; ``None`` where the
+    amounts are not written out in pairs."""
+    bound = call.args.get("pad")
+    if bound is None or not isinstance(bound.node, cst.Tuple | cst.List) or not isinstance(bound.value, Seq):
+        return None
+    elements, values = [e.value for e in bound.node.elements], bound.value.items
+    if values is None or len(values) != len(elements) or len(elements) % 2 or len(elements) > 2 * len(order):
+        return None
+    if any(isinstance(e, cst.StarredElement) for e in bound.node.elements):
+        return None
+    old: list[cst.BaseExpression] = []
+    found: list[Value] = []
+    for axis in reversed(order):
+        at = 2 * (len(order) - 1 - axis)
+        inside = at < len(elements)
+        old += elements[at : at + 2] if inside else [cst.Integer("0"), cst.Integer("0")]
+        found += values[at : at + 2] if inside else [Const(0), Const(0)]
+    outer = max(i for i, axis in enumerate(reversed(order), 1) if 2 * (len(order) - 1 - axis) < len(elements))
+    node = nodes.tuple_of(old[: 2 * outer])
+    ctx.new[node] = nodes.tuple_of([ctx.updated(e) for e in old[: 2 * outer]])
+    return replace(call, args={**call.args, "pad": replace(bound, node=node, value=Seq("tuple", found[: 2 * outer]))})

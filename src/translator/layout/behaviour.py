@@ -44,7 +44,7 @@ BY_RESULT = {
     "permute": "rearrange", "transpose": "rearrange",
     "reshape": "reshape", "flatten": "reshape", "ravel": "reshape", "view_as": "reshape",
     "size": "look", "rank": "look", "dim": "look", "str": "look", "type": "look", "bool": "look",
-    "einsum": "einsum", "create": "create", "full": "create",
+    "padded": "pad", "einsum": "einsum", "create": "create", "full": "create",
     "spatial1d": "channels", "spatial2d": "channels", "spatial3d": "channels", "interpolate": "channels",
     "channels_changed": "channels", "pixel_shuffle": "channels", "sampled": "channels",
     "conv1d_weight": "channels", "conv2d_weight": "channels", "conv3d_weight": "channels",

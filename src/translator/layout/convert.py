@@ -17,7 +17,7 @@ from ..infer.functions import bind_user
 from ..rewrite.context import Context
 from ..values import UNKNOWN, Instance, Seq, Tensor, Value, as_tensor, options_of, without_none
 from . import behaviour
-from .axes import main_argument, main_tensor, permutation, plan_reshape, with_axes
+from .axes import main_argument, main_tensor, permutation, physical_pads, plan_reshape, with_axes
 from .natural import axis_plan, order_of, results
 from .perms import Perm, between, channels_last, identity, same_memory
 from .sites import SOURCE, order_at
@@ -206,6 +206,25 @@ class Conversion:
         self.ctx.seen += 1
         self.ctx.translated += 1
         return transposed(self.ctx, self.ctx.updated(call.args["input"].node), perm)
+
+    def _pad(self, new: cst.Call) -> Any:
+        call, wanted = self._call(), order_of(self.result)
+        x = main_tensor(call) if call is not None else None
+        fits = wanted is not None and x is not None and x.rank == len(wanted)
+        padded = physical_pads(self.ctx, call, wanted) if fits and call is not None and wanted is not None else None
+        if call is None or padded is None:
+            return self._opaque(new)
+        self.natural = wanted
+        self.ctx.physical[self.node] = padded
+        old = call.args["pad"].node
+        new = self._each(new, lambda old, value, main: self._in(old, value, wanted) if main else value)
+        assert isinstance(self.node, cst.Call)
+        amounts = self.ctx.updated(padded.args["pad"].node)
+        args = [
+            arg.with_changes(value=amounts) if source.value is old else arg
+            for source, arg in zip(self.node.args, new.args, strict=True)
+        ]
+        return new.with_changes(args=args)
 
     def _reshape(self, new: cst.Call) -> Any:
         call = self._call()

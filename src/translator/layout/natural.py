@@ -33,6 +33,11 @@ def natural_orders(world: Any, node: cst.CSTNode, value: Value) -> Orders:
         call = world.facts.calls.get(node)
         if call is not None and not call.api.endswith("__call__"):
             yield from _axis(world, call, value)
+    elif kind == "pad" and isinstance(node, cst.Call):
+        x, result = main_tensor(world.facts.calls[node]), as_tensor(value)
+        if x is not None and result is not None and x.rank == result.rank:
+            yield result, order_of(x)
+            yield x, order_of(result)
     elif kind == "rearrange" and isinstance(node, cst.Call):
         yield from _rearrange(world, world.facts.calls[node], value)
     elif kind == "reshape" and isinstance(node, cst.Call):
