@@ -516,12 +516,14 @@ def test_calls_about_the_runtime_are_dropped_with_a_word() -> None:
     code = """
     torch.cuda.empty_cache()
     torch.set_num_threads(2)
+    torch.use_deterministic_algorithms(True)
     fast = torch.compile(model)
     print(fast(torch.ones(2, 4)))
     """
     found = result(code)
     end = "fast = model\nprint(fast(keras.ops.ones((2, 4)), training=True))"
     assert not found.refused and found.text.rstrip().endswith(end)
+    assert "tf.config.experimental.enable_op_determinism()\n" in found.text
     assert [d.code for d in found.diagnostics].count("XL406") == 3
 
 
