@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TF_CPP_MIN_LOG_LEVEL := 3
 export PYTHONPATH :=
 
-.PHONY: docs help demo venv test lint types pytest nightly tables signatures bench corpus clean
+.PHONY: docs help demo venv test lint types pytest nightly tables signatures bench bench-migrate corpus clean
 
 help:
 	@echo "make demo    translate a ResNet and show the diff (light: no framework)"
@@ -21,6 +21,7 @@ help:
 	@echo "make nightly all tests in full: every model of every fixture"
 	@echo "make docs    build the documentation's site into site/"
 	@echo "make bench   time translating and starting; writes docs/performance.md"
+	@echo "make bench-migrate  time migrating whole projects; writes docs/performance_migrate.md"
 	@echo "make corpus  translate torchvision's model files, run both versions, compare; writes docs/corpus.md"
 	@echo "make clean   remove the environments and caches"
 
@@ -69,6 +70,9 @@ $(SITE)/.ready: pyproject.toml
 
 bench: venv
 	$(BIN)/python benchmarks/translation.py --write
+
+bench-migrate: venv
+	$(BIN)/python benchmarks/migration.py --write
 
 corpus: venv
 	$(BIN)/python benchmarks/corpus.py --record docs/corpus.md

@@ -109,6 +109,16 @@ def test_the_cache_gives_what_translating_gives(xlate: Xlate, monkeypatch: pytes
     assert len(asked) == 2 + 4
 
 
+def test_a_table_of_ones_own_is_part_of_what_is_kept(tmp_path: Path) -> None:
+    table = tmp_path / "rows.toml"
+    table.write_text("# a")
+    options = Options(mappings=(str(table),))
+    before = Cache(options, tmp_path).key("x")
+    assert Cache(options, tmp_path).key("x") == before
+    table.write_text("# b")
+    assert Cache(options, tmp_path).key("x") != before
+
+
 def test_what_is_kept_comes_back_whole(tmp_path: Path) -> None:
     cache = Cache(Options(), tmp_path)
     unit = Unit(("a.py", "b.py"), Modules({"a.py": "a", "b.py": "b"}, {"a": {"x": "b"}}, {"a.py": "xlate_helpers"}))

@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 import fake_engine
 from test_packaging import OFFLINE
 from translator.cli_root import root
+from translator.project import cache as cache_module
 
 ROOT = Path(__file__).resolve().parent.parent
 Sync = Callable[..., Result]
@@ -33,9 +34,10 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def sync(repository: None, monkeypatch: pytest.MonkeyPatch) -> Sync:
+def sync(repository: None, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Sync:
     """Runs ``xlate sync`` over the stand-in engine in a repository with one pair and one source that has none."""
     monkeypatch.setitem(sys.modules, "translator.engine", fake_engine)
+    monkeypatch.setattr(cache_module, "folder", lambda: tmp_path_factory.mktemp("cache"))
     Path("pkg").mkdir()
     Path("pkg/net.py").write_text("import torch\n")
     Path("pkg/net_tf.py").write_text("import tf\n")
@@ -97,6 +99,37 @@ def test_all_begins_and_exclude_leaves(sync: Sync) -> None:
     assert Path("pkg/alone_tf.py").read_text() == "import tf\n"
     Path("pkg/net.py").write_text("import torch\nx = 1\n")
     assert sync("--check", "--exclude", "pkg/*").exit_code == 0
+
+
+def test_results_of_earlier_runs_are_taken(sync: Sync, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(cache_module, "folder", lambda: tmp_path / ".git" / "cache")
+    asked: list[list[str]] = []
+    real = fake_engine.translate_sources
+
+    def noted(sources, *more):  # type: ignore[no-untyped-def]
+        asked.append(sorted(sources))
+        return real(sources, *more)
+
+    monkeypatch.setattr(fake_engine, "translate_sources", noted)
+    Path("pkg/net.py").write_text("import torch  # REFUSE\n")
+    first = sync("--check")
+    again = sync("--check")
+    assert (again.exit_code, again.output) == (first.exit_code, first.output) == (1, first.output)
+    assert "XL203" in again.output and len(asked) == 1
+    assert sync("--check", "--no-cache").output == first.output and len(asked) == 2
+    Path("pkg/alone.py").write_text("import torch\nx = 1\n")  # one program with the pair
+    assert sync("--check").exit_code == 1 and len(asked) == 3
+    sync("--check", "--fidelity", "exact")
+    assert len(asked) == 4
+
+
+def test_the_settings_of_the_project_hold(sync: Sync) -> None:
+    Path("pyproject.toml").write_text('[tool.xlate]\nfidelity = "exact"\n')
+    sync("--json", "r.json")
+    assert '"fidelity": "exact"' in Path("r.json").read_text()
+    Path("pyproject.toml").write_text('[tool.xlate]\nexclude = ["net.py"]\n')
+    Path("pkg/net.py").write_text("import torch\nx = 1\n")
+    assert sync("--check").exit_code == 0
 
 
 def test_sync_reports(sync: Sync) -> None:

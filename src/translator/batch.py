@@ -14,6 +14,9 @@ from translator.model import InputError, Options, Status, Translation
 from translator.outputs import STDOUT, Target, module_renames, write_file
 
 Result = Translation | InputError
+Sources = dict[str, bytes]
+Translate = Callable[[Sources, Mapping[str, Target], Mapping[str, str | None], Options], dict[str, tuple[Result, str]]]
+"""Translates sources, given where they go and below which folder each was found: result and traceback of each."""
 Engine = Callable[[dict[str, bytes], Options, dict[str, str] | None], Mapping[str, Result]]
 
 INTERNAL = "XL900"
@@ -61,9 +64,14 @@ class Outcome:
 
 
 def translate_all(
-    found: Sequence[Found], targets: Mapping[str, Target], options: Options, stdin_name: str = "<stdin>"
-) -> list[Outcome]:
-    """The outcome of each input, in order. Nothing is written and nothing raised for a file's own sake."""
+    found: Sequence[Found], targets: Mapping[str, Target], options: Options, stdin_name: str = "<stdin>",
+    translate: Translate | None = None,
+) -> list[Outcome]:  # fmt: skip
+    """The outcome of each input, in order. Nothing is written and nothing raised for a file's own sake.
+
+    Args:
+        translate: stands for ``translate_project``.
+    """
     outcomes: dict[str, Outcome] = {}
     sources: dict[str, bytes] = {}
     for item in found:
@@ -75,7 +83,7 @@ def translate_all(
     own_targets = {name: target for name in sources if (target := outcomes[name].target) is not None}
     roots = {item.path: item.root for item in found}
     start = time.perf_counter()
-    results = _translate(sources, own_targets, roots, options)
+    results = (translate or translate_project)(sources, own_targets, roots, options)
     seconds = shares(sources, time.perf_counter() - start)
     for name, (result, trace) in results.items():
         outcomes[name] = replace(outcomes[name], result=result, trace=trace, seconds=seconds[name])
@@ -147,8 +155,8 @@ def _check(name: str, data: bytes) -> None:
         source.read(data)
 
 
-def _translate(
-    sources: dict[str, bytes], targets: Mapping[str, Target], roots: Mapping[str, str | None], options: Options
+def translate_project(
+    sources: Sources, targets: Mapping[str, Target], roots: Mapping[str, str | None], options: Options
 ) -> dict[str, tuple[Result, str]]:
     """Translate the sources as one project, with imports following the files that get a new name.
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 import fnmatch
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import click
 
 from translator import report
-from translator.batch import Outcome, deliver, translate_all
+from translator.batch import Outcome, Result, Sources, deliver, translate_all, translate_project
+from translator.cli_config import configured
 from translator.cli_root import HELP_OPTIONS
 from translator.cli_translate import own_tables
+from translator.config import Patterns
 from translator.discover import Found, discover
-from translator.model import Direction, Fidelity, InputError, Options, Translation
+from translator.model import Direction, Fidelity, InputError, Layout, Options, Translation
 from translator.outputs import SUFFIX, Target, plan
 from translator.reports.options import Reports, report_options
 
@@ -32,6 +34,9 @@ class Wanted:
     everything: bool
     check: bool
     allow_refused: bool
+    cached: bool
+    settings: Patterns
+    """Which files the project's settings let be translated."""
 
 
 @click.command(context_settings=HELP_OPTIONS)
@@ -44,19 +49,31 @@ class Wanted:
 @click.option("--allow-refused", is_flag=True, help="Do not exit 1 because something was refused.")
 @click.option("--mappings", multiple=True, metavar="FILE", help="A table of your own; its rows win.")
 @click.option("--fidelity", type=click.Choice([str(f) for f in Fidelity]), default="idiomatic", show_default=True)
+@click.option("--layout", type=click.Choice([str(v) for v in Layout]), default=str(Options().layout), show_default=True)
+@click.option("--no-cache", is_flag=True, help="Neither use nor keep results of other runs.")
 @report_options
-def sync(
-    reports: Reports, direction: str, fidelity: str, projects: tuple[str, ...], mappings: tuple[str, ...], **flags: Any
-) -> None:
+def sync(reports: Reports, projects: tuple[str, ...], **given: Any) -> None:
     """Keep translations in step with the sources that they stand beside.
 
     Every x.py of the project that has an x_tf.py beside it (or x_torch.py, with --direction tf2torch) is translated
     anew, all of them as one program. With FILEs, nothing is done unless one of them belongs to the project: so a hook
     calls it. A translation is replaced only where git has its present text, so that no work by hand is lost.
+    The settings in [tool.xlate] hold, as they do for the other commands.
     """
-    way = Direction(direction)
-    options = Options(way, fidelity=Fidelity(fidelity), mappings=own_tables(way, mappings))
-    click.get_current_context().exit(run(Wanted(options, projects or (".",), **flags), reports))
+    projects = projects or (".",)
+    chosen = {key: given[key] for key in ("direction", "layout", "fidelity", "mappings")} | {"outputs": "clear"}
+    found = configured(projects[0], chosen)
+    way = Direction(chosen["direction"])
+    options = Options(
+        way, Layout(chosen["layout"]), Fidelity(chosen["fidelity"]), outputs=chosen["outputs"],
+        mappings=own_tables(way, chosen["mappings"]),
+    )  # fmt: skip
+    lists = {key: found.values.get(key, ()) for key in ("include", "exclude")}
+    wanted = Wanted(
+        options, projects, given["changed"], given["exclude"], given["everything"], given["check"],
+        given["allow_refused"], not given["no_cache"], Patterns(found.folder, *map(tuple, lists.values())),
+    )  # fmt: skip
+    click.get_current_context().exit(run(wanted, reports))
 
 
 def run(wanted: Wanted, reports: Reports) -> int:
@@ -68,7 +85,7 @@ def run(wanted: Wanted, reports: Reports) -> int:
     reports.check([*targets, *(target.path for target in targets.values())])
     if not pairs or not _concerned(wanted.changed, targets):
         return 0
-    outcomes = translate_all(found, targets, wanted.options)
+    outcomes = translate_all(found, targets, wanted.options, translate=_remembering if wanted.cached else None)
     done = [_finish(outcome, wanted) for outcome in outcomes if outcome.path in pairs]
     shown = [outcome for outcome, _ in done]
     by_path = {outcome.path: outcome for outcome in shown}
@@ -81,6 +98,25 @@ def run(wanted: Wanted, reports: Reports) -> int:
     return int((wanted.check and any(stale for _, stale in done)) or (refused and not wanted.allow_refused))
 
 
+def _remembering(
+    sources: Sources, targets: Mapping[str, Target], roots: Mapping[str, str | None], options: Options
+) -> dict[str, tuple[Result, str]]:
+    """Translate a project, or find what an earlier run made of the same texts."""
+    from translator.project.cache import Cache, digest
+    from translator.project.run import Results
+
+    cache = Cache(options)
+    places = (f"{name}:{target.path}:{target.beside}:{roots.get(name)}" for name, target in sorted(targets.items()))
+    key = cache.key("sync", *places, *(f"{name}={digest(data)}" for name, data in sorted(sources.items())))
+    known = cache.results(key)
+    if known is None or known.results.keys() != sources.keys():
+        done = translate_project(sources, targets, roots, options)
+        traces = {name: trace for name, (_, trace) in done.items() if trace}
+        cache.keep(key, Results({name: result for name, (result, _) in done.items()}, traces))
+        return done
+    return {name: (result, "") for name, result in known.results.items()}
+
+
 def _plain(item: Found) -> Found:
     """Paths as the hook names them: ``a.py``, not ``./a.py``."""
     return replace(item, path=os.path.normpath(item.path)) if item.error is None else item
@@ -90,6 +126,8 @@ def _is_pair(path: str, target: Target, wanted: Wanted) -> bool:
     if os.path.basename(path) == "__init__.py":  # which has no place beside itself
         return False
     if any(fnmatch.fnmatch(path.replace(os.sep, "/"), pattern) for pattern in wanted.exclude):
+        return False
+    if not wanted.settings.match(path):
         return False
     return wanted.everything or os.path.isfile(target.path)
 

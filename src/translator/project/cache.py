@@ -32,24 +32,27 @@ class Cache:
     """A folder of results.
 
     Args:
-        options: what is translated with; part of every key.
+        options: what is translated with; part of every key, with the texts of the user's own tables.
         place: the folder; by default in the user's caches.
-        tables: more files that the result depends on: the user's own tables.
+        on: whether anything is kept at all.
     """
 
-    def __init__(
-        self, options: Options, place: Path | None = None, tables: Iterable[str] = (), on: bool = True
-    ) -> None:
+    def __init__(self, options: Options, place: Path | None = None, on: bool = True) -> None:
         self.place = (place or folder() / "migrate") if on else None
-        self.base = _digest([fingerprint(), repr(options), *(Path(path).read_text("utf-8") for path in tables)])
+        tables = [digest(Path(path).read_bytes()) for path in options.mappings]
+        self.base = _digest([fingerprint(), repr(options), *tables])
+
+    def key(self, *parts: str) -> str:
+        """What a result is found by that depends on ``parts`` besides the options, tables and xlate itself."""
+        return _digest([self.base, *parts])
 
     def unit_key(self, unit: Unit, digests: Mapping[str, str]) -> str:
         """What a unit's results are found by: all of its files, since each may depend on every other."""
-        return _digest([self.base, *(f"{path}={digests[path]}" for path in unit.paths), _modules(unit.modules)])
+        return self.key(*(f"{path}={digests[path]}" for path in unit.paths), _modules(unit.modules))
 
     def program_key(self, digests: Mapping[str, str], *given: str) -> str:
         """What the division of a project into units is found by."""
-        return _digest([self.base, "program", *given, *(f"{path}={digest}" for path, digest in digests.items())])
+        return self.key("program", *given, *(f"{path}={digest}" for path, digest in digests.items()))
 
     def results(self, key: str) -> Results | None:
         plain = self._read(key)
@@ -85,7 +88,7 @@ class Cache:
 
     def text(self, *parts: str, build: Callable[[], str]) -> str:
         """A text that depends on ``parts`` alone."""
-        key = _digest([self.base, "text", *parts])
+        key = self.key("text", *parts)
         found = self._read(key)
         if not isinstance(found, str):
             found = build()
