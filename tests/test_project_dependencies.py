@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
+from pathlib import Path
 
 import pytest
 
-from translator.model import Direction, Options, Status
+from translator.model import Direction, Options, Severity, Status
 from translator.project.dependencies import rewrite
+from translator.project.mentions import mentions
+from translator.project.migrate import Job, migrate
+from translator.report import diagnostics
 
 TO_TF, TO_TORCH = Options(), Options(Direction.TF2TORCH)
 
@@ -160,3 +165,59 @@ def test_the_index_of_pytorch_goes_with_it() -> None:
     text = f"FROM python:3.11\nRUN pip install torch==2.1 --index-url {url} && pip install -f {url} x\n"
     assert rewritten("Dockerfile", text) == "FROM python:3.11\nRUN pip install 'tensorflow>=2.18' && pip install x\n"
     assert url in rewritten("Dockerfile", text, ("torchvision",))
+
+
+def test_conda_keeps_what_stays_and_no_empty_list() -> None:
+    text = "dependencies:\n  - pytorch::pytorch=2.1\n  - pip:  # more\n    - torchmetrics\n    # none\n  - numpy\n"
+    assert rewritten("environment.yml", text, ("torch",)) == (
+        "dependencies:\n  - pytorch::pytorch=2.1\n  - tensorflow>=2.18\n    # none\n  - numpy\n"
+    )
+    kept = "dependencies:\n  - pip:\n    - einops\n  - pip:\n"
+    assert rewritten("environment.yml", kept) == "dependencies:\n  - pip:\n    - einops\n"
+
+
+MENTIONS = {
+    "conf/a.yaml": ("m:\n  _target_: torch.nn.Linear\n  other: torch.optim.Adam\n", 2, "torch.nn.Linear (lines 2, 3)"),
+    "b.json": ('{"loss": "torch.nn.MSELoss"}', 1, "torch.nn.MSELoss"),
+    ".github/workflows/ci.yml": ("steps:\n- run: pip install -U 'torch>=2'\n", 2, "pip install -U 'torch"),
+    "run.sh": ("set -e\nconda install pytorch\n", 2, "conda install pytorch"),
+    "README.md": ("# A torch model\n\nIt burns.\n\n    import torch\n", 5, "import torch"),
+    "Makefile": ("x:\n\tpip3 install torchvision\n", 2, "pip3 install torchvision"),
+}
+SILENT = {
+    "a.yaml": "weights: runs/torch.pt\nurl: https://pytorch.org/x\nmodule: torch.*\nname: torch\n",
+    "README.md": "A torch of PyTorch, see torch/nn and my.torch.nn.\n",
+    "b.csv": "torch.nn.Linear\n",
+    "c.json": '{"path": "./torch.nn", "n": "xtorch.nn"}',
+    "run.sh": "pip install numpy\npip install torchlike\n",
+}
+
+
+@pytest.mark.parametrize("path", MENTIONS)
+def test_copied_files_that_name_the_framework_are_reported(tmp_path: Path, path: str) -> None:
+    text, line, named = MENTIONS[path]
+    (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / path).write_text(text)
+    (finding,) = mentions(str(tmp_path), path, TO_TF)
+    assert (finding.line, finding.code) == (line, "XL603")
+    assert named in finding.message
+    assert finding.severity is (Severity.NOTE if path.endswith(".md") else Severity.WARNING)
+    assert mentions(str(tmp_path), path, Options(Direction.TF2TORCH)) == ()
+
+
+@pytest.mark.parametrize("path", SILENT)
+def test_what_only_sounds_like_it_is_not(tmp_path: Path, path: str) -> None:
+    (tmp_path / path).write_text(SILENT[path])
+    assert mentions(str(tmp_path), path, TO_TF) == ()
+
+
+def test_a_migration_copies_and_reports_them(tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/a.py").write_text("import torch\nx = torch.ones(2)\n")
+    (tmp_path / "src/a.yaml").write_text("_target_: torch.nn.Linear\n")
+    (tmp_path / "src/b.yaml").write_text("x: 1\n")
+    done = migrate(Job(str(tmp_path / "src"), str(tmp_path / "out"), TO_TF, cached=False))
+    assert (tmp_path / "out/a.yaml").read_text() == "_target_: torch.nn.Linear\n"
+    found = {os.path.basename(o.path): [f.code for f in diagnostics(o)] for o in done.outcomes}
+    assert found == {"a.py": [], "a.yaml": ["XL603"]}
+    assert (done.copied, done.exit_code) == (2, 0)

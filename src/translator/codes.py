@@ -92,6 +92,11 @@ CODES: dict[str, tuple[str, str]] = {
         "A library of the source's framework that is dropped, since nothing imports it any more, or kept, since "
         "something still does; or a base image that only you can choose.",
     ),
+    "XL603": (
+        "A copied file names the source's framework",
+        "A configuration, script or example speaks of it: a class to make, a package to install, code. What that means is "
+        "up to what reads it, so it is copied as it is; bring it in line with the migrated program.",
+    ),
     "XL405": (
         "Precision is set elsewhere",
         "PyTorch casts inside of an autocast block; Keras layers compute in the precision of their policy, which is set "

@@ -219,11 +219,22 @@ def environment(text: str, rewriter: Rewriter) -> str:
         elif key == "dependencies":
             bare = value.rsplit("::", 1)[-1]
             new = rewriter.requirement(bare, number, conda=pip < 0)
+            if new is not None and bare != value and bare in new.split("\n"):
+                new = value + new.removeprefix(bare)  # it stays, from the channel that it came from
         if new is None:
             out.append(line)
         elif new:
             out += [f"{lead}{part}{comment}" for part in new.split("\n")]
-    return "\n".join(out)
+    return "\n".join(line for i, line in enumerate(out) if not _is_empty_list(out, i))
+
+
+def _is_empty_list(lines: list[str], at: int) -> bool:
+    """Whether a line is ``- pip:`` with nothing below it: conda refuses that."""
+    item = re.match(r"(\s*)-\s+pip:\s*(?:#.*)?$", lines[at])
+    if item is None:
+        return False
+    after = next((line for line in lines[at + 1 :] if line.strip() and not line.lstrip().startswith("#")), "")
+    return len(after) - len(after.lstrip()) <= len(item.group(1))
 
 
 def dockerfile(text: str, rewriter: Rewriter) -> str:

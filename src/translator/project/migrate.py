@@ -93,6 +93,7 @@ def prepare(job: Job) -> Prepared:
     imported = _imported(loaded.texts, results)
     bind(loaded, results, options)
     _rewrite_dependencies(job.source, entries, loaded, results, options, imported)
+    _look_into_copies(job.source, entries, loaded, results, options)
     return _assemble(job, entries, loaded.raw, results, program, options, earlier, cache)
 
 
@@ -122,6 +123,18 @@ def _rewrite_dependencies(
                 found = (*done.diagnostics, *result.diagnostics)
                 status = Status.PARTIAL if done.refused else Status.TRANSLATED
                 results.results[path] = replace(done, text=result.text, status=status, diagnostics=found)
+
+
+def _look_into_copies(root: str, entries: list[Entry], loaded: Loaded, results: Results, options: Options) -> None:
+    """Say which of the files that nobody rewrites speak of the source framework."""
+    from .mentions import mentions
+
+    for entry in entries:
+        if entry.error is None and entry.kind in (Kind.OTHER, Kind.DEPENDENCIES) and entry.path not in results.results:
+            found = mentions(root, entry.path, options)
+            if found:
+                results.results[entry.path] = Translation("", Status.UNCHANGED, found)
+                loaded.raw.update(read_all(root, [entry.path])[0])
 
 
 def _imported(texts: dict[str, bytes], results: Results) -> frozenset[str]:
@@ -215,6 +228,7 @@ def _assemble(
                 needed.setdefault(program.helper_files[entry.path], set()).update(result.helpers)
         elif entry.error is None and os.path.isfile(place) and entry.path in texts:
             ready.items.append(_copy(job.source, entry))
+            ready.copied += entry.kind is Kind.OTHER
     for path, names in sorted(needed.items()):
         names |= earlier.get(path, frozenset())
         text = cache.text("helpers", *sorted(names), build=partial(helper_module.text, names, options))
