@@ -107,7 +107,7 @@ def report(projects: list[str], rounds: int) -> Iterator[str]:
 Written by `make bench-migrate` (`benchmarks/migration.py --write`). Where two times stand, the first is on the clock
 and the second is the processor time of all processes, which counts little what else the machine does; ratios are of
 processor times, but for the last: how much sooner 2 workers are done than 1. torchvision and kornia are one program
-each: its files are understood together, by one process, before they are rewritten side by side. The fixtures are many
+each: their files are understood together, by one process, before they are rewritten side by side. The fixtures are many
 small programs, which are spread over the workers as a whole.
 
 {platform.system()} on {platform.machine()}, {os.cpu_count()} processors (load average {os.getloadavg()[0]:.1f} when \
