@@ -11,6 +11,7 @@ import libcst as cst
 from .. import nodes
 from ..model import Severity
 from .context import Context, Edit, Finding, Refusal
+from .targets import lost_place
 
 SAFE_PARENTS = (
     cst.Arg, cst.Assign, cst.AnnAssign, cst.AugAssign, cst.Return, cst.Expr, cst.Index, cst.Element, cst.DictElement,
@@ -131,8 +132,17 @@ class Rewriter:
                 return node
             self.ctx.translated += outcome is not None
             if isinstance(outcome, Edit):
-                return self.accept(outcome)
-        return self._bare(node, new)
+                new = self.accept(outcome)
+                return self._checked(node, new) if isinstance(new, cst.Assign | cst.AugAssign) else new
+        return self._checked(node, self._bare(node, new))
+
+    def _checked(self, node: Any, new: Any) -> Any:
+        """The translation of a statement, unless what it assigns to is no place any more."""
+        lost = lost_place(new) if new is not node else None
+        if lost is None:
+            return new
+        self.refuse(node, lost)
+        return node
 
     def marked(self, node: Any, refusals: list[tuple[cst.CSTNode, Refusal]]) -> Any:
         """The original statement under marker comments that say what was refused and why."""
@@ -161,6 +171,7 @@ class Rewriter:
             elif isinstance(outcome, Edit):
                 self.ctx.needs.update(outcome.needs)
                 header = outcome.node
+        header = self._checked(node, header)
         refusals, self.ctx.refusals = self.ctx.refusals, outer
         if refusals:
             self.ctx.refused += len(refusals)

@@ -255,10 +255,17 @@ def folded(ctx: Context, node: cst.BaseExpression, *, gradients: bool = False) -
         is_and = isinstance(node.operator, cst.And)
         for one, other in ((left, right), (right, left)):
             if isinstance(one, bool):
-                return other if one == is_and else one
+                return _in_parentheses_of(node, other) if one == is_and else one
         if left is not node.left or right is not node.right:
             return node.with_changes(left=left, right=right)
     return node
+
+
+def _in_parentheses_of(whole: cst.BooleanOperation, part: Any) -> Any:
+    """What is left of a test keeps its parentheses: it may run over several lines."""
+    if isinstance(part, bool) or part.lpar or not whole.lpar:
+        return part
+    return part.with_changes(lpar=whole.lpar, rpar=whole.rpar)
 
 
 def conditional(ctx: Context, node: cst.IfExp, new: cst.IfExp) -> Outcome:

@@ -235,6 +235,8 @@ IN_PLACE = {"normal_": "normal_", "uniform_": "uniform_", "zero_": "zeros_", "fi
 def fill_parameter(ctx: Context, call: BoundCall, node: cst.Call, target: Any) -> Outcome:
     """``p.data.normal_(0, 0.02)``: the old spelling of ``nn.init``."""
     method = call.api.rsplit(".", 1)[-1]
+    if method == "requires_grad_":
+        return frozen(ctx, node, target)
     name = IN_PLACE.get(method)
     if name is None:
         return variable_update(ctx, call, node, target)
@@ -248,6 +250,19 @@ def fill_parameter(ctx: Context, call: BoundCall, node: cst.Call, target: Any) -
         key = arg.keyword.value if arg.keyword is not None else position
         given.args[renames.get(key, key)] = Bound(arg.value, ctx.value(arg.value))
     return initialize(ctx, given, node, None)
+
+
+def frozen(ctx: Context, node: cst.Call, target: Any) -> Outcome:
+    """``p.requires_grad_(False)`` on a parameter of a model's own: Keras's variables have such a flag, too."""
+    while isinstance(target, cst.Attribute) and target.attr.value == "data":
+        target = target.value
+    owner = without_none(ctx.value(target.value)) if isinstance(target, cst.Attribute) else None
+    if isinstance(target, cst.Attribute) and target.attr.value in ("weight", "bias"):
+        if owner is None or not own_parameter(owner, target.attr.value):
+            return Refusal("XL207", "a parameter is frozen that Keras may not have built yet", "freeze the whole layer")
+    flag = ctx.updated(node.args[0].value) if node.args else nodes.literal(True)
+    place = cst.Attribute(nodes.parenthesized(ctx.updated(target)), cst.Name("trainable"))
+    return Edit(cst.Assign([cst.AssignTarget(place)], flag))
 
 
 def variable_update(ctx: Context, call: BoundCall, node: cst.Call, target: Any) -> Outcome:

@@ -135,6 +135,8 @@ def call_statement(ctx: Context, node: cst.Expr, new: cst.Expr) -> Outcome:
         from .initializers import initialize
 
         return initialize(ctx, call, node.value, new.value)
+    if call is not None and call.api == f"{ctx.dialect.tensor}.requires_grad_" and _plain_tensor(ctx, node.value):
+        return Edit([])  # a tape is told what to watch
     if call is not None and call.receiver is not None and _in_place(ctx, call):
         return in_place(ctx, node, node.value, call)
     if call is not None and call.receiver is None and "inplace" in call.args and "input" in call.args:
@@ -146,6 +148,13 @@ def call_statement(ctx: Context, node: cst.Expr, new: cst.Expr) -> Outcome:
         # `model.to(device)` became `model`, which as a statement does nothing.
         return Edit([]) if isinstance(new.value, cst.Name | cst.Attribute) else None
     return module_method(ctx, node.value, new.value)
+
+
+def _plain_tensor(ctx: Context, node: cst.Call) -> bool:
+    """Whether a method is called on a name that holds a tensor, not a variable."""
+    target = node.func.value if isinstance(node.func, cst.Attribute) else None
+    tensor = as_tensor(ctx.value(target)) if isinstance(target, cst.Name) else None
+    return tensor is not None and not tensor.variable
 
 
 def _in_place(ctx: Context, call: BoundCall) -> bool:

@@ -263,6 +263,20 @@ def _never_minus_one(value: Any) -> bool:
 # -- joins and splits ----------------------------------------------------------------------------------
 
 
+def without_empty(ctx: Context, call: BoundCall) -> Any:
+    """The tensors of a written list without those of sizes (0,): PyTorch leaves them out, whatever the others are."""
+    tensors = ctx.updated(call.args["tensors"].node)
+    old = call.args["tensors"].node
+    if not isinstance(old, cst.List | cst.Tuple) or not isinstance(tensors, cst.List | cst.Tuple):
+        return tensors
+    known = [as_tensor(ctx.value(e.value)) for e in old.elements]
+    empty = [t is not None and t.dims is not None and t.dims == (0,) for t in known]
+    if not any(empty) or all(empty):
+        return tensors
+    kept = [cst.Element(e.value) for e, gone in zip(tensors.elements, empty, strict=True) if not gone]
+    return cst.List(kept)
+
+
 @named("cat")
 def cat(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
     """``torch.cat(tensors, dim)``: the axis must be written, since there is no default to rely on."""
@@ -270,7 +284,7 @@ def cat(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) 
         return Refusal("XL202", f"{call.api}: {call.problem}")
     if "out" in call.args:
         return Refusal("XL201", f"{call.api}: argument `out` is not translated")
-    tensors = ctx.updated(call.args["tensors"].node)
+    tensors = without_empty(ctx, call)
     dim = given(call, "dim", "axis")
     axis = ctx.updated(dim.node) if dim is not None else nodes.literal(0)
     return Edit(nodes.call("tf.concat", tensors, axis=axis), ("tf",))

@@ -178,6 +178,9 @@ def tensor_attribute(ctx: Context, node: cst.Attribute, new: cst.Attribute, owne
     if name == "mT":
         return Edit(nodes.call("tf.linalg.matrix_transpose", x), ("tf",))
     rows = ctx.tables.find(f"{ctx.dialect.tensor}.{name}")
+    entry = ctx.tables.source.get(f"{ctx.dialect.tensor}.{name}")
+    if rows and not rows[0].refuse and entry is not None and entry.kind != "property":
+        return Refusal("XL204", f"the method `.{name}` of a tensor is passed on without being called", "write a lambda")
     if rows and rows[0].tf_expr and rows[0].returns:
         return Edit(nodes.template(rows[0].tf_expr, {"input": x}), ("tf", "keras"))
     if rows and rows[0].refuse:
@@ -327,7 +330,9 @@ def subscript(ctx: Context, node: cst.Subscript, new: cst.Subscript) -> Outcome:
         return None
     if kinds == ["mask"]:
         return Edit(nodes.call("tf.boolean_mask", new.value, index_nodes(ctx, node)[0]), ("tf",))
-    if kinds == ["tensor"] and keys[0][1] is not UNKNOWN:
+    parts = list(nodes.walk(node.slice[0]))
+    negative = any(isinstance(n, cst.UnaryOperation) and isinstance(n.operator, cst.Minus) for n in parts)
+    if kinds == ["tensor"] and keys[0][1] is not UNKNOWN and not negative:
         return Edit(nodes.call("tf.gather", new.value, index_nodes(ctx, node)[0]), ("tf",))
     if "unknown" in kinds:
         return Refusal("XL205", "what this tensor is indexed with is not known here", "annotate the index")
@@ -469,6 +474,8 @@ def mixed_types(
             return (("right",), "left")
         if da in exact and db in FLOATS:
             return (("left",), "right")
+        if {da, db} in ({"float", "float64"}, {"float32", "float64"}):
+            return _of_two_floats(left, right)
         if da in exact and db in exact and operator is cst.Divide:
             return (("left", "right"), "float")
         if {da, db} == {"bool", "int64"} and operator in (cst.Add, cst.Subtract, cst.Multiply):
@@ -481,6 +488,15 @@ def mixed_types(
     if dtype == "bool" and kind in ("int", "bool") and operator in (cst.Add, cst.Subtract, cst.Multiply):
         return ((side,), "int64")
     return None
+
+
+def _of_two_floats(left: Tensor, right: Tensor) -> tuple[tuple[str, ...], str] | None:
+    """Single and double precision: the wider one wins, but a tensor without axes gives way to one with axes."""
+    if left.rank is None or right.rank is None:
+        return None
+    if (left.rank == 0) != (right.rank == 0):
+        return (("left",), "right") if left.rank == 0 else (("right",), "left")
+    return (("left",), "right") if right.dtype == "float64" else (("right",), "left")
 
 
 def builtin_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:

@@ -117,7 +117,8 @@ def join_grads(block: Block, regions: list[Region], grads: list[Region]) -> None
         others = [r for r in [*regions, *grads] if r is not inner]
         if any(r.start <= inner.backward.place[0] and inner.start <= r.backward.place[0] for r in others):
             inputs = listed(inner.watched[0])[0] if inner.watched else None
-            inner.tape = f"{name_of(inputs) if inputs is not None else 'inner'}_tape"
+            name = f"{name_of(inputs) if inputs is not None else 'inner'}_tape"
+            inner.tape = name if all(r.tape != name for r in others) else f"inner_{name}"
 
 
 @named("autograd_grad")
@@ -138,6 +139,10 @@ def autograd_grad(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: 
     made = nodes.call(
         f"{found.region.tape}.gradient", outputs, cst.List([cst.Element(wanted)]) if single else wanted, **keywords
     )
+    unused = call.args.get("allow_unused")
+    if unused is None or unused.value == Const(False):
+        # What has no slope (a rounding) gives zeros in PyTorch.
+        made = made.with_changes(args=[*made.args, nodes.keyword("unconnected_gradients", nodes.literal("zero"))])
     graph = call.args.get("create_graph")
     if graph is None or graph.value == Const(False):
         return Edit(nodes.template("[tf.stop_gradient(g) for g in {made}]", {"made": made}), ("tf",))

@@ -364,7 +364,7 @@ class Planner:
 
     def grad_units(self, block: Block) -> list[Unit]:
         """A unit for each ``autograd.grad`` of a block."""
-        out = []
+        out: list[Unit] = []
         for event in (e for e in block.events if e.kind == "grad"):
             unit = Unit(event.place[0], event.place[0] + 1, place=event.statement)
             try:
@@ -372,6 +372,10 @@ class Planner:
                 unit.start, unit.regions = min(unit.start, region.start), [region]
             except Unresolved as error:
                 unit.reason = str(error)
+            while out and not unit.reason and unit.start < out[-1].end:
+                inner = out.pop()  # a gradient of a gradient
+                unit.reason = inner.reason
+                unit.start, unit.regions = min(unit.start, inner.start), [*unit.regions, *inner.regions]
             out.append(unit)
         join_grads(block, [], [r for u in out for r in u.regions])
         return out

@@ -64,6 +64,17 @@ class Embedding(keras.layers.Embedding):
             self.embeddings.assign(tf.where(kept, self.embeddings, tf.zeros_like(self.embeddings)))
 
     @property
+    def embeddings_initializer(self):
+        """What the weight starts from. Setting it draws the weight, which is built from the start, anew."""
+        return self.start
+
+    @embeddings_initializer.setter
+    def embeddings_initializer(self, initializer):
+        self.start = keras.initializers.get(initializer)
+        if self.built:
+            self.embeddings.assign(self.start(self.embeddings.shape, self.embeddings.dtype))
+
+    @property
     def weight(self):
         return self.embeddings
 
