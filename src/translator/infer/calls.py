@@ -53,6 +53,7 @@ def call(it: Interpreter, node: cst.Call) -> Value:
     """Evaluate a call: its function, its arguments, then what it gives."""
     it.calling = node.func
     it.keywords = frozenset(a.keyword.value for a in node.args if a.keyword is not None)
+    it.positional = tuple(a for a in node.args if a.keyword is None)
     func = it.expr(node.func)
     if it.direction == "tf2torch" and it.keywords & TOLD and unfollowed(func):
         it.touch()

@@ -176,7 +176,20 @@ def _only_a_tensor(it: Interpreter, name: str) -> bool:
     """Whether only a tensor has a method of this name that takes these keywords."""
     if name in it.tables.source.tensor_methods_only:
         return True
-    return bool(it.keywords & TENSOR_KEYWORDS) and f"{it.dialect.tensor}.{name}" in it.tables.source
+    if f"{it.dialect.tensor}.{name}" not in it.tables.source:
+        return False
+    return bool(it.keywords & TENSOR_KEYWORDS) or _by_position(it, name)
+
+
+def _by_position(it: Interpreter, name: str) -> bool:
+    """Whether positional arguments show it: ``x.size(0)`` (NumPy's ``size`` is a number), ``x.view(n, -1)`` (NumPy's
+    ``view`` takes a dtype and a class)."""
+    given = it.positional
+    if name == "size":
+        return len(given) == 1 and not given[0].star
+    if name == "view":
+        return len(given) > 2 or any(arg.star or nodes.integer(arg.value) is not None for arg in given)
+    return name == "dim" and not given and not it.keywords
 
 
 def _api_attribute(it: Interpreter, owner: Api, name: str) -> Value:

@@ -86,6 +86,7 @@ class Interpreter:
         self.rebinding: frozenset[str] = frozenset()
         self.calling: cst.CSTNode | None = None
         self.keywords: frozenset[str] = frozenset()
+        self.positional: tuple[cst.Arg, ...] = ()
         """The keywords of the call whose function is being evaluated."""
         self.contained = 0
         self.conditions = 0

@@ -15,7 +15,7 @@ from ..infer.facts import BoundCall
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..values import NONE, Const, Instance, Tensor, UserClass, as_tensor, options_of, without_none
 from .api import api_call, applies, translate_call
-from .tensors import index_keys, index_tuple, key_kind, renamed
+from .tensors import index_keys, index_tuple, key_kind, renamed, resettable
 from .unknown_inplace import unproven
 
 
@@ -402,9 +402,17 @@ def _apply(ctx: Context, node: cst.Call, new: cst.Call, owner: Instance) -> Outc
     return Edit([loop])
 
 
+def _reset(ctx: Context, node: cst.Call, new: cst.Call, owner: Instance) -> Outcome:
+    """``layer.reset_parameters()`` of a layer that Keras has, too."""
+    if isinstance(owner.cls, UserClass) or not resettable(ctx, owner):
+        return None
+    assert isinstance(new.func, cst.Attribute)
+    return Edit(cst.Expr(nodes.call("draw_anew", new.func.value)), ("helper:draw_anew",))
+
+
 METHODS = {
     "register_buffer": _register, "register_parameter": _register, "add_module": _add_module,
-    "register_module": _add_module, "apply": _apply,
+    "register_module": _add_module, "apply": _apply, "reset_parameters": _reset,
 }  # fmt: skip
 
 __all__ = ["api_call", "assign_item", "augmented", "call_statement"]

@@ -210,6 +210,17 @@ def base_api(owner: Instance) -> str | None:
     return None
 
 
+RESETTABLE = frozenset({
+    "Linear", "Conv1d", "Conv2d", "Conv3d", "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "LayerNorm", "GroupNorm",
+})  # fmt: skip
+
+
+def resettable(ctx: Context, owner: Instance) -> bool:
+    """Whether the weights of a layer are all drawn by initialisers that its Keras form has."""
+    plain = owner.api == "torch.nn.Embedding" and "padding_idx" not in owner.args
+    return isinstance(owner.cls, Api) and (plain or (owner.api or "").removeprefix("torch.nn.") in RESETTABLE)
+
+
 def instance_attribute(ctx: Context, node: cst.Attribute, new: cst.Attribute, owner: Instance, name: str) -> Outcome:
     """Renamed, translated and refused attributes of layers and models."""
     user = owner.cls if isinstance(owner.cls, UserClass) else None
@@ -222,6 +233,8 @@ def instance_attribute(ctx: Context, node: cst.Attribute, new: cst.Attribute, ow
         if isinstance(node.value, cst.Call) and nodes.is_name(node.value.func, "super"):
             return Edit(new.with_changes(attr=cst.Name("call")))
         return Edit(new.value)
+    if name == "reset_parameters" and resettable(ctx, owner):
+        return None
     if node in ctx.facts.unknown_calls and user is None:
         return Refusal("XL200", f"{owner.api}.{name} has no row in the tables yet")
     if user is None and ctx.dialect.containers.get(owner.api or "") == "dict" and name in owner.args:

@@ -21,6 +21,16 @@ def set_initializer(layer, name, initializer):
         variable.assign(initializer(variable.shape, variable.dtype))
 
 
+def draw_anew(layer):
+    """Draw the weights of a layer anew, as they started; one that is not built yet has none."""
+    for attribute in [name for name in dir(layer) if name.endswith("_initializer")] if layer.built else []:
+        variable, initializer = getattr(layer, attribute.removesuffix("_initializer"), None), getattr(layer, attribute)
+        if variable is not None and initializer is not None:
+            # An initializer of Keras gives the same values twice, a copy of it others.
+            fresh = initializer.clone() if hasattr(initializer, "clone") else keras.initializers.get(initializer)
+            variable.assign(fresh(variable.shape, variable.dtype))
+
+
 class Scaled(keras.initializers.Initializer):
     """Another initialiser's values times a factor."""
 
