@@ -158,5 +158,5 @@ def test_targets_with_two_ways_back_are_rejected() -> None:
 
 
 def test_keys_of_users_tables_are_not_for_shipped_ones() -> None:
-    with pytest.raises(TableError, match="`signature` is for users' tables"):
-        row(torch="a.b", tf="c.d", signature="(x)")
+    with pytest.raises(TableError, match="`imports` is for users' tables"):
+        row(torch="a.b", tf="c.d", imports="import c")

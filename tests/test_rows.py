@@ -85,13 +85,14 @@ def without_helpers(text: str, names: list[str]) -> str:
     return "\n".join(ast.unparse(n) for n in tree.body if getattr(n, "name", None) in names)
 
 
-def check_function(sample: Sample) -> None:
+def check_function(sample: Sample, *, every_form: bool = True) -> None:
+    """Run a sample as a function in both frameworks; without ``every_form`` only as it is written."""
     arrays = draw_inputs(sample.inputs, seed=3)
 
     def try_it(function: Any) -> None:
         torch_call(function, arrays, {}, grad=False)
 
-    codes = {"plain": sample.code} | valid_variants(sample, rows.function_source, try_it)
+    codes = {"plain": sample.code} | (valid_variants(sample, rows.function_source, try_it) if every_form else {})
     source = rows.function_source(sample, codes)
     text = translated(source)
     torch_module, tf_module = load(source, "torch"), load(text, "tf")
@@ -110,13 +111,14 @@ def check_function(sample: Sample) -> None:
     unload(tf_module)
 
 
-def check_layer(sample: Sample) -> None:
+def check_layer(sample: Sample, *, every_form: bool = True) -> None:
+    """Run a sample as a layer in both frameworks; without ``every_form`` only as it is written."""
     arrays = draw_inputs(sample.inputs, seed=3)
 
     def try_it(make: Any) -> None:
         torch_call(make().eval(), arrays, {}, grad=False)
 
-    codes = {"Plain": sample.code} | valid_variants(sample, rows.layer_source, try_it)
+    codes = {"Plain": sample.code} | (valid_variants(sample, rows.layer_source, try_it) if every_form else {})
     source = rows.layer_source(sample, codes)
     text = translated(source)
     torch_module, tf_module = load(source, "torch"), load(text, "tf")

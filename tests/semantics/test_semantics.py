@@ -6,6 +6,7 @@ gradients and types as for the rows of the tables (`test_rows`).
 
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from translator.compare.running import torch_call
 from translator.tables.schema import parse_row
 
 CASES = Path(__file__).with_name("cases.toml")
+EVERY = bool(os.environ.get("XLATE_EVERY"))
+"""Whether to try every way to write a call, as the rows' own tests do."""
 OWN = {"naive", "naive_torch", "refused", "noted", "deviates", "about", "after", "dtype", "compare", "tolerance"}
 
 
@@ -53,9 +56,9 @@ def test_trap(id_: str, case: dict[str, Any]) -> None:
             return
         assert naive_fails(sample, case), "the naive form is not wrong on these inputs: no trap is shown"
         if sample.makes_layer:
-            test_rows.check_layer(sample)
+            test_rows.check_layer(sample, every_form=EVERY)
         else:
-            test_rows.check_function(sample)
+            test_rows.check_function(sample, every_form=EVERY)
 
 
 def said(case: dict[str, Any], source: str) -> None:

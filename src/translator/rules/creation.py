@@ -379,32 +379,3 @@ def item(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call)
     """``x.item()``: a Python number, which only exists outside of a graph."""
     numpy = cst.Call(attribute(ctx.updated(call.args["input"].node), "numpy"))
     return Edit(cst.Call(cst.Attribute(numpy, cst.Name("item"))))
-
-
-# -- from NumPy ----------------------------------------------------------------------------------------
-
-
-@named("from_numpy")
-def from_numpy(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
-    """The array is copied; PyTorch shares its memory, which shows if it is written to afterwards."""
-    if call.problem or "ndarray" not in call.args:
-        return Refusal("XL202", f"{call.api}: {call.problem or 'no array'}")
-    array = call.args["ndarray"].node
-    if isinstance(array, cst.Name) and _written_after(ctx, node, array.value):
-        message = f"{call.api}: `{array.value}` is changed afterwards, and the tensor shares its memory with it"
-        return Refusal("XL206", message, "make the tensor after the last change, or copy the array")
-    return Edit(nodes.call("tf.convert_to_tensor", ctx.updated(array)), ("tf",))
-
-
-def _written_after(ctx: Context, node: cst.Call, name: str) -> bool:
-    """Whether parts of ``name`` are assigned to behind a call, in the function that it stands in."""
-    scope = ctx.func.node if ctx.func is not None else ctx.tree
-    seen = False
-    for found in nodes.walk(scope):
-        seen = seen or found is node
-        if not seen or not isinstance(found, cst.AssignTarget | cst.AugAssign):
-            continue
-        target = found.target
-        if isinstance(target, cst.Subscript) and nodes.is_name(target.value, name):
-            return True
-    return False

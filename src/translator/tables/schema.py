@@ -74,7 +74,7 @@ class Row:
     (source order in and out)."""
     signature: str | None = None
     tf_signature: str | None = None
-    """Of APIs that the signature files do not have, in users' tables: ``"(x, dim=1)"``."""
+    """Of APIs that the signature files do not have, private ones or those of users' tables: ``"(x, dim=1)"``."""
     imports: tuple[str, ...] = ()
     """What the translation must import, in users' tables: ``"import mylib.layers as ml"``."""
     own: bool = False
@@ -162,7 +162,7 @@ def parse_row(raw: dict[str, Any], file: str, number: int, *, own: bool = False)
     if not same and not isinstance(args, dict):
         raise TableError(f'{where}: `args` is a table, or "same"')
     for key in USERS_KEYS:
-        if key in raw and not own:
+        if key in raw and not own and key != "signature":
             raise TableError(f"{where}: `{key}` is for users' tables")
     for key in ("signature", "tf_signature"):
         if key in raw:

@@ -1,0 +1,46 @@
+"""Rules for tensors that share memory with something else: NumPy's arrays, other classes of tensors."""
+
+from __future__ import annotations
+
+import libcst as cst
+
+from .. import nodes
+from ..infer.facts import BoundCall
+from ..rewrite.context import Context, Edit, Outcome, Refusal
+from ..tables.schema import Row
+from ..values import Api
+from .named import named
+
+
+@named("from_numpy")
+def from_numpy(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
+    """The array is copied; PyTorch shares its memory, which shows if it is written to afterwards."""
+    if call.problem or "ndarray" not in call.args:
+        return Refusal("XL202", f"{call.api}: {call.problem or 'no array'}")
+    array = call.args["ndarray"].node
+    if isinstance(array, cst.Name) and _written_after(ctx, node, array.value):
+        message = f"{call.api}: `{array.value}` is changed afterwards, and the tensor shares its memory with it"
+        return Refusal("XL206", message, "make the tensor after the last change, or copy the array")
+    return Edit(nodes.call("tf.convert_to_tensor", ctx.updated(array)), ("tf",))
+
+
+def _written_after(ctx: Context, node: cst.Call, name: str) -> bool:
+    """Whether parts of ``name`` are assigned to behind a call, in the function that it stands in."""
+    scope = ctx.func.node if ctx.func is not None else ctx.tree
+    seen = False
+    for found in nodes.walk(scope):
+        seen = seen or found is node
+        if not seen or not isinstance(found, cst.AssignTarget | cst.AugAssign):
+            continue
+        target = found.target
+        if isinstance(target, cst.Subscript) and nodes.is_name(target.value, name):
+            return True
+    return False
+
+
+@named("as_subclass")
+def as_subclass(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
+    """``x.as_subclass(torch.Tensor)``: a plain tensor, which TensorFlow's tensors are."""
+    if call.problem or call.value("cls") != Api("torch.Tensor"):
+        return Refusal("XL203", f"{call.api}: TensorFlow's tensors have no subclasses", "pass what it adds beside it")
+    return Edit(ctx.updated(call.args["input"].node))
