@@ -498,7 +498,7 @@ def test_backward_of_a_tensor_takes_its_weights() -> None:
         out.backward(torch.ones_like(out))
         opt.step()
     """
-    wanted = "tape.gradient(out, model.trainable_variables, output_gradients=tf.ones_like(out))"
+    wanted = "tape.gradient(out, model.trainable_variables, output_gradients=tf.ones_like(out)"
     assert wanted in lines(code)
 
 
@@ -510,6 +510,10 @@ def test_the_base_class_of_a_training_framework_is_refused() -> None:
             return model(batch)
     """
     assert any("LightningModule" in e for e in errors(code))
+
+
+def test_operations_are_asked_to_be_deterministic() -> None:
+    assert "tf.config.experimental.enable_op_determinism()" in lines("torch.use_deterministic_algorithms(True)")
 
 
 def test_calls_about_the_runtime_are_dropped_with_a_word() -> None:
