@@ -151,3 +151,14 @@ def test_what_a_loop_changes_is_not_guessed_in_forward() -> None:
         "        x = layers.Dense(8)(x) * scale\n        scale = scale / 2\n    return keras.Model(i, x)\n"
     )
     assert any("`scale` changes" in r for r in refusals(to_torch(source)))
+
+
+def test_a_function_that_stands_below_its_caller_keeps_what_it_needs() -> None:
+    source = (
+        "def outer(x):\n    x = inner(x)\n    return layers.Conv2D(5, 1)(x)\n\n"
+        "def inner(x):\n    return layers.Conv2D(4, 3, strides=2, padding='same')(x)\n\n"
+        "def net():\n    i = layers.Input((9, 8, 3))\n    return keras.Model(i, outer(i))\n"
+    )
+    text = whole(source)
+    assert text.count("class SameConv2d(nn.Conv2d):") == 1
+    assert "self.conv = SameConv2d(in_channels, 4, 3, stride=2)" in text

@@ -85,7 +85,7 @@ class Comparison:
 def own_weights(layer: Any) -> list[Any]:
     """The variables that a Keras layer holds itself, in the order in which it made them."""
     every = (*layer._trainable_variables, *layer._non_trainable_variables)
-    return [v for v in every if v.dtype not in ("uint32", "int32")]
+    return [v for v in every if v.dtype not in ("uint32", "int32", "int64")]
 
 
 def persistent(module: Any) -> list[str]:

@@ -42,6 +42,8 @@ def functional(rewriter: Rewriter, node: cst.FunctionDef) -> Any:
     helper = helpers(ctx).get(node) or outers(ctx).get(node)
     if helper is not None:
         translate_helper(rewriter, helper)
+        ctx.needs.update(helper.needs)
+        ctx.findings += helper.findings
         return refuse_whole(rewriter, node, helper.refusal) if helper.refusal is not None else helper.definition
     region = find_region(ctx, node.body.body)
     if region is None:
@@ -86,6 +88,9 @@ def translate_helper(rewriter: Rewriter, helper: Helper) -> None:
     func, ctx.func = ctx.func, helper.func
     cls, ctx.cls = ctx.cls, None
     outer, ctx.new = ctx.new, {}
+    # Whoever asks first may turn out to be refused: what the helper needs stays with it.
+    needs, ctx.needs = ctx.needs, set()
+    findings, ctx.findings = ctx.findings, []
     try:
         made = None
         if helper.outer is None:
@@ -96,6 +101,8 @@ def translate_helper(rewriter: Rewriter, helper: Helper) -> None:
         helper.refusal = refused.refusal
     finally:
         ctx.func, ctx.cls, ctx.new, helper.busy = func, cls, outer, False
+        helper.needs, ctx.needs = ctx.needs, needs
+        helper.findings, ctx.findings = ctx.findings, findings
 
 
 def plain_function(rewriter: Rewriter, helper: Helper) -> Any:

@@ -43,6 +43,10 @@ class Helper:
     """What it became, once that is known."""
     refusal: Refusal | None = None
     busy: bool = False
+    needs: set[str] = field(default_factory=set)
+    """What the definition relies on: imports and runtime helpers."""
+    findings: list[Any] = field(default_factory=list)
+    """What is to be said about it."""
 
     @property
     def parameters(self) -> list[cst.Param]:
