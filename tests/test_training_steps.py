@@ -631,3 +631,12 @@ def fit(net, loader, scale=2.0):
 ])  # fmt: skip
 def test_a_step_that_sees_or_does_more_stays_in_its_loop(change: dict[str, str]) -> None:
     assert "train_step" not in graph(**change)
+
+
+@pytest.mark.parametrize("kind", ["Adam", "AdamW", "SGD"])
+def test_a_scheduler_that_changes_momentum_gets_an_optimizer_that_lets_it(kind: str) -> None:
+    code = f"""
+    other = optim.{kind}(model.parameters(), lr=0.1)
+    plan = optim.lr_scheduler.OneCycleLR(other, max_lr=0.5, total_steps=20)
+    """
+    assert f"other = {kind}(learning_rate=0.1)" in lines(code)

@@ -22,6 +22,8 @@ SPARSE = frozenset({
     "torch.nn.Embedding", "torch.nn.EmbeddingBag", "torch.nn.functional.embedding", "torch.nn.functional.embedding_bag",
     "torch.index_select", "torch.Tensor.index_select",
 })  # fmt: skip
+CYCLING = frozenset({"torch.optim.lr_scheduler.OneCycleLR", "torch.optim.lr_scheduler.CyclicLR"})
+"""Schedulers that change momentum or the first beta too, which the helpers let them."""
 KERAS = {
     "SGD": {"lr": "learning_rate", "momentum": "momentum", "nesterov": "nesterov"},
     "Adam": {"lr": "learning_rate", "eps": "epsilon", "amsgrad": "amsgrad"},
@@ -88,6 +90,8 @@ def plain(ctx: Context, name: str, call: BoundCall, given: dict[str, Any]) -> bo
     if ctx.options.fidelity is Fidelity.EXACT or name not in KERAS:
         return False
     if any(c.api in SPARSE for c in ctx.facts.calls.values()) and name != "SGD":
+        return False
+    if any(c.api in CYCLING for c in ctx.facts.calls.values()):
         return False
     for key, bound in given.items():
         if key in KERAS[name] or (key == "betas" and name.startswith("Adam")):
