@@ -414,3 +414,29 @@ def test_interrupted_by_the_user(xlate: Xlate, tmp_path: Path) -> None:
         _, said = process.communicate(timeout=60)
     assert (process.returncode, said.strip().splitlines()[-1:]) == (130, ["interrupted"])
     assert not Path("out").exists()
+
+
+def test_an_optimizer_that_is_chosen_by_the_caller_is_refused_and_no_crash(tmp_path: Path) -> None:
+    text = """\
+import torch
+from torch import nn
+
+
+class Fit:
+    def __init__(self, optimizer=torch.optim.Adam):
+        self.optimizer = optimizer
+        self.model = nn.Linear(2, 3)
+
+    def run(self, x):
+        opt = self.optimizer(self.model.parameters(), lr=0.1)
+        for _ in range(3):
+            loss = self.model(x).sum()
+            opt.zero_grad()
+            loss.backward()
+            opt.step()
+"""
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/fit.py").write_text(text + "\n\nFit(torch.optim.SGD).run(torch.ones(4, 2))\n")
+    done = migrate(Job(str(tmp_path / "src"), str(tmp_path / "out"), Options(), cached=False))
+    (outcome,) = done.outcomes
+    assert isinstance(outcome.result, Translation) and outcome.result.refused

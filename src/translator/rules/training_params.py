@@ -129,7 +129,9 @@ def groups_of(program: Program, call: Any) -> tuple[Group, ...]:
     Raises:
         Unresolved: with the reason.
     """
-    bound = program.facts.calls[call]
+    bound = program.facts.calls.get(call)
+    if bound is None:
+        raise Unresolved("which optimizer is made is decided when the program runs")
     given = bound.args.get("params")
     if given is None:
         raise Unresolved("what the optimizer is to move is not given")
