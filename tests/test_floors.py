@@ -17,7 +17,8 @@ FRAMEWORKS = {"torch", "torchvision", "tensorflow", "keras", "jax", "numpy"}
 HEAVY = FRAMEWORKS | {"rich", "pygments", "yaml", "pathspec", "importlib.metadata", "translator.engine", "libcst"}
 SOURCES = sorted(path for path in PACKAGE.rglob("*.py") if HELPERS not in path.parents)
 
-WORKERS = {PACKAGE / "proof" / f"{name}.py" for name in ("torch_side", "tf_side", "guess_torch", "guess_tf", "graph")}
+SIDES = ("torch_side", "tf_side", "guess_torch", "guess_tf", "structure_torch", "structure_tf", "graph")
+WORKERS = {PACKAGE / "proof" / f"{name}.py" for name in SIDES}
 """What only the worker processes of ``xlate verify`` load, each for the one framework that it runs."""
 ENTRY = {path.stem for path in PACKAGE.glob("cli*.py")} | {"__main__"}
 """The modules that may know click; nothing else may know them."""
