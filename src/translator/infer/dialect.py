@@ -19,6 +19,8 @@ class Dialect:
     """The methods that run when such an object is called, in order of preference."""
     tensor: str
     """The tensor class, under which the rows of methods and properties stand."""
+    methods: tuple[str, ...]
+    """Classes whose methods a value that nothing is known of may be meant to have."""
     tensor_types: frozenset[str]
     """Names that annotate tensors."""
     parameter_types: frozenset[str]
@@ -37,6 +39,7 @@ TORCH = Dialect(
     }),
     forward=("forward",),
     tensor="torch.Tensor",
+    methods=("torch.Tensor", "torch.nn.Module"),
     tensor_types=frozenset({
         "torch.Tensor", "torch.FloatTensor", "torch.LongTensor", "torch.BoolTensor", "torch.IntTensor",
         "torch.DoubleTensor", "torch.HalfTensor", "torch.ByteTensor", "torch.cuda.FloatTensor",
@@ -54,6 +57,7 @@ TF = Dialect(
     module_bases=frozenset({"keras.Model", "keras.layers.Layer", "keras.Layer", "keras.Sequential", "tf.Module"}),
     forward=("call", "__call__"),
     tensor="tf.Tensor",
+    methods=("tf.Tensor",),
     tensor_types=frozenset({"tf.Tensor", "keras.KerasTensor", "tf.Variable"}),
     parameter_types=frozenset({"tf.Variable", "keras.Variable"}),
     containers={"keras.Sequential": "sequential"},

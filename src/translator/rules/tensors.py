@@ -124,6 +124,7 @@ def setting_owner(ctx: Context, owner: Union, name: str) -> Value:
 LAYER_METHODS = frozenset({
     "state_dict", "load_state_dict", "named_parameters", "named_buffers", "named_modules", "named_children",
     "zero_grad", "register_buffer", "register_parameter", "register_forward_hook", "register_full_backward_hook",
+    "eval",
 })  # fmt: skip
 """Methods that layers or optimizers of PyTorch have, and hardly anything else."""
 
@@ -224,6 +225,8 @@ def resettable(ctx: Context, owner: Instance) -> bool:
 def instance_attribute(ctx: Context, node: cst.Attribute, new: cst.Attribute, owner: Instance, name: str) -> Outcome:
     """Renamed, translated and refused attributes of layers and models."""
     user = owner.cls if isinstance(owner.cls, UserClass) else None
+    if owner.api is not None and owner.api.partition(".")[0] not in ctx.dialect.roots:
+        return None  # an object of another library (a NumPy array) keeps its attributes
     if user is not None and name == "training" and user.module and user.find("training") is None:
         return training_flag(ctx, node)
     own = user.find(name) if user is not None else None
