@@ -163,7 +163,8 @@ def attribute_of(it: Interpreter, owner: Value, name: str, node: cst.Attribute |
         it.facts.unknown_calls.add(node)
         if name == "item" and it.direction == "torch2tf" and it.is_evidence(name):
             it.touch()
-        if it.scope.module in it.frameworks and any(f"{kind}.{name}" in it.tables.source for kind in it.dialect.methods):
+        named = any(f"{kind}.{name}" in it.tables.source for kind in it.dialect.methods)
+        if named and it.scope.module in it.frameworks:
             it.touch()  # it may be a tensor or a layer: the rewriting must say so
     return BoundMethod(owner, name)
 
