@@ -69,19 +69,28 @@ BODIES = {
     "low_rank": ("y = self.conv(x)\nw = torch.arange(y.shape[-1], dtype=y.dtype)\nreturn y * w", 0),
     "rows": ("y = self.conv(x)\nh = torch.arange(y.shape[2], dtype=y.dtype)\nreturn y * h[:, None]", None),
     "shape": ("n, c, h, w = self.conv(x).shape\nreturn self.conv(x).sum() * (n + 2 * c + 3 * h + 5 * w)", 0),
-    "size_in_loop": ("ys = [self.conv(x), x]\nfor axis in range(1, 0, -1):\n    s = ys[axis - 1].shape[-2:]\n"
-                     "    ys[axis - 1] = ys[axis - 1] + F.interpolate(ys[axis - 1] * 2, size=s)\nreturn ys[0]", None),
+    "size_in_loop": (
+        "ys = [self.conv(x), x]\nfor axis in range(1, 0, -1):\n    s = ys[axis - 1].shape[-2:]\n"
+        "    ys[axis - 1] = ys[axis - 1] + F.interpolate(ys[axis - 1] * 2, size=s)\nreturn ys[0]",
+        None,
+    ),
     "size": ("y = self.conv(x)\nreturn y.mean((2, 3)) * y.size(3) + y.shape[1]", 0),
     "pad": ("return self.grow(F.pad(self.conv(x), (1, 0, 2, 3)))", 0),
     "pad_channels": ("y = self.conv(x)\nd = y.shape[1] // 4\nreturn F.pad(y, [0, 0, 1, -1, d, 3], value=2.0) + 1", 0),
     "pad_reflect": ("return F.pad(self.conv(x), (1, 0, 2, 3), mode='reflect')", 0),
     "resize": ("return F.interpolate(self.conv(x), scale_factor=2, mode='nearest')", 0),
     "shuffle": ("return F.pixel_shuffle(self.conv(x), 2)", 0),
-    "groups": ("y = self.conv(x)\nn, c, h, w = y.size()\n"
-               "return self.grow(y.view(n, 2, c // 2, h, w).transpose(1, 2).reshape(n, c, h, w))", None),
+    "groups": (
+        "y = self.conv(x)\nn, c, h, w = y.size()\n"
+        "return self.grow(y.view(n, 2, c // 2, h, w).transpose(1, 2).reshape(n, c, h, w))",
+        None,
+    ),
     "gram": ("y = self.conv(x)\nf = y.view(y.size(0), 8, -1)\nreturn torch.bmm(f, f.transpose(1, 2))", None),
-    "attention": ("y = self.conv(x)\nq = y.flatten(2)\na = F.softmax(q.transpose(1, 2) @ q, dim=-1)\n"
-                  "return (q @ a.transpose(1, 2)).view_as(y)", None),
+    "attention": (
+        "y = self.conv(x)\nq = y.flatten(2)\na = F.softmax(q.transpose(1, 2) @ q, dim=-1)\n"
+        "return (q @ a.transpose(1, 2)).view_as(y)",
+        None,
+    ),
     "loop": ("y = self.conv(x)\nfor _ in range(2):\n    y = F.relu(self.norm(y) + y)\nreturn y", 0),
     "branch": ("y = self.conv(x)\nif y.shape[2] > 4:\n    y = F.max_pool2d(y, 2)\nelse:\n    y = y * 2\nreturn y", 0),
     "list": ("ys = [self.conv(x)]\nfor _ in range(2):\n    ys.append(F.relu(ys[-1]))\nreturn torch.cat(ys, 1)", None),
@@ -189,6 +198,47 @@ def test_edges_say_what_changed_order() -> None:
     translation = channels_last_of(program("y = self.conv(x)\nreturn y, y.mean((2, 3)), y.permute(0, 2, 3, 1)"))
     found = [(e.owner, e.name, e.axes) for e in translation.edges]
     assert found == [("Net", "x", "NHWC"), ("Net", "return[0]", "NHWC")]
+
+
+TWO_MODELS = """import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+class Conv(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.c = nn.Conv2d(3, 4, 3)
+    def forward(self, x):
+        return self.c(x).mean((2, 3))
+
+class Mlp(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.c = nn.Linear(3, 4)
+    def forward(self, x):
+        return self.c(x)
+
+def run(model, batches):
+    out = []
+    for x in batches:
+        out.append(model(x))
+    return out
+
+def main():
+    a = run(Conv(), [torch.ones(2, 3, 8, 9)])
+    b = run(Mlp(), [torch.ones(2, 3)])
+    return a, b
+"""
+
+
+def test_a_function_of_models_whose_inputs_differ_in_rank() -> None:
+    pytest.importorskip("tensorflow")
+    from translator.compare.program import load
+
+    translation = channels_last_of(TWO_MODELS)
+    assert not refused(translation)
+    images, rows = load(translation.text, "two", wide=False).main()
+    assert images[0].shape == (2, 4) and rows[0].shape == (2, 4)
 
 
 def test_matrices_are_left_alone() -> None:

@@ -257,13 +257,13 @@ class Solver:
                 if as_tensor(value) is None or as_tensor(start) is None:
                     agree_nested(value, start)
                 for other, _ in found[1:]:
-                    agree(start, other.start.get(name, UNKNOWN))
+                    agree_if_alike(start, other.start.get(name, UNKNOWN))
             for value in func.returned:
                 if as_tensor(value) is None and not _is_none(value):
                     agree_nested(value, self.facts.value(node))
             for other, _ in found[1:]:
                 if func.returned and other.returned:
-                    agree(func.returned[0], other.returned[0])
+                    agree_if_alike(func.returned[0], other.returned[0])
 
     def _pass(self, item: Pass) -> None:
         given, result = as_tensor(item.given), as_tensor(item.result)
@@ -415,6 +415,17 @@ def agree_nested(a: Value, b: Value) -> None:
     if a is UNKNOWN and as_tensor(b) is not None:
         return  # what is not known is taken for source order where it is passed
     agree(a, b)
+
+
+def agree_if_alike(a: Value, b: Value) -> None:
+    """What one call gives to either of two functions: tensors whose ranks are not known to be the same keep source
+    order, since they may be of several."""
+    one, other = as_tensor(a), as_tensor(b)
+    if one is not None and other is not None and (one.rank is None or one.rank != other.rank):
+        escape(one)
+        escape(other)
+    else:
+        agree(a, b)
 
 
 def agree(a: Value, b: Value) -> None:
