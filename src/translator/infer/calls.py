@@ -31,7 +31,6 @@ from ..values import (
     elem_of,
     escape,
     join,
-    of_rank,
     options_of,
     without_none,
 )
@@ -39,13 +38,14 @@ from . import einops_results, keras_graph, keras_results, layer_results, shape_r
 from .binding import Args, bind_api
 from .builtin_calls import BUILTIN_CALLS
 from .choose import chosen
-from .facts import SAVED, Bound, BoundCall, Pass
+from .facts import SAVED, Bound, BoundCall
 from .functions import bind_user, call_user, instantiate
+from .layers import call_instance, instance_method
 from .math_results import called_type
+from .ranks import evidence
 from .results import RESULTS
 
 if TYPE_CHECKING:
-    from ..tables.signatures import Signature
     from .interp import Interpreter
 
 
@@ -111,7 +111,7 @@ def call_value(it: Interpreter, node: cst.Call, func: Value, args: Args) -> Valu
     if isinstance(func, Func):
         it.facts.results.append((node, func))
         result = call_user(it, func, args, bound=False)
-        _mutated(it, node, func, args, bound=False)
+        mutated(it, node, func, args, bound=False)
         return result
     if isinstance(func, MethodOf):
         return _call_method_of(it, node, func, args)
@@ -141,7 +141,7 @@ TOLD = frozenset({"training", "epochs", "batch_size", "callbacks", "validation_d
 def _call_method_of(it: Interpreter, node: cst.Call, func: MethodOf, args: Args) -> Value:
     it.facts.results.append((node, func.func))
     result = call_user(it, func.func, args, bound=True)
-    _mutated(it, node, func.func, args, bound=True)
+    mutated(it, node, func.func, args, bound=True)
     if isinstance(func.receiver, Instance) and func.func.name in it.dialect.forward:
         it.touch()
     return result
@@ -184,15 +184,15 @@ def call_api(it: Interpreter, node: cst.Call, name: str, args: Args, receiver: B
         row = row_for(it, name, bound)
         if row is not None:
             seen = keras_graph.view(row, bound) if it.direction == "tf2torch" else bound
-            _evidence(it, seen, row)
+            evidence(it, seen, row)
             bound.result = RESULTS[row.returns](seen)
             if it.direction == "tf2torch":
                 keras_graph.unify(row, seen, bound.result)
-    _inplace_argument(it, node, bound)
+    inplace_argument(it, node, bound)
     return bound.result
 
 
-def _mutated(it: Interpreter, node: cst.Call, func: Func, args: Args, *, bound: bool) -> None:
+def mutated(it: Interpreter, node: cst.Call, func: Func, args: Args, *, bound: bool) -> None:
     """A call changes what it passes to parameters that the function changes in place."""
     if func.mutates:
         place = handed_back(func, node, bound=bound) if it.effect is node else None
@@ -246,66 +246,10 @@ def _take_back(it: Interpreter, node: cst.Call, place: cst.Name) -> None:
         it.scope.bind(place.value, new)
 
 
-def _inplace_argument(it: Interpreter, node: cst.Call, bound: BoundCall) -> None:
+def inplace_argument(it: Interpreter, node: cst.Call, bound: BoundCall) -> None:
     """``inplace=True`` changes the input's memory."""
     if bound.args.get("inplace") is not None and bound.args["inplace"].value == Const(True):
         it.changed_in_place(node, bound.value("input"))
-
-
-def _evidence(it: Interpreter, bound: BoundCall, row: Row) -> None:
-    """An unknown first argument of a tensor operation is a tensor."""
-    from .expressions import proven_tensor
-
-    first = bound.args.get("input")
-    rank = implied_rank(bound.api)
-    tensor = without_none(first.value) if first is not None else None
-    if rank is not None and isinstance(tensor, Tensor) and tensor.rank is None and first is not None:
-        ranked = refined(it, tensor, rank) if it.contained else ranked_parameter(it, first.node, tensor, rank)
-        first.value = ranked if ranked is not None else first.value
-        return
-    if first is None or first.value is not UNKNOWN or row.returns in ("unknown", "create", "from_data"):
-        return
-    tensor = proven_tensor(it, first.node)
-    if tensor is not None:
-        first.value = tensor
-        if rank is not None:
-            refined(it, tensor, rank)
-
-
-def implied_rank(api: str) -> int | None:
-    """The rank that an image or volume operation takes, going by its name: batched input is assumed."""
-    name = api.removesuffix(".__call__").lower()
-    ranks = {"2d": 4, "3d": 5, "conv1d": 3, "pool1d": 3}
-    return next((rank for end, rank in ranks.items() if name.endswith(end)), None)
-
-
-def ranked_parameter(it: Interpreter, node: cst.BaseExpression, tensor: Tensor, rank: int) -> Tensor | None:
-    """A parameter of unknown rank that an operation for one rank takes has that rank."""
-    from .expressions import is_parameter
-
-    if not isinstance(node, cst.Name) or it.func is None or not is_parameter(it.func, node.value):
-        return refined(it, tensor, rank)
-    passed = it.func.passed.get(node.value, UNKNOWN)
-    if passed is not UNKNOWN:
-        if isinstance(passed, Tensor) and passed.rank is None and it.func.ranks.setdefault(node.value, rank) == rank:
-            it.func.passed[node.value] = of_rank(passed, rank)
-            it.func.stale = True
-        return refined(it, tensor, rank)
-    ranked = Tensor(rank, dtype=tensor.dtype, storage=tensor.storage)
-    it.func.passed[node.value] = ranked
-    it.func.guessed.add(node.value)
-    it.func.stale = True
-    it.scope.bind(node.value, ranked)
-    it.facts.values[node] = ranked
-    return ranked
-
-
-def refined(it: Interpreter, tensor: Tensor, rank: int) -> Tensor | None:
-    """A tensor whose rank its use shows, wherever it came from, unless that use stands under a condition."""
-    if it.conditions and not it.contained:
-        return None
-    tensor.rank, tensor.dims = rank, (None,) * rank
-    return tensor
 
 
 def _parameter(bound: BoundCall) -> Value:
@@ -325,15 +269,15 @@ def make_instance(it: Interpreter, name: str, bound: BoundCall, args: Args) -> V
         return keras_graph.made(it, bound, Instance(Api(name), values))
     if kind is None:
         return training.made(Instance(Api(name), values, None, training.yields(it, bound)), bound.node)
-    children, elem = _layers([(a.star, v) for a, v in args])
+    children, elem = listed_layers([(a.star, v) for a, v in args])
     made = Instance(Api(name), values, children, elem, frozenset({bound.node}))
-    made.first = _head([(a.star, v) for a, v in args])
+    made.first = first_layer([(a.star, v) for a, v in args])
     if kind in ("dict", "sequential") and args and isinstance(args[0][1], Map) and args[0][1].items is not None:
         made.args = {str(k): v for k, v in args[0][1].items.items()}
     return made
 
 
-def _head(args: list[tuple[str, Value]]) -> Value | None:
+def first_layer(args: list[tuple[str, Value]]) -> Value | None:
     """The first layer that a container is given."""
     if not args:
         return None
@@ -343,7 +287,7 @@ def _head(args: list[tuple[str, Value]]) -> Value | None:
     return value if isinstance(value, Instance) else None
 
 
-def _layers(args: list[tuple[str, Value]]) -> tuple[list[Value] | None, Value]:
+def listed_layers(args: list[tuple[str, Value]]) -> tuple[list[Value] | None, Value]:
     """The layers in a container's arguments: one by one if known, and what each of them is."""
     children: list[Value] | None = []
     elem: Value | None = None
@@ -451,251 +395,6 @@ def _dict_method(owner: Map, name: str, args: Args) -> Value:
 
 
 # -- objects -----------------------------------------------------------------------------------------------
-
-
-def call_instance(it: Interpreter, node: cst.Call, owner: Instance, args: Args) -> Value:
-    """``layer(x)``."""
-    it.touch()
-    if it.direction == "tf2torch" and args:
-        keras_graph.called(it, node, owner, args[0][1])
-        if owner.api == "keras.Model" and "outputs" in owner.args:
-            keras_graph.fed(owner.args.get("inputs", UNKNOWN), args[0][1])
-            return owner.args["outputs"]
-    if isinstance(owner.cls, UserClass):
-        for name in (*it.dialect.forward, "__call__"):
-            forward = owner.cls.find(name)
-            if isinstance(forward, Func):
-                it.facts.results.append((node, forward))
-                result = call_user(it, forward, args, bound=True)
-                _mutated(it, node, forward, args, bound=True)
-                return result
-        children = owner.cls.attrs.get("<children>")
-        if isinstance(children, Instance):
-            return call_container(it, node, children, args)
-        base = module_base(owner.cls)
-        plain = base is not None and it.direction == "torch2tf" and base not in it.dialect.module_bases
-        return call_layer(it, node, Instance(Api(base)), args) if plain and base is not None else UNKNOWN
-    if owner.api in it.dialect.containers:
-        return call_container(it, node, owner, args)
-    return call_layer(it, node, owner, args)
-
-
-def call_container(it: Interpreter, node: cst.Call, owner: Instance, args: Args) -> Value:
-    """Run a sequential container: layer by layer where they are known, else assume the last kind's rank."""
-    entry = args[0][1] if args else UNKNOWN
-    if isinstance(entry, Tensor) and not it.contained and it.direction == "torch2tf":
-        # What goes in may stand in another axis order than the argument.
-        entry = Tensor(entry.rank, entry.dims, entry.dtype, storage=entry.storage, variable=entry.variable)
-    if owner.children is not None:
-        value = entry
-        for i, child in enumerate(owner.children):
-            value = run_layer(it, node, child, (args[0][0], value)) if args else UNKNOWN
-            if i == 0:
-                _entered(it, args, entry)
-        return value
-    value = entry
-    out: Value | None = None
-    firsts = options_of(owner.first) if owner.first is not None else options_of(owner.elem)
-    for option in options_of(owner.elem):
-        if isinstance(option, Instance) and args:
-            given = value
-            if isinstance(value, Tensor) and not any(_same_layer(option, f) for f in firsts):
-                given = Tensor(value.rank, value.dims, value.dtype, value.layout)
-            result = run_layer(it, node, option, (args[0][0], given), loops=True)
-            out = result if out is None else join(out, result)
-    _entered(it, args, entry)
-    if isinstance(value, Tensor) and it.dialect.containers.get(owner.api or "") == "sequential":
-        # Of layers that are not all known, a tensor comes out of a tensor: of which rank is open.
-        if out is not None and out is not UNKNOWN and _complete(owner.elem):
-            return out
-        escape(out or UNKNOWN)
-        escape(value)
-        return Tensor(dtype=value.dtype, layout=LayoutVar(source=True))
-    return out if out is not None else UNKNOWN
-
-
-def _entered(it: Interpreter, args: Args, entry: Value) -> None:
-    """What the first layer takes shows the rank of the argument."""
-    given = args[0][1] if args else UNKNOWN
-    if isinstance(given, Tensor) and isinstance(entry, Tensor) and given.rank is None and entry.rank is not None:
-        if not it.contained:
-            ranked_parameter(it, args[0][0].value, given, entry.rank)
-
-
-def run_layer(it: Interpreter, node: cst.Call, layer: Value, arg: tuple[cst.Arg, Value], loops: bool = False) -> Value:
-    """Run one layer of a container."""
-    out: Value | None = None
-    for option in options_of(without_none(layer)):
-        with it.inside():
-            result = call_value(it, node, option, [arg])
-        it.facts.passes.append(Pass(node, option, arg[1], result, it.run_key(), loops))
-        out = result if out is None else join(out, result)
-    return out if out is not None else UNKNOWN
-
-
-def _complete(elem: Value) -> bool:
-    """Whether every alternative is a known layer."""
-    return all(isinstance(option, Instance) for option in options_of(elem))
-
-
-def _same_layer(a: Instance, b: Value) -> bool:
-    return isinstance(b, Instance) and a.cls == b.cls
-
-
-def _left_out(signature: Signature | None, owner: Instance) -> dict[str, str]:
-    """The defaults of what a layer was made without."""
-    fitting = (o for o in signature.overloads if owner.args.keys() <= {p.name for p in o}) if signature else ()
-    return {p.name: p.default for p in next(iter(fitting), ()) if p.default is not None and p.name not in owner.args}
-
-
-def call_layer(it: Interpreter, node: cst.Call, owner: Instance, args: Args) -> Value:
-    """Call a framework layer: its row says what comes out."""
-    assert owner.api is not None
-    rows = it.tables.find(owner.api)
-    row = rows[0] if rows else None
-    signature = it.tables.source.get(owner.api)
-    from ..tables import signatures
-
-    called = signature.call if signature is not None else ()
-    shape = signatures.Signature(owner.api, "call", called) if called else None
-    bound = bind_api(owner.api + ".__call__", node, shape, args, None)
-    if "input" not in bound.args:
-        first = next(iter(bound.args.values()), bound.varargs[0] if bound.varargs else None)
-        if first is not None:
-            bound.args["input"] = first
-    if row is not None and row.returns != "unknown":
-        _evidence(it, bound, row)
-    bound.args = {**{k: Bound(node, v) for k, v in owner.args.items() if k != "input"}, **bound.args}
-    bound.defaults = {**_left_out(signature, owner), **bound.defaults}
-    bound.result = RESULTS[row.returns](bound) if row is not None else UNKNOWN
-    if row is not None and it.direction == "tf2torch":
-        keras_graph.tailed(row, bound, bound.result)
-        if bound.api in keras_graph.AXISLESS:
-            keras_graph.carried(bound, bound.result)
-    for site in owner.sites:
-        it.facts.layer_uses.setdefault(site, []).append((bound.value("input"), it.run_key()))
-    given = bound.args.get("input")
-    if owner.api == "torch.nn.Module" and given is not None and isinstance(given.value, Tensor):
-        # Of a module of no known class a tensor is presumed to come: perhaps what it was given.
-        escape(given.value)
-        bound.result = Tensor(layout=LayoutVar(source=True), storage=given.value.storage | {node})
-    _inplace_argument(it, node, bound)
-    if it.facts.calls.get(node) is None or it.facts.calls[node].api.endswith("__call__"):
-        it.facts.calls[node] = bound
-    return bound.result
-
-
-def instance_method(it: Interpreter, node: cst.Call, owner: Instance, name: str, args: Args) -> Value:
-    """Methods that objects inherit from the framework's module class, and of containers and optimizers."""
-    it.touch()
-    base = owner.api or module_base(owner.cls)
-    if base is None:
-        return UNKNOWN
-    if base == "numpy.ndarray":
-        return UNKNOWN if name in ("item", "tolist") else owner
-    if it.tables.find(f"{base}.{name}"):
-        receiver = node.func.value if isinstance(node.func, cst.Attribute) else node.func
-        call_api(it, node, f"{base}.{name}", args, Bound(receiver, owner))
-    if name == "__init__" and isinstance(owner.cls, Api) and owner.api in it.dialect.containers:
-        _container_init(it, owner, args)
-        return NONE
-    if name == "add" and owner.api == "keras.Sequential" and args:
-        keras_graph.add(it, node, owner, args[0][1])
-        return NONE
-    if name in ("append", "insert", "add_module", "extend", "register_module") and args:
-        _add_child(owner, name, args)
-        return NONE
-    if name in ("register_buffer", "register_parameter") and isinstance(owner.cls, UserClass) and len(args) > 1:
-        _register(owner.cls, args)
-        return NONE
-    if name in ("modules", "children", "named_modules", "named_children"):
-        return _walked(it, node, owner, name)
-    if name in ("parameters", "buffers"):
-        return Seq("list", None, Tensor(dtype="float", variable=True))
-    if name in ("named_parameters", "named_buffers"):
-        return Seq("list", None, Seq("tuple", [RESULTS["str"](BoundCall("", node)), Tensor(variable=True)]))
-    if name in ("values",):
-        return Seq("list", None, elem_of(owner))
-    if name in ("items",):
-        return Seq("list", None, Seq("tuple", [RESULTS["str"](BoundCall("", node)), elem_of(owner)]))
-    if name in ("to", "cuda", "cpu", "train", "eval", "float", "double", "half", "requires_grad_", "apply"):
-        return owner
-    if name in it.dialect.forward:
-        return call_instance(it, node, owner, args)
-    bound = it.facts.calls.get(node)
-    if bound is None and (owner.api or "").split(".", 1)[0] in it.dialect.roots and name != "__init__":
-        it.facts.unknown_calls.add(node.func)
-    return bound.result if bound is not None else UNKNOWN
-
-
-def module_base(cls: Value) -> str | None:
-    """The framework class that a user class descends from."""
-    if isinstance(cls, Api):
-        return cls.name
-    if isinstance(cls, UserClass):
-        for base in cls.bases:
-            found = module_base(base)
-            if found is not None and found.split(".", 1)[0] != "builtins":
-                return found
-    return None
-
-
-def _walked(it: Interpreter, node: cst.Call, owner: Instance, name: str) -> Value:
-    """What a loop over a module's layers meets: a container's own steps, where only these are asked for."""
-    steps = name.endswith("children") and owner.api in it.dialect.containers and _complete(elem_of(owner))
-    layer = elem_of(owner) if steps else _any_layer(it, owner)
-    if name.startswith("named"):
-        return Seq("list", None, Seq("tuple", [RESULTS["str"](BoundCall("", node)), layer]))
-    return Seq("list", list(owner.children) if steps and owner.children is not None else None, layer)
-
-
-def _any_layer(it: Interpreter, owner: Instance) -> Value:
-    """What a walk over all layers may meet: any framework layer, any of the project's."""
-    known = [Instance(c) for c in it.facts.classes.values() if c.module][:4]
-    return Union((Instance(Api(next(iter(sorted(it.dialect.module_bases))))), *known))
-
-
-def _container_init(it: Interpreter, owner: Instance, args: Args) -> None:
-    """``super().__init__(*layers)`` in a subclass of a container."""
-    if it.func is None or it.func.owner is None:
-        return
-    children, elem = _layers([(a.star, v) for a, v in args])
-    old = it.func.owner.attrs.get("<children>")
-    new = Instance(owner.cls, {}, children, elem)
-    new.first = _head([(a.star, v) for a, v in args])
-    it.func.owner.attrs["<children>"] = join(old, new) if old is not None else new
-
-
-def _add_child(owner: Instance, name: str, args: Args) -> None:
-    values = elem_of(args[-1][1]) if name == "extend" else args[-1][1]
-    target: Instance = owner
-    if isinstance(owner.cls, UserClass):
-        found = owner.cls.attrs.setdefault("<children>", Instance(Api("children"), {}, [], UNKNOWN))
-        if not isinstance(found, Instance):
-            return
-        target = found
-        key = args[0][1]
-        if name in ("add_module", "register_module") and isinstance(key, Const):
-            owner.cls.attrs[str(key.value)] = values
-    elif name in ("add_module", "register_module") and isinstance(args[0][1], Const):
-        # A container's step is an attribute too.
-        owner.args = {**owner.args, str(args[0][1].value): values}
-    empty = target.children == [] and target.elem is UNKNOWN
-    old = elem_of(target) if target.children else target.elem
-    target.elem = values if empty else join(old, values)
-    if empty:
-        target.first = values
-    target.children = None
-
-
-def _register(cls: UserClass, args: Args) -> None:
-    key, value = args[0][1], args[1][1]
-    tensor = as_tensor(value)
-    if tensor is not None:
-        value = Tensor(tensor.rank, tensor.dims, tensor.dtype, tensor.layout, variable=True)
-    if isinstance(key, Const):
-        name = str(key.value)
-        cls.attrs[name] = join(cls.attrs[name], value) if name in cls.attrs else value
 
 
 def truth(value: Value) -> Value:

@@ -12,9 +12,9 @@ from typing import Any, Protocol
 
 import libcst as cst
 
-from ..infer.calls import module_base
 from ..infer.dialect import Dialect
 from ..infer.facts import BoundCall, Facts
+from ..infer.layers import module_base
 from ..tables.load import Tables
 from ..tables.schema import Row
 from ..values import Api, BoundMethod, Func, Instance, Map, MethodOf, Seq, UserClass, Value, options_of, without_none

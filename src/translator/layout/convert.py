@@ -11,9 +11,9 @@ from typing import Any
 import libcst as cst
 
 from .. import nodes
-from ..infer.calls import implied_rank
 from ..infer.facts import BoundCall
 from ..infer.functions import bind_user
+from ..infer.ranks import implied_rank
 from ..rewrite.context import Context
 from ..values import UNKNOWN, Instance, Seq, Tensor, Value, as_tensor, options_of, without_none
 from . import behaviour

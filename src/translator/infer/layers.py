@@ -1,0 +1,293 @@
+"""Calls of layers, containers and modules, and of the methods that these inherit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from ..values import (
+    NONE,
+    UNKNOWN,
+    Api,
+    Const,
+    Func,
+    Instance,
+    LayoutVar,
+    Seq,
+    Tensor,
+    Union,
+    UserClass,
+    Value,
+    as_tensor,
+    elem_of,
+    escape,
+    join,
+    options_of,
+    without_none,
+)
+from . import keras_graph
+from .binding import Args, bind_api
+from .facts import Bound, BoundCall, Pass
+from .functions import call_user
+from .ranks import evidence, ranked_parameter
+from .results import RESULTS
+
+if TYPE_CHECKING:
+    from ..tables.signatures import Signature
+    from .interp import Interpreter
+
+
+def call_instance(it: Interpreter, node: cst.Call, owner: Instance, args: Args) -> Value:
+    """``layer(x)``."""
+    from .calls import mutated
+
+    it.touch()
+    if it.direction == "tf2torch" and args:
+        keras_graph.called(it, node, owner, args[0][1])
+        if owner.api == "keras.Model" and "outputs" in owner.args:
+            keras_graph.fed(owner.args.get("inputs", UNKNOWN), args[0][1])
+            return owner.args["outputs"]
+    if isinstance(owner.cls, UserClass):
+        for name in (*it.dialect.forward, "__call__"):
+            forward = owner.cls.find(name)
+            if isinstance(forward, Func):
+                it.facts.results.append((node, forward))
+                result = call_user(it, forward, args, bound=True)
+                mutated(it, node, forward, args, bound=True)
+                return result
+        children = owner.cls.attrs.get("<children>")
+        if isinstance(children, Instance):
+            return call_container(it, node, children, args)
+        base = module_base(owner.cls)
+        plain = base is not None and it.direction == "torch2tf" and base not in it.dialect.module_bases
+        return call_layer(it, node, Instance(Api(base)), args) if plain and base is not None else UNKNOWN
+    if owner.api in it.dialect.containers:
+        return call_container(it, node, owner, args)
+    return call_layer(it, node, owner, args)
+
+
+def call_container(it: Interpreter, node: cst.Call, owner: Instance, args: Args) -> Value:
+    """Run a sequential container: layer by layer where they are known, else assume the last kind's rank."""
+    entry = args[0][1] if args else UNKNOWN
+    if isinstance(entry, Tensor) and not it.contained and it.direction == "torch2tf":
+        # What goes in may stand in another axis order than the argument.
+        entry = Tensor(entry.rank, entry.dims, entry.dtype, storage=entry.storage, variable=entry.variable)
+    if owner.children is not None:
+        value = entry
+        for i, child in enumerate(owner.children):
+            value = run_layer(it, node, child, (args[0][0], value)) if args else UNKNOWN
+            if i == 0:
+                _entered(it, args, entry)
+        return value
+    value = entry
+    out: Value | None = None
+    firsts = options_of(owner.first) if owner.first is not None else options_of(owner.elem)
+    for option in options_of(owner.elem):
+        if isinstance(option, Instance) and args:
+            given = value
+            if isinstance(value, Tensor) and not any(_same_layer(option, f) for f in firsts):
+                given = Tensor(value.rank, value.dims, value.dtype, value.layout)
+            result = run_layer(it, node, option, (args[0][0], given), loops=True)
+            out = result if out is None else join(out, result)
+    _entered(it, args, entry)
+    if isinstance(value, Tensor) and it.dialect.containers.get(owner.api or "") == "sequential":
+        # Of layers that are not all known, a tensor comes out of a tensor: of which rank is open.
+        if out is not None and out is not UNKNOWN and _complete(owner.elem):
+            return out
+        escape(out or UNKNOWN)
+        escape(value)
+        return Tensor(dtype=value.dtype, layout=LayoutVar(source=True))
+    return out if out is not None else UNKNOWN
+
+
+def _entered(it: Interpreter, args: Args, entry: Value) -> None:
+    """What the first layer takes shows the rank of the argument."""
+    given = args[0][1] if args else UNKNOWN
+    if isinstance(given, Tensor) and isinstance(entry, Tensor) and given.rank is None and entry.rank is not None:
+        if not it.contained:
+            ranked_parameter(it, args[0][0].value, given, entry.rank)
+
+
+def run_layer(it: Interpreter, node: cst.Call, layer: Value, arg: tuple[cst.Arg, Value], loops: bool = False) -> Value:
+    """Run one layer of a container."""
+    from .calls import call_value
+
+    out: Value | None = None
+    for option in options_of(without_none(layer)):
+        with it.inside():
+            result = call_value(it, node, option, [arg])
+        it.facts.passes.append(Pass(node, option, arg[1], result, it.run_key(), loops))
+        out = result if out is None else join(out, result)
+    return out if out is not None else UNKNOWN
+
+
+def _complete(elem: Value) -> bool:
+    """Whether every alternative is a known layer."""
+    return all(isinstance(option, Instance) for option in options_of(elem))
+
+
+def _same_layer(a: Instance, b: Value) -> bool:
+    return isinstance(b, Instance) and a.cls == b.cls
+
+
+def _left_out(signature: Signature | None, owner: Instance) -> dict[str, str]:
+    """The defaults of what a layer was made without."""
+    fitting = (o for o in signature.overloads if owner.args.keys() <= {p.name for p in o}) if signature else ()
+    return {p.name: p.default for p in next(iter(fitting), ()) if p.default is not None and p.name not in owner.args}
+
+
+def call_layer(it: Interpreter, node: cst.Call, owner: Instance, args: Args) -> Value:
+    """Call a framework layer: its row says what comes out."""
+    from .calls import inplace_argument
+
+    assert owner.api is not None
+    rows = it.tables.find(owner.api)
+    row = rows[0] if rows else None
+    signature = it.tables.source.get(owner.api)
+    from ..tables import signatures
+
+    called = signature.call if signature is not None else ()
+    shape = signatures.Signature(owner.api, "call", called) if called else None
+    bound = bind_api(owner.api + ".__call__", node, shape, args, None)
+    if "input" not in bound.args:
+        first = next(iter(bound.args.values()), bound.varargs[0] if bound.varargs else None)
+        if first is not None:
+            bound.args["input"] = first
+    if row is not None and row.returns != "unknown":
+        evidence(it, bound, row)
+    bound.args = {**{k: Bound(node, v) for k, v in owner.args.items() if k != "input"}, **bound.args}
+    bound.defaults = {**_left_out(signature, owner), **bound.defaults}
+    bound.result = RESULTS[row.returns](bound) if row is not None else UNKNOWN
+    if row is not None and it.direction == "tf2torch":
+        keras_graph.tailed(row, bound, bound.result)
+        if bound.api in keras_graph.AXISLESS:
+            keras_graph.carried(bound, bound.result)
+    for site in owner.sites:
+        it.facts.layer_uses.setdefault(site, []).append((bound.value("input"), it.run_key()))
+    given = bound.args.get("input")
+    if owner.api == "torch.nn.Module" and given is not None and isinstance(given.value, Tensor):
+        # Of a module of no known class a tensor is presumed to come: perhaps what it was given.
+        escape(given.value)
+        bound.result = Tensor(layout=LayoutVar(source=True), storage=given.value.storage | {node})
+    inplace_argument(it, node, bound)
+    if it.facts.calls.get(node) is None or it.facts.calls[node].api.endswith("__call__"):
+        it.facts.calls[node] = bound
+    return bound.result
+
+
+def instance_method(it: Interpreter, node: cst.Call, owner: Instance, name: str, args: Args) -> Value:
+    """Methods that objects inherit from the framework's module class, and of containers and optimizers."""
+    from .calls import call_api
+
+    it.touch()
+    base = owner.api or module_base(owner.cls)
+    if base is None:
+        return UNKNOWN
+    if base == "numpy.ndarray":
+        return UNKNOWN if name in ("item", "tolist") else owner
+    if it.tables.find(f"{base}.{name}"):
+        receiver = node.func.value if isinstance(node.func, cst.Attribute) else node.func
+        call_api(it, node, f"{base}.{name}", args, Bound(receiver, owner))
+    if name == "__init__" and isinstance(owner.cls, Api) and owner.api in it.dialect.containers:
+        _container_init(it, owner, args)
+        return NONE
+    if name == "add" and owner.api == "keras.Sequential" and args:
+        keras_graph.add(it, node, owner, args[0][1])
+        return NONE
+    if name in ("append", "insert", "add_module", "extend", "register_module") and args:
+        _add_child(owner, name, args)
+        return NONE
+    if name in ("register_buffer", "register_parameter") and isinstance(owner.cls, UserClass) and len(args) > 1:
+        _register(owner.cls, args)
+        return NONE
+    if name in ("modules", "children", "named_modules", "named_children"):
+        return _walked(it, node, owner, name)
+    if name in ("parameters", "buffers"):
+        return Seq("list", None, Tensor(dtype="float", variable=True))
+    if name in ("named_parameters", "named_buffers"):
+        return Seq("list", None, Seq("tuple", [RESULTS["str"](BoundCall("", node)), Tensor(variable=True)]))
+    if name in ("values",):
+        return Seq("list", None, elem_of(owner))
+    if name in ("items",):
+        return Seq("list", None, Seq("tuple", [RESULTS["str"](BoundCall("", node)), elem_of(owner)]))
+    if name in ("to", "cuda", "cpu", "train", "eval", "float", "double", "half", "requires_grad_", "apply"):
+        return owner
+    if name in it.dialect.forward:
+        return call_instance(it, node, owner, args)
+    bound = it.facts.calls.get(node)
+    if bound is None and (owner.api or "").split(".", 1)[0] in it.dialect.roots and name != "__init__":
+        it.facts.unknown_calls.add(node.func)
+    return bound.result if bound is not None else UNKNOWN
+
+
+def module_base(cls: Value) -> str | None:
+    """The framework class that a user class descends from."""
+    if isinstance(cls, Api):
+        return cls.name
+    if isinstance(cls, UserClass):
+        for base in cls.bases:
+            found = module_base(base)
+            if found is not None and found.split(".", 1)[0] != "builtins":
+                return found
+    return None
+
+
+def _walked(it: Interpreter, node: cst.Call, owner: Instance, name: str) -> Value:
+    """What a loop over a module's layers meets: a container's own steps, where only these are asked for."""
+    steps = name.endswith("children") and owner.api in it.dialect.containers and _complete(elem_of(owner))
+    layer = elem_of(owner) if steps else _any_layer(it, owner)
+    if name.startswith("named"):
+        return Seq("list", None, Seq("tuple", [RESULTS["str"](BoundCall("", node)), layer]))
+    return Seq("list", list(owner.children) if steps and owner.children is not None else None, layer)
+
+
+def _any_layer(it: Interpreter, owner: Instance) -> Value:
+    """What a walk over all layers may meet: any framework layer, any of the project's."""
+    known = [Instance(c) for c in it.facts.classes.values() if c.module][:4]
+    return Union((Instance(Api(next(iter(sorted(it.dialect.module_bases))))), *known))
+
+
+def _container_init(it: Interpreter, owner: Instance, args: Args) -> None:
+    """``super().__init__(*layers)`` in a subclass of a container."""
+    from .calls import first_layer, listed_layers
+
+    if it.func is None or it.func.owner is None:
+        return
+    children, elem = listed_layers([(a.star, v) for a, v in args])
+    old = it.func.owner.attrs.get("<children>")
+    new = Instance(owner.cls, {}, children, elem)
+    new.first = first_layer([(a.star, v) for a, v in args])
+    it.func.owner.attrs["<children>"] = join(old, new) if old is not None else new
+
+
+def _add_child(owner: Instance, name: str, args: Args) -> None:
+    values = elem_of(args[-1][1]) if name == "extend" else args[-1][1]
+    target: Instance = owner
+    if isinstance(owner.cls, UserClass):
+        found = owner.cls.attrs.setdefault("<children>", Instance(Api("children"), {}, [], UNKNOWN))
+        if not isinstance(found, Instance):
+            return
+        target = found
+        key = args[0][1]
+        if name in ("add_module", "register_module") and isinstance(key, Const):
+            owner.cls.attrs[str(key.value)] = values
+    elif name in ("add_module", "register_module") and isinstance(args[0][1], Const):
+        # A container's step is an attribute too.
+        owner.args = {**owner.args, str(args[0][1].value): values}
+    empty = target.children == [] and target.elem is UNKNOWN
+    old = elem_of(target) if target.children else target.elem
+    target.elem = values if empty else join(old, values)
+    if empty:
+        target.first = values
+    target.children = None
+
+
+def _register(cls: UserClass, args: Args) -> None:
+    key, value = args[0][1], args[1][1]
+    tensor = as_tensor(value)
+    if tensor is not None:
+        value = Tensor(tensor.rank, tensor.dims, tensor.dtype, tensor.layout, variable=True)
+    if isinstance(key, Const):
+        name = str(key.value)
+        cls.attrs[name] = join(cls.attrs[name], value) if name in cls.attrs else value
