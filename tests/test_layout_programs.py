@@ -20,6 +20,7 @@ pytest.importorskip("tensorflow")
 
 COUNT = int(os.environ.get("XLATE_PROGRAMS", "150"))
 REFUSED_AT_MOST = 0.05
+NOTHING = 1e-10
 CASE = [{"x": f"float[{','.join(map(str, INPUT))}]"}]
 QUIET = settings(deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
@@ -52,7 +53,9 @@ def test_to_tensorflow(layout: str) -> None:
         result = compare_program(
             source, translation.text, "Net", {}, CASE, edges=translation.edges, graph=False, single=False, train=False
         )
-        assert result.ok, f"{result}\n{source}\n{translation.text}"
+        # Sums that cancel to nothing leave rounding errors alone, and no relative difference says anything of those.
+        wrong = [q for q, limit in result.quantities if not q.ok(limit) and (q.problem or q.absolute > NOTHING)]
+        assert result.quantities and not wrong, f"{result}\n{source}\n{translation.text}"
 
     check()
     report(layout, counts)

@@ -99,9 +99,10 @@ class Adam(TorchOptimizer):
         weight_decay=0.0,
         amsgrad=False,
         maximize=False,
+        decoupled_weight_decay=False,
         **kwargs,
     ):
-        super().__init__(learning_rate, weight_decay, maximize, **kwargs)
+        super().__init__(learning_rate, weight_decay, maximize, decoupled_weight_decay, **kwargs)
         self.betas = tuple(betas)
         self.eps = eps
         self.amsgrad = amsgrad
@@ -136,7 +137,7 @@ class AdamW(Adam):
         maximize=False,
         **kwargs,
     ):
-        super().__init__(learning_rate, betas, eps, weight_decay, amsgrad, maximize, decoupled=True, **kwargs)
+        super().__init__(learning_rate, betas, eps, weight_decay, amsgrad, maximize, True, **kwargs)
 
 
 class NAdam(TorchOptimizer):
