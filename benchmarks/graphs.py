@@ -87,7 +87,7 @@ def measure(source: str, entry: str, init: dict[str, Any], inputs: dict[str, Any
     lines = translation.text.splitlines()
     for operation in traced.graph.get_operations():
         if operation.type == "Transpose":
-            graph.transposes[statement(operation, module.__file__ or "", lines)] += 1
+            graph.transposes[statement(operation, f"<{module.__name__}>", lines)] += 1
     try:
         graph.difference = lite_difference(traced, arrays, wanted)
     except Exception as error:

@@ -191,6 +191,12 @@ class Solver:
 
     def rank(self) -> None:
         """What is one with a tensor of known rank has that rank: if it had not, a transpose would fail to run."""
+        for _ in range(ROUNDS):
+            self._rank_variables()
+            if not self._rank_calls():
+                break
+
+    def _rank_variables(self) -> None:
         known: dict[int, set[int]] = {}
         tensors = self.tensors()
         for tensor in tensors:
@@ -199,8 +205,21 @@ class Solver:
         for tensor in tensors:
             ranks = known.get(id(tensor.layout.find()), set())
             if tensor.rank is None and len(ranks) == 1:
-                tensor.rank = next(iter(ranks))
-                tensor.dims = (None,) * tensor.rank
+                _set_rank(tensor, next(iter(ranks)))
+
+    def _rank_calls(self) -> bool:
+        """What a call of the project's functions gives has the rank that they return; whether that was news."""
+        news = False
+        for node, value in self.facts.values.items():
+            tensor = as_tensor(value) if isinstance(node, cst.Call) else None
+            if tensor is None or tensor.rank is not None or not isinstance(node, cst.Call):
+                continue
+            returned = [as_tensor(r) for func, _ in callees(self.it, node) for r in func.returned]
+            ranks = {t.rank if t is not None else None for t in returned}
+            if len(ranks) == 1 and (rank := ranks.pop()) is not None:
+                _set_rank(tensor, rank)
+                news = True
+        return news
 
     def mixed_ranks(self) -> None:
         """A variable of tensors of several ranks, or of one that is not known, keeps source order."""
@@ -343,6 +362,10 @@ class Solver:
             if one is not None and other is not None:
                 changed |= assign(other, order(one)) or assign(one, order(other))
         return changed
+
+
+def _set_rank(tensor: Tensor, rank: int) -> None:
+    tensor.rank, tensor.dims = rank, (None,) * rank
 
 
 def order(tensor: Tensor | None) -> Perm | None:
