@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import tomllib
 from collections import Counter
@@ -91,7 +92,8 @@ def measure(source: str, entry: str, init: dict[str, Any], inputs: dict[str, Any
     try:
         graph.difference = lite_difference(traced, arrays, wanted)
     except Exception as error:
-        graph.trouble = str(error).strip().splitlines()[0][:90]
+        found = re.search(r"error: (.*)", str(error))
+        graph.trouble = (found[1] if found else str(error).strip().splitlines()[0])[:90]
     return graph
 
 

@@ -36,14 +36,25 @@ def with_stand_in(*arguments: str, cwd: Path, **changes: str) -> subprocess.Comp
     return subprocess.run(command, cwd=cwd, capture_output=True, env=environment(**changes), timeout=120)
 
 
-def test_version_at_once(tmp_path: Path) -> None:
-    best = float("inf")
-    for _ in range(5):
-        start = time.perf_counter()
-        done = xlate("--version", cwd=tmp_path)
-        best = min(best, time.perf_counter() - start)
-        assert (done.returncode, done.stdout.decode()) == (0, f"xlate {__version__}\n")
-    assert best < 0.1
+def test_version_costs_an_interpreter_start_and_nothing_more(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "translator", "--version"],
+        cwd=tmp_path, capture_output=True, env=environment(), text=True, timeout=120,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, f"xlate {__version__}\n")
+    packages = {name for name in imported(done.stderr) if name.split(".")[0] not in sys.stdlib_module_names}
+    assert packages - site_packages() == {"translator", "translator.cli", "translator._version"}
+
+
+def site_packages() -> set[str]:
+    """What this environment imports at the start of every interpreter."""
+    bare = subprocess.run([sys.executable, "-X", "importtime", "-c", ""], capture_output=True, text=True, check=True)
+    return imported(bare.stderr)
+
+
+def imported(times: str) -> set[str]:
+    """The modules that ``-X importtime`` tells of."""
+    return {line.rsplit("|", 1)[1].strip() for line in times.splitlines() if line.count("|") == 2}
 
 
 @pytest.mark.parametrize("arguments, code", [(["--help"], 0), ([], 2), (["nonsense"], 2), (["torch2tf"], 2)])
@@ -140,3 +151,40 @@ def test_50_000_lines_and_a_chain_of_400_calls_with_the_real_engine(tmp_path: Pa
     assert done.returncode == 0, done.stderr.decode()[-2000:]
     for name in ("long_tf.py", "chain_tf.py"):
         assert "torch" not in (tmp_path / name).read_text()
+
+
+CRASHING = """\
+import sys
+import translator.cli_root as root
+def main(*arguments, **options):
+    {0}
+root.root.main = main
+import translator.cli as c
+c.main(["torch2tf", "a.py"])
+"""
+WRAPPED = """\
+try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt as interrupt:
+        raise RuntimeError("in __set_name__") from interrupt"""
+
+
+@pytest.mark.parametrize(
+    "what, code, said",
+    [
+        ("raise ZeroDivisionError('by nought')", 3, "Error: internal error of xlate (ZeroDivisionError: by nought)"),
+        ("import a_package_that_is_not_there", 3, "Error: the package 'a_package_that_is_not_there' is missing here"),
+        (WRAPPED, 130, "interrupted"),
+        ("raise KeyboardInterrupt", 130, "interrupted"),
+    ],
+)
+def test_what_reaches_the_top_is_told_without_a_traceback(tmp_path: Path, what: str, code: int, said: str) -> None:
+    command = [sys.executable, "-c", CRASHING.format(what)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, env=environment(TMPDIR=str(tmp_path)), text=True)
+    assert (done.returncode, done.stderr.startswith(said)) == (code, True), done.stderr
+    assert "Traceback" not in done.stderr
+    logs = list(tmp_path.glob("xlate-crash-*.txt"))
+    assert bool(logs) == ("internal error" in said)
+    for log in logs:
+        assert str(log) in done.stderr
+        assert "ZeroDivisionError: by nought" in log.read_text()

@@ -412,7 +412,9 @@ def test_interrupted_by_the_user(xlate: Xlate, tmp_path: Path) -> None:
             time.sleep(0.05)
         os.killpg(process.pid, signal.SIGINT)
         _, said = process.communicate(timeout=60)
-    assert (process.returncode, said.strip().splitlines()[-1:]) == (130, ["interrupted"])
+    # CPython ends by the signal itself, which shells report as 130 too, if Ctrl-C came within an ``exec`` of a string.
+    assert process.returncode in (130, -signal.SIGINT), said
+    assert said.strip() == "interrupted"
     assert not Path("out").exists()
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from translator import source
 from translator.discover import STDIN, Found, read_bytes
+from translator.interrupts import reraise_interrupt
 from translator.model import InputError, Options, Status, Translation
 from translator.outputs import STDOUT, Target, module_renames, write_file
 
@@ -187,6 +188,7 @@ def _guarded(sources: dict[str, bytes], options: Options, renames: dict[str, str
         results = engine(sources, options, renames)
         return {name: (results[name], "") for name in sources}
     except Exception as error:
+        reraise_interrupt(error)
         if len(sources) == 1:
             crash = InputError(
                 f"internal error of xlate ({type(error).__name__}: {_first_line(error)}); the file is left as it is",

@@ -49,7 +49,7 @@ def _command(arguments: list[str]) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except click.Abort:
+    except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return INTERRUPTED
     except BrokenPipeError:
@@ -57,4 +57,33 @@ def _command(arguments: list[str]) -> int:
 
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the exit flushes into the pipe again
         return 0
+    except Exception as error:
+        return _crashed(error, arguments)
     return code if isinstance(code, int) else 0
+
+
+def _crashed(error: Exception, arguments: list[str]) -> int:
+    """Tell of a crash of ours that no file is to blame for; the exit code is that of a failed input."""
+    import tempfile
+    import traceback
+
+    import click
+
+    from translator.interrupts import reraise_interrupt
+
+    try:
+        reraise_interrupt(error)
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        return INTERRUPTED
+    if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("translator"):
+        click.echo(
+            f"Error: the package {error.name!r} is missing here; install xlate again with its dependencies", err=True
+        )
+        return 3
+    with tempfile.NamedTemporaryFile("w", prefix="xlate-crash-", suffix=".txt", delete=False, encoding="utf-8") as log:
+        log.write(f"xlate {' '.join(arguments)}\n\n" + "".join(traceback.format_exception(error)))
+    first = str(error).split("\n", 1)[0][:200]
+    click.echo(f"Error: internal error of xlate ({type(error).__name__}: {first})", err=True)
+    click.echo(f"  please report it, with {log.name}", err=True)
+    return 3

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
 
+from translator.interrupts import ignore_interrupts, interrupts_held
+
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")
 
@@ -67,7 +69,8 @@ class _Worker:
     def __init__(self, context: Any, function: Callable[[Any], Any]) -> None:
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_work, args=(theirs, self.pipe, function, os.getpid()), daemon=False)
-        self.process.start()
+        with interrupts_held():
+            self.process.start()
         theirs.close()
 
     def send(self, task: Any) -> None:
@@ -93,7 +96,7 @@ class _Worker:
 
 def _work(pipe: Connection, other: Connection, function: Callable[[Any], Any], parent: int) -> None:
     """A worker's life: one task after the other until the pipe closes. Ctrl-C is the parent's to handle."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ignore_interrupts()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     other.close()
     while True:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from translator.batch import INTERNAL, shares
+from translator.interrupts import reraise_interrupt
 from translator.model import InputError, Options, Translation
 
 from .pool import Died, Pool
@@ -86,7 +87,8 @@ def translate_task(task: Task) -> Results:
 
 
 def crash(error: BaseException) -> InputError:
-    """A crash of ours as the result of a file."""
+    """A crash of ours as the result of a file; Ctrl-C is none, whatever it came as."""
+    reraise_interrupt(error)
     message = str(error).split("\n", 1)[0][:200]
     name = type(error).__name__
     failure = InputError(f"internal error of xlate ({name}: {message}); the file is left as it is", code=INTERNAL, hint=_HINT)  # fmt: skip # noqa: E501
