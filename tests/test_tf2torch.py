@@ -148,7 +148,13 @@ def test_module(init: str, call: str, expected: str) -> None:
 
 REFUSALS = [
     (seq("layers.Dense(4, kernel_regularizer='l2', input_shape=(3,))"), "XL201"),
-    (seq("layers.Embedding(9, 4, mask_zero=True)"), "XL201"),
+    (seq("layers.Embedding(9, 4, mask_zero=True), layers.Conv1D(4, 3), layers.LSTM(2)"), "XL203"),
+    (CALL.format(init="self.e = layers.Embedding(9, 4, mask_zero=True)\n        self.r = layers.LSTM(3)",
+                 call="return [self.r(self.e(t)) for t in x]"), "XL203"),
+    (CALL.format(init="self.e = layers.Embedding(9, 4, None, mask_zero=True)\n        self.a = layers.Softmax()",
+                 call="return self.a(self.e(x))"), "XL203"),
+    (seq("layers.Embedding(9, 4, mask_zero=True), layers.LSTM(3, return_sequences=True)")
+     + "m.compile('sgd', 'mse')\n", "XL203"),
     (HEAD + "m = layers.Conv2D(4, 3, data_format='channels_first')\n", "XL303"),
     (HEAD + "m = layers.Hashing(3)\n", "XL200"),
     (seq("layers.LSTM(4, activation='relu', input_shape=(5, 3))"), "XL201"),

@@ -327,6 +327,9 @@ REFUSALS = [
     ("m.fit(x, y, use_multiprocessing=True)", "XL201"),
     ("m.compile(**options)", "XL202"),
     ("def f(model, x):\n    model.fit(x, epochs=3)", "XL205"),
+    ("def f(model, x, y):\n    model.fit(x, y)", "XL205"),
+    ("def f(model, x):\n    return model.predict(x)", "XL205"),
+    ("from tools import make\nmodel = make()\nmodel = load(model)\nmodel.train_on_batch(x, y)", "XL205"),
     ("def f(model, x):\n    return model(x, training=True)", "XL205"),
     ("tape = tf.GradientTape()", "XL203"),
     ("f = keras.losses.BinaryCrossentropy(axis=1)", "XL201"),
@@ -340,3 +343,13 @@ def test_refusal(statement: str, code: str) -> None:
     found = translate(MODEL + statement + "\n", "tf2torch")
     assert any(e.startswith(code) for e in errors(found)), errors(found)
     assert f"# xlate: {code}" in found.text
+
+
+@pytest.mark.parametrize("lines", [
+    "from sklearn.svm import SVC\nc = SVC()\nc.fit(x, y)\np = c.predict(x)",
+    "from sklearn.cluster import KMeans\np = KMeans(3).fit(x).predict(x)",
+])  # fmt: skip
+def test_estimators_of_other_libraries_stay(lines: str) -> None:
+    found = translate(MODEL + lines + "\n", "tf2torch")
+    assert not errors(found)
+    assert lines in found.text

@@ -79,6 +79,17 @@ class LayoutVar:
             b.perm = a.perm if b.perm is None else b.perm
 
 
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """Where a mask comes from: the call whose result has it, ``None`` if it is not one call."""
+
+    call: Any
+
+
+SOME = Mask(None)
+"""A mask of no single origin."""
+
+
 @dataclass(slots=True, eq=False)
 class Tensor(Value):
     """A tensor. ``rank`` and ``dims`` are in the source's logical axis order."""
@@ -94,6 +105,8 @@ class Tensor(Value):
     """A parameter, buffer or tf.Variable: it lives in the module."""
     tail: Dim = None
     """The size of the last axis, where the rank is not known but this is."""
+    mask: Mask | None = None
+    """The mask that Keras hangs on it (``infer.keras_masks``)."""
 
     def __post_init__(self) -> None:
         if self.dims is not None:
@@ -334,7 +347,8 @@ def python_type(value: Value) -> str | None:
 
 def of_rank(tensor: Tensor, rank: int) -> Tensor:
     """The tensor, whose rank was not known."""
-    return Tensor(rank, dtype=tensor.dtype, layout=tensor.layout, storage=tensor.storage, variable=tensor.variable)
+    return Tensor(rank, dtype=tensor.dtype, layout=tensor.layout, storage=tensor.storage, variable=tensor.variable,
+                  mask=tensor.mask)  # fmt: skip
 
 
 def options_of(value: Value) -> tuple[Value, ...]:
@@ -389,6 +403,7 @@ def _join_tensors(a: Tensor, b: Tensor) -> Tensor:
         storage=a.storage | b.storage,
         variable=a.variable and b.variable,
         tail=_last(a) if _last(a) == _last(b) else None,
+        mask=a.mask if a.mask == b.mask else SOME,
     )
 
 

@@ -55,7 +55,7 @@ def call(it: Interpreter, node: cst.Call) -> Value:
     it.keywords = frozenset(a.keyword.value for a in node.args if a.keyword is not None)
     it.positional = tuple(a for a in node.args if a.keyword is None)
     func = it.expr(node.func)
-    if it.direction == "tf2torch" and it.keywords & TOLD and unfollowed(func):
+    if it.direction == "tf2torch" and unfollowed(func) and (it.keywords & TOLD or _trains(it, func)):
         it.touch()
     args: Args = [(arg, it.expr(arg.value)) for arg in node.args]
     out: Value | None = None
@@ -131,6 +131,15 @@ def call_value(it: Interpreter, node: cst.Call, func: Value, args: Args) -> Valu
 def unfollowed(func: Value) -> bool:
     """Whether nothing is known of what is called, or of the object whose method it is."""
     return func is UNKNOWN or (isinstance(func, BoundMethod) and func.receiver is UNKNOWN)
+
+
+TRAINING = frozenset({"fit", "evaluate", "predict", "train_on_batch", "test_on_batch", "predict_on_batch"})
+"""Methods that models of Keras have, and objects of few other libraries."""
+
+
+def _trains(it: Interpreter, func: Value) -> bool:
+    """Whether a method of something unknown may train a model of Keras."""
+    return isinstance(func, BoundMethod) and func.name in TRAINING and it.scope.module in it.frameworks
 
 
 TOLD = frozenset({"training", "epochs", "batch_size", "callbacks", "validation_data", "verbose", "optimizer", "loss",

@@ -390,7 +390,7 @@ def _same(a: Value, b: Value) -> bool:
     if a is b:
         return True
     if isinstance(a, Tensor) and isinstance(b, Tensor):
-        return a.dims == b.dims and a.dtype == b.dtype and a.variable == b.variable
+        return a.dims == b.dims and a.dtype == b.dtype and a.variable == b.variable and a.mask == b.mask
     if isinstance(a, Seq) and isinstance(b, Seq):
         if a.items is not None and b.items is not None:
             return len(a.items) == len(b.items) and all(_same(x, y) for x, y in zip(a.items, b.items, strict=True))

@@ -26,7 +26,7 @@ from ..values import (
     options_of,
     without_none,
 )
-from . import keras_graph
+from . import keras_graph, keras_masks
 from .binding import Args, bind_api
 from .facts import Bound, BoundCall, Pass
 from .functions import call_user
@@ -55,6 +55,8 @@ def call_instance(it: Interpreter, node: cst.Call, owner: Instance, args: Args) 
                 it.facts.results.append((node, forward))
                 result = call_user(it, forward, args, bound=True)
                 mutated(it, node, forward, args, bound=True)
+                if it.direction == "tf2torch" and args:
+                    keras_masks.through(owner.cls, args[0][1], result)
                 return result
         children = owner.cls.attrs.get("<children>")
         if isinstance(children, Instance):
@@ -163,6 +165,7 @@ def call_layer(it: Interpreter, node: cst.Call, owner: Instance, args: Args) -> 
         keras_graph.tailed(row, bound, bound.result)
         if bound.api in keras_graph.AXISLESS:
             keras_graph.carried(bound, bound.result)
+        keras_masks.flow(it.facts, bound, node, keras_graph.made_by(owner), bool(it.contained))
     for site in owner.sites:
         it.facts.layer_uses.setdefault(site, []).append((bound.value("input"), it.run_key()))
     given = bound.args.get("input")

@@ -102,6 +102,10 @@ class Context:
     plain_sequentials: set[cst.CSTNode] = field(default_factory=set)
     region: Any = None
     """The statements that are rewritten, where that is not the whole file."""
+    masks: dict[tuple[Any, cst.CSTNode], str] = field(default_factory=dict)
+    """Variables for Keras's masks, by the function (or structure) that has them and the call that makes them."""
+    before: list[Any] = field(default_factory=list)
+    """Statements that must stand before the one at hand."""
     claim: Any = None
     """The structure (a functional Keras model) whose statements are being taken apart, if there is one."""
 

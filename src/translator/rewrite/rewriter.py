@@ -120,6 +120,11 @@ class Rewriter:
 
     def small(self, node: Any) -> Any:
         """A small statement, after its expressions: a node, or a list of statements."""
+        new = self._small(node)
+        before, self.ctx.before = self.ctx.before, []
+        return [*before, *(new if isinstance(new, list) else [new])] if before else new
+
+    def _small(self, node: Any) -> Any:
         for claim in self.rules.claims.get(type(node), ()):
             self.ctx.claimed.update(claim(self.ctx, node))
         new = nodes.rebuild(node, self.visit)
@@ -164,6 +169,9 @@ class Rewriter:
                 return outcome
         header = nodes.rebuild(node, self.header)
         header, _ = self.converted(node, header)
+        if self.ctx.before:
+            self.ctx.before = []
+            self.refuse(node, Refusal("XL203", "a mask is made in the head of a compound statement"))
         for rule in self.rules.statements.get(type(node), ()):
             outcome = rule(self.ctx, node, header)
             if isinstance(outcome, Refusal):

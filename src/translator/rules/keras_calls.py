@@ -33,6 +33,7 @@ from ..values import (
 )
 from . import keras_layers as layers
 from . import keras_layers_more as layers_more
+from . import keras_masks
 from .api import translate_call, unknown
 from .keras_arrange import arranged
 from .keras_layout import (
@@ -167,8 +168,23 @@ def without_training(ctx: Context, node: cst.Call, new: cst.Call) -> list[cst.Ar
         elif old.keyword.value == "training" and within_forward(ctx) and not nodes.is_name(old.value, "training"):
             raise Refused("XL211", "`training` is set by hand here", "call `model.train()` or `model.eval()` instead")
         elif old.keyword.value == "mask" and not nodes.is_name(old.value, "None"):
-            raise Refused("XL203", "masks are not translated yet", "pass lengths or a mask to the model by hand")
+            if not takes_mask(ctx, node):
+                raise Refused("XL203", "a mask for this layer is not translated", "apply it to the result by hand")
+            out.append(arg)
     return last_comma(out)
+
+
+def takes_mask(ctx: Context, node: cst.Call) -> bool:
+    """Whether what is called reads the mask that it is given."""
+    from .keras_modules import used
+
+    layer = without_none(ctx.value(node.func))
+    if not isinstance(layer, Instance):
+        return False
+    forward = layer.cls.find("call") if isinstance(layer.cls, UserClass) else None
+    if isinstance(forward, Func) and isinstance(forward.node, cst.FunctionDef):
+        return used(forward.node, "mask")
+    return layer.api in keras_masks.READERS
 
 
 # -- applying layers -------------------------------------------------------------------------------------
@@ -182,6 +198,8 @@ def applied(ctx: Context, node: cst.Call, new: cst.Call, func: Value) -> Outcome
     """``layer(x)``."""
     options = [o for o in options_of(func) if isinstance(o, Instance)]
     if not new.args or all((o.api or "").startswith(TOLD) for o in options):
+        for arg in node.args if any((o.api or "").startswith("keras.losses.") for o in options) else ():
+            keras_masks.unread(ctx.value(arg.value), "the loss")
         return None
     if ctx.claim is None and isinstance(node.func, cst.Call) and made_by(options[0]) is node.func:
         raise Refused("XL212", "a layer is made where it is called", "make it in `__init__`")
@@ -194,14 +212,15 @@ def applied(ctx: Context, node: cst.Call, new: cst.Call, func: Value) -> Outcome
         for arg in node.args:
             order(ctx.value(arg.value))
         order(ctx.value(node))
-        args = without_training(ctx, node, new)
-        args = unseen(ctx, options[0].cls, [n for n in node.args if not _mode(n)], args)
+        args = keras_masks.told(ctx, node, options[0], without_training(ctx, node, new))
+        args = unseen(ctx, options[0].cls, kept(ctx, node), args)
         called = moded(ctx, node, new.func)
         same = called is new.func and all(a is b for a, b in zip(args, new.args, strict=False))
         return None if same and len(args) == len(new.args) else Edit(new.with_changes(func=called, args=args))
     if options[0].api in MERGES:
         return Edit(merged(ctx, node, options[0].api or "", options[0].args, node.args[0].value), ("torch",))
     if options[0].api == "keras.Model":
+        keras_masks.told(ctx, node, options[0], [])
         return submodel(ctx, node, new)
     first = node.args[0].value
     tensor = as_tensor(ctx.value(first))
@@ -215,11 +234,12 @@ def applied(ctx: Context, node: cst.Call, new: cst.Call, func: Value) -> Outcome
     for arg in node.args[1:]:
         in_source_order(ctx, arg.value)
     args = [a.with_changes(value=ctx.updated(o.value)) if o is not node.args[0] else a
-            for a, o in zip(args, [n for n in node.args if not _mode(n)],
-                            strict=True)]  # fmt: skip
+            for a, o in zip(args, kept(ctx, node), strict=True)]  # fmt: skip
     args[0] = args[0].with_changes(
         value=moved(args[0].value, have, want), keyword=None, equal=cst.MaybeSentinel.DEFAULT
     )
+    keras_masks.made(ctx, node, options[0], args)
+    args = keras_masks.told(ctx, node, options[0], args)
     direct = ctx.claim.direct(node) if ctx.claim is not None else None
     result: Any = new.with_changes(func=moded(ctx, node, new.func), args=args)
     if direct is not None:
@@ -234,7 +254,7 @@ def unseen(ctx: Context, cls: Value, old: list[cst.Arg], new: list[cst.Arg]) -> 
         return new
     params = [p.name.value for p in forward.node.params.params[1:]]
     out = list(new)
-    for i, arg in enumerate(old):
+    for i, arg in enumerate(old):  # a mask that is passed on comes last
         name = arg.keyword.value if arg.keyword is not None else params[i] if i < len(params) else ""
         want = order(forward.start.get(name, UNKNOWN))
         if want is not None and not arg.star and ctx.value(arg.value) is UNKNOWN:
@@ -242,9 +262,15 @@ def unseen(ctx: Context, cls: Value, old: list[cst.Arg], new: list[cst.Arg]) -> 
     return out
 
 
-def _mode(arg: cst.Arg) -> bool:
-    """Whether an argument is ``training=`` or ``mask=``."""
-    return arg.keyword is not None and arg.keyword.value in ("training", "mask")
+def kept(ctx: Context, node: cst.Call) -> list[cst.Arg]:
+    """The arguments of a layer's call that PyTorch's modules take, too."""
+
+    def stays(arg: cst.Arg) -> bool:
+        name = arg.keyword.value if arg.keyword is not None else ""
+        told = name == "mask" and not nodes.is_name(arg.value, "None") and takes_mask(ctx, node)
+        return told or name not in ("training", "mask")
+
+    return [a for a in node.args if stays(a)]
 
 
 def submodel(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:

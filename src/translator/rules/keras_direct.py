@@ -80,6 +80,8 @@ def zero_padding(args: LayerArgs, x: Any, perm: Perm) -> Any:
 
 def is_direct(ctx: Context, call: BoundCall) -> bool:
     """Whether a layer needs no module: padding that depends on a tensor, activations that are known."""
+    if call.node in ctx.facts.mask_readers:
+        return False
     if call.api == "keras.layers.ZeroPadding2D":
         given = call.args.get("padding")
         return given is not None and any(tensorish(ctx.value(n)) for n in names_in(given.node))

@@ -121,8 +121,7 @@ def dense(args: LayerArgs) -> Layer:
 
 @layer("Embedding")
 def embedding(args: LayerArgs) -> Layer:
-    if not args.same("mask_zero", False):
-        raise Refused("XL201", f"{args.api}: `mask_zero=True`: masks are not translated yet", "pass lengths by hand")
+    args.used.add("mask_zero")  # rules of `keras_masks` follow the mask
     return Layer([module("Embedding", args.node("input_dim"), args.node("output_dim"))])
 
 

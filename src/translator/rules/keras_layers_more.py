@@ -61,6 +61,9 @@ for _axes in (2, 3):
 def mean_over_time(args: LayerArgs) -> Layer:
     if not args.same("data_format", None) and not args.same("data_format", "channels_last"):
         channels_last_only(args)
+    if args.call.node in args.ctx.facts.mask_readers:
+        made = helper("MaskedMean", keepdim=args.flag("keepdims", False))
+        return Layer([made], None, ("helper:MaskedMean",))
     return Layer([helper("Mean", dim=nodes.literal(1), keepdim=args.flag("keepdims", False))], None, ("helper:Mean",))
 
 
@@ -214,6 +217,11 @@ def dropout1d(args: LayerArgs) -> Layer:
     return Layer([module("Dropout1d", args.node("rate"))])
 
 
+@layer("Masking")
+def masking(args: LayerArgs) -> Layer:
+    return Layer([helper("Masking", mask_value=args.flag("mask_value", 0.0))], None, ("helper:Masking",))
+
+
 @layer("Flatten")
 def flatten(args: LayerArgs) -> Layer:
     channels_last_only(args)
@@ -339,7 +347,7 @@ def recurrent(name: str) -> Builder:
             "return_state": args.flag("return_state", False),
         }
         args.ctx.note(args.call.node, "XL401", f"{args.api}: known deviation `rnn_two_biases`")
-        helper_name = f"Keras{name}"
+        helper_name = f"Masked{name}" if args.call.node in args.ctx.facts.mask_readers else f"Keras{name}"
         return Layer([helper(helper_name, size, args.node("units"), **keywords)], None, (f"helper:{helper_name}",))
 
     return builder
@@ -361,6 +369,8 @@ def bidirectional(args: LayerArgs) -> Layer:
     one = LayerArgs(args.ctx, call)
     if args.ctx.claim is not None:
         args.ctx.claim.wraps(args.call.node, call.node)
+    if args.call.node in args.ctx.facts.mask_readers:
+        args.ctx.facts.mask_readers.add(call.node)
     args.ctx.facts.layer_inputs[call.node] = args.ctx.facts.layer_inputs.get(args.call.node, {})
     made = recurrent(inner.api.rsplit(".", 1)[-1])(one)
     one.finish()

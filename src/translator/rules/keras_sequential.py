@@ -16,16 +16,20 @@ from . import keras_activations as activations
 from . import keras_layers as layers
 from .keras_calls import child_rank, passes, sequence_passes
 from .keras_layout import Perm, Refused, letters
+from .keras_masks import in_sequence
+
+MASKED = "MaskedSequential"
 
 
 def sequential(ctx: Context, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
     """``keras.Sequential([...])``, with the layers that ``add`` appends elsewhere left to those statements."""
     bound = call.args.get("layers")
     instance = call.result
+    told = isinstance(instance, Instance) and instance.children is not None and in_sequence(instance.children)
     if bound is None:
         if isinstance(instance, Instance) and instance.children:
             at_edge(ctx, instance)
-        return Edit(layers.module("Sequential"))
+        return Edit(layers.helper(MASKED), (f"helper:{MASKED}",)) if told else Edit(layers.module("Sequential"))
     if (
         not isinstance(bound.node, cst.List | cst.Tuple)
         or not isinstance(instance, Instance)
@@ -42,7 +46,8 @@ def sequential(ctx: Context, call: BoundCall, node: cst.Call, new: cst.Call) -> 
         modules, state = child_modules(ctx, element.value, value, state)
         parts.append((element, modules))
     at_edge(ctx, instance)
-    return Edit(written(new, old, parts))
+    made = written(new, old, parts)
+    return Edit(made.with_changes(func=cst.Name(MASKED)), (f"helper:{MASKED}",)) if told else Edit(made)
 
 
 def at_edge(ctx: Context, instance: Instance) -> None:

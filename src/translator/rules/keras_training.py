@@ -11,12 +11,14 @@ from typing import Any
 import libcst as cst
 
 from .. import nodes
+from ..infer.calls import TRAINING
 from ..infer.facts import BoundCall
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..tables.schema import Row
 from ..values import UNKNOWN, Api, Const, Func, Instance, Seq, UserClass, Value, without_none
 from .api import at_default, ctx_default, to_call
 from .keras_layout import Perm, order
+from .keras_masks import unread
 from .named import named
 
 LOSSES = {
@@ -140,7 +142,7 @@ def training_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
     if name in ("gradient", "watch") and nodes.code(node.func.value) in open_tapes(ctx):
         return taped(ctx, node, new, name)
     owner = without_none(ctx.value(node.func.value))
-    if owner is UNKNOWN and any(a.keyword is not None and a.keyword.value in EVIDENCE.get(name, ()) for a in node.args):
+    if owner is UNKNOWN and (name in TRAINING or tells(name, node)) and not of_others(ctx, node.func.value):
         return Refusal("XL205", f"which model this `{name}` concerns is not known here", "annotate or pass the model")
     if name not in HELPERS or not is_model(owner):
         return compiled(ctx, node, new, name)
@@ -151,6 +153,7 @@ def training_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
     if any(a.star for a in args):
         return Refusal("XL202", f"`{name}` of a Keras model: which arguments it gets is not known here")
     if name == "compile":
+        unread(results(owner), "the loss of what this model gives")
         return compiled_model(ctx, node, new, owner)
     helper = HELPERS[name]
     known = TAKEN[helper].split()
@@ -162,6 +165,32 @@ def training_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
     func = cst.Name(helper)
     made = new.with_changes(func=func, args=trimmed([cst.Arg(nodes.bare(new.func.value, node.func.value)), *args]))
     return Edit(made, (f"helper:{helper}",))
+
+
+def tells(name: str, node: cst.Call) -> bool:
+    """Whether a method is given arguments that only Keras's models take."""
+    return any(a.keyword is not None and a.keyword.value in EVIDENCE.get(name, ()) for a in node.args)
+
+
+def of_others(ctx: Context, node: cst.BaseExpression) -> bool:
+    """Whether a variable or an attribute is only ever set to what another library makes."""
+    if isinstance(node, cst.Call):
+        return made_elsewhere(ctx, node)
+    text, values = nodes.code(node), []
+    for tree in ctx.facts.trees:
+        for part in nodes.walk(tree):
+            if isinstance(part, cst.Assign) and any(nodes.code(t.target) == text for t in part.targets):
+                values.append(part.value)
+    return bool(values) and all(isinstance(v, cst.Call) and made_elsewhere(ctx, v) for v in values)
+
+
+def made_elsewhere(ctx: Context, node: cst.Call) -> bool:
+    """Whether another library's function or class is called, or a method of what it made."""
+    func = ctx.value(node.func)
+    if isinstance(func, Api):
+        return func.name.split(".", 1)[0] not in ctx.dialect.roots | {"builtins"}
+    chained = isinstance(node.func, cst.Attribute) and isinstance(node.func.value, cst.Call)
+    return chained and made_elsewhere(ctx, node.func.value)  # type: ignore[union-attr]
 
 
 def compiled(ctx: Context, node: cst.Call, new: cst.Call, name: str) -> Outcome:
@@ -335,6 +364,14 @@ def model_orders(ctx: Context, owner: Instance) -> tuple[list[Perm], list[Perm]]
         return [start], [end]
     inputs, outputs = owner.args.get("inputs", UNKNOWN), owner.args.get("outputs", UNKNOWN)
     return [order(v) for v in listed(inputs)], [order(v) for v in listed(outputs)]
+
+
+def results(owner: Instance) -> Value:
+    """What a model gives."""
+    if isinstance(owner.cls, UserClass):
+        forward = owner.cls.find("call")
+        return (forward.returns or UNKNOWN) if isinstance(forward, Func) else UNKNOWN
+    return owner.args.get("<out>" if owner.cls.name == "keras.Sequential" else "outputs", UNKNOWN)
 
 
 def listed(value: Value) -> list[Value]:

@@ -105,6 +105,8 @@ def line(rewriter: Rewriter, claim: Claim, node: cst.SimpleStatementLine) -> lis
     for small in node.body:
         before = len(claim.init)
         found = simple(rewriter, claim, small)
+        out += claim.ctx.before
+        claim.ctx.before = []
         if not found and len(claim.init) > before and comments:
             claim.init[before] = claim.init[before].with_changes(leading_lines=comments)
         for part, forward in found:
