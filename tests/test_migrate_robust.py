@@ -27,6 +27,7 @@ from translator.project.cache import Cache
 from translator.project.deliver import locked
 from translator.project.migrate import Job, migrate
 from translator.project.pool import Died, Pool
+from translator.project.result import Migration
 from translator.project.run import Results
 from translator.project.units import Unit
 
@@ -181,6 +182,64 @@ def test_a_crash_of_ours_costs_one_file(xlate: Xlate, monkeypatch: pytest.Monkey
     assert ("SIGKILL" if how == "kill" else "RuntimeError: a bug") in lines[0]
     assert Path("out/net/part1.py").read_text() == LAYER.format(1)
     assert all("keras" in Path(f"out/net/part{i}.py").read_text() for i in (0, 2, 3))
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), MemoryError()])
+def test_a_crash_does_not_cost_what_is_kept_of_the_others(
+    xlate: Xlate, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """A bug would come again, so it is kept as well; where memory ran out, the file is tried again, and no other."""
+    from translator import engine
+
+    many(8)
+    rewritten: list[str] = []
+    real = engine._rewrite
+
+    def broken(file, *arguments):  # type: ignore[no-untyped-def]
+        rewritten.append(file.path)
+        if file.path == "net/part1.py" and len(rewritten) < 20:
+            raise error
+        return real(file, *arguments)
+
+    def run() -> Migration:
+        return migrate(Job("src", "out", Options()))
+
+    monkeypatch.setattr(engine, "_rewrite", broken)
+    first = run()
+    (failed,) = [outcome for outcome in first.outcomes if isinstance(outcome.result, InputError)]
+    assert failed.path == "src/net/part1.py" and type(error).__name__ in failed.trace
+    rewritten[:] = ["other"] * 30
+    second = run()
+    if isinstance(error, RuntimeError):
+        assert len(rewritten) == 30
+        assert [vars(o.result) for o in second.outcomes if o.path == failed.path] == [vars(failed.result)]
+        return
+    assert rewritten[30:] == ["net/part1.py"]
+    assert not any(isinstance(outcome.result, InputError) for outcome in second.outcomes)
+    migrate(Job("src", "fresh", Options(), cached=False))
+    assert tree() == tree("fresh")
+    del rewritten[30:]
+    run()
+    assert rewritten[30:] == []
+
+
+def test_what_was_understood_without_a_file_is_not_kept_for_it(xlate: Xlate, monkeypatch: pytest.MonkeyPatch) -> None:
+    from translator import engine
+
+    many(6)
+    real, failing = engine._run, True
+
+    def broken(interpreter, file):  # type: ignore[no-untyped-def]
+        if failing and file.path == "net/part1.py":
+            raise MemoryError
+        return real(interpreter, file)
+
+    monkeypatch.setattr(engine, "_run", broken)
+    assert migrate(Job("src", "out", Options())).exit_code == 3
+    failing = False
+    assert migrate(Job("src", "out", Options())).exit_code == 0
+    migrate(Job("src", "fresh", Options(), cached=False))
+    assert tree() == tree("fresh")
 
 
 def test_killed_in_the_middle_and_run_again(xlate: Xlate, tmp_path: Path) -> None:

@@ -54,6 +54,8 @@ def _first(values: Any, default: Any) -> list[str]:
 @click.option("-o", "--output", metavar="DIR", help="Where the migrated tree goes.")
 @click.option("--in-place", is_flag=True, help="Replace the sources, if Git has them all.")
 @translating_options
+@click.option("--engine", type=click.Choice(["processes", "ray"]), default="processes", show_default=True,
+              help="Translate in processes of this machine, or on a Ray cluster (xlate[ray]).")  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace files that others changed, or that Git does not have.")
 @click.option("format_", "--format", type=click.Choice(["text", "json"]), default="text", show_default=True,
               help="How to report; json prints one document.")  # fmt: skip
@@ -75,7 +77,7 @@ def command(source: str, output: str | None, in_place: bool, reports: Reports, *
     with progress(given["quiet"]) as told:
         job = Job(
             source, output, options_of(given), wanted, given["force"], given["jobs"] or cores(),
-            not given["no_cache"], told,
+            not given["no_cache"], given["engine"], told,
         )  # fmt: skip
         done = _try(job)
     show(done, given["quiet"], given["verbose"])

@@ -111,8 +111,8 @@ def _remembering(
     known = cache.results(key)
     if known is None or known.results.keys() != sources.keys():
         done = translate_project(sources, targets, roots, options)
-        traces = {name: trace for name, (_, trace) in done.items() if trace}
-        cache.keep(key, Results({name: result for name, (result, _) in done.items()}, traces))
+        if not any(trace for _, trace in done.values()):
+            cache.keep(key, Results({name: result for name, (result, _) in done.items()}))
         return done
     return {name: (result, "") for name, result in known.results.items()}
 

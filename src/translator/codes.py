@@ -17,6 +17,7 @@ CODES: dict[str, tuple[str, str]] = {
     "XL012": ("A package's `__init__.py` cannot be translated beside itself", "Use -o DIR or --in-place."),
     "XL015": ("Wrong settings", "`[tool.xlate]` in pyproject.toml says something that it cannot; `xlate config` shows the settings."),
     "XL016": ("Git does not have the sources", "Replacing them in place could not be undone. Commit first, or use -o DIR."),
+    "XL017": ("The cluster cannot be used", "Ray is not installed, not reachable, or has another version of xlate on one of its machines."),
     "XL050": ("The direction is not known", "The file imports both frameworks, or neither: say which way with --direction."),
     "XL051": (
         "Nothing to verify",

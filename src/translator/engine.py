@@ -68,7 +68,7 @@ def translate_sources(
         lines: for some files the first and the last line (from 1) of what is rewritten; the rest of them stays.
 
     Returns:
-        For each path a translation, or the reason why the file could not be read.
+        For each path a translation, or the reason why the file could not be read; what ``spread`` left out is missing.
     """
     results: dict[str, Translation | InputError] = {}
     files: list[_File] = []
@@ -97,7 +97,7 @@ def translate_sources(
         results.update(
             call_with_room(depth, lambda: _in_proven_layout(files, options, renames, watch, modules, spread, parts))
         )
-    return {path: results[path] for path in sources}
+    return {path: results[path] for path in sources if path in results}
 
 
 def unchanged(source: Source) -> Translation:
@@ -120,7 +120,7 @@ def _in_proven_layout(
         first = replace(options, layout=Layout.CHANNELS_FIRST)
         results = _translate(files, first, renames, watch, modules, spread, lines)
         for path, found in notes.items():
-            result = results[path]
+            result = results.get(path)
             if isinstance(result, Translation):
                 results[path] = replace(result, diagnostics=tuple(sorted({*result.diagnostics, *found})))
         return results

@@ -161,3 +161,5 @@ class InputError(Exception):
         self.hint = hint
         self.trace = ""
         """The traceback, if it is a crash of our own."""
+        self.passing = False
+        """Whether another run may end otherwise: the machine failed (no memory, a killed process), not the program."""

@@ -59,14 +59,18 @@ class Cache:
         if plain is None:
             return None
         try:
-            return Results({path: _result(value) for path, value in plain.items()})
+            found = {path: _result(value) for path, value in plain.items()}
         except (KeyError, TypeError, ValueError):
             return None
+        return Results(found, {path: r.trace for path, r in found.items() if isinstance(r, InputError) and r.trace})
 
     def keep(self, key: str, done: Results) -> None:
-        """Keep the results of a unit, unless something of ours went wrong in it."""
-        if not done.traces:
-            self._write(key, {path: _plain(result) for path, result in done.results.items()})
+        """Keep the results of a unit, crashes of ours included, since they would come again. Where the machine failed,
+        the other files' results are kept, if the failing ones were understood with them."""
+        passing = {path for path, r in done.results.items() if isinstance(r, InputError) and r.passing}
+        if done.whole or not passing:
+            lasting = {path: result for path, result in done.results.items() if path not in passing}
+            self._write(key, {path: _plain(result) for path, result in lasting.items()})
 
     def program(self, key: str) -> Program | None:
         plain = self._read(key)
@@ -153,7 +157,7 @@ def _modules(modules: Modules) -> str:
 
 def _plain(result: Translation | InputError) -> dict[str, Any]:
     if isinstance(result, InputError):
-        return {"error": [result.message, result.line, result.column, result.code, result.hint]}
+        return {"error": [result.message, result.line, result.column, result.code, result.hint, result.trace]}
     plain = dataclasses.asdict(result)
     if result.status is Status.UNCHANGED:
         plain["text"] = ""
@@ -161,8 +165,10 @@ def _plain(result: Translation | InputError) -> dict[str, Any]:
 
 
 def _error(plain: Mapping[str, Any]) -> InputError:
-    message, line, column, code, hint = plain["error"]
-    return InputError(message, line=line, column=column, code=code, hint=hint)
+    message, line, column, code, hint, trace = plain["error"]
+    error = InputError(message, line=line, column=column, code=code, hint=hint)
+    error.trace = trace
+    return error
 
 
 def _result(plain: dict[str, Any]) -> Translation | InputError:

@@ -20,7 +20,7 @@ from .deliver import Delivery, Item, deliver, locked, replace_sources, require_c
 from .imports import INIT, ROOT_MARKS
 from .load import Loaded, bind, load, read_all
 from .result import Migration
-from .run import Results, translate_units
+from .run import Answers, Results, translate_units
 from .scan import Entry, Kind, scan
 from .units import Program, Unit, divide, helper_stem
 
@@ -42,6 +42,8 @@ class Job:
     """Processes that translate at once; 0 for none but this one."""
     cached: bool = True
     """Whether results of earlier runs are used and kept."""
+    engine: str = "processes"
+    """What translates: ``"processes"`` of this machine, or a ``"ray"`` cluster."""
     progress: Callable[[int, int], None] = lambda done, total: None
     """Told how many files of how many are translated."""
 
@@ -162,26 +164,38 @@ def _translate(
         program = divide(texts, others, options, name, above, stem)
         cache.keep_program(key, program)
     out, missing = Results(), []
+    known: dict[tuple[str, ...], Results] = {}
     for unit in program.units:
-        known = cache.results(cache.unit_key(unit, digests))
-        if known is not None and known.results.keys() == set(unit.paths):
-            out.update(known)
-        else:
+        kept = cache.results(cache.unit_key(unit, digests)) or Results()
+        out.update(kept)
+        if kept.results.keys() != set(unit.paths):
             missing.append(unit)
+            known[unit.paths] = kept
     total = sum(len(unit.paths) for unit in program.units)
     job.progress(len(out.results), total)
     finished = len(out.results)
 
     def done(unit: Unit, found: Results) -> None:
         nonlocal finished
+        kept = known[unit.paths]
+        finished += len(unit.paths) - len(kept.results)
+        if found.whole:
+            found = kept.with_(found)
         cache.keep(cache.unit_key(unit, digests), found)
-        finished += len(unit.paths)
         job.progress(finished, total)
 
     if missing:
-        out.update(translate_units(missing, texts, options, job.workers, done))
+        out.update(translate_units(missing, texts, options, job.workers, done, _engine(job), known))
         cache.tidy()
     return program, out
+
+
+def _engine(job: Job) -> Answers | None:
+    if job.engine != "ray":
+        return None
+    from .cluster import answers
+
+    return answers(max(1, job.workers))
 
 
 def package_above(folder: str) -> tuple[str, tuple[str, ...]]:

@@ -6,6 +6,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from translator.batch import INTERNAL, shares
 from translator.interrupts import reraise_interrupt
@@ -26,6 +27,15 @@ class Results:
     traces: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     """The share of each in the time that its unit took."""
+    whole: bool = True
+    """Whether all files of the unit were understood together; if so, one that failed then cost itself only."""
+
+    def with_(self, other: Results) -> Results:
+        """These and others, as a new object."""
+        out = Results(whole=self.whole and other.whole)
+        out.update(self)
+        out.update(other)
+        return out
 
     def update(self, other: Results) -> None:
         self.results.update(other.results)
@@ -42,6 +52,12 @@ class Task:
     options: Options
     workers: int
     """Processes that may work on this unit."""
+    known: frozenset[str] = frozenset()
+    """Files whose results are there already: they are understood, since others depend on them, and not rewritten."""
+
+
+Answers = Callable[[Sequence[Task]], Iterator[tuple[Task, Results | Died]]]
+"""Translates tasks, in any order or at once."""
 
 
 def translate_units(
@@ -50,19 +66,29 @@ def translate_units(
     options: Options,
     workers: int,
     done: Callable[[Unit, Results], None],
+    answers: Answers | None = None,
+    known: Mapping[tuple[str, ...], Results] | None = None,
 ) -> Results:
-    """Translate all units; the result is the same for any number of workers.
+    """Translate all units; the result is the same for any number of workers, wherever they are.
 
     Args:
         workers: processes that translate at once; 0 for none but this one.
         done: told what became of each unit, as it is finished.
+        answers: translates the units; by default, processes of this machine.
+        known: for the paths of some units, results that are there already.
     """
+    answers = answers or partial(_answers, workers=workers)
     share = max(1, workers // max(1, len(units)))
-    tasks = [Task(u, {path: texts[path] for path in u.paths}, options, share if workers else 0) for u in units]
+    there = {paths: frozenset(results.results) for paths, results in (known or {}).items()}
+    tasks = [
+        Task(u, {path: texts[path] for path in u.paths}, options, share if workers else 0,
+             there.get(u.paths, frozenset()))
+        for u in units
+    ]  # fmt: skip
     tasks.sort(key=lambda task: -sum(map(len, task.sources.values())))
     out = Results()
-    for task, answer in _answers(tasks, workers):
-        result = answer if isinstance(answer, Results) else _isolated(task, workers, answer)
+    for task, answer in answers(tasks):
+        result = answer if isinstance(answer, Results) else _isolated(task, answers, answer)
         out.update(result)
         done(task.unit, result)
     return out
@@ -73,7 +99,7 @@ def translate_task(task: Task) -> Results:
     from translator.engine import translate_sources
 
     def spread(paths: Sequence[str], rewrite: Callable[[str], Result]) -> dict[str, Result]:
-        return _spread(paths, rewrite, task.workers)
+        return _spread([path for path in paths if path not in task.known], rewrite, task.workers)
 
     start = time.perf_counter()
     try:
@@ -81,7 +107,7 @@ def translate_task(task: Task) -> Results:
     except Exception as error:
         if len(task.sources) == 1:
             return _failed(task.unit.paths[0], crash(error))
-        return _without_culprits(task, [(t, translate_task(t)) for t in _alone(task)], str(error), translate_task)
+        return _without_culprits(task, [(t, translate_task(t)) for t in _alone(task)], crash(error), translate_task)
     traces = {path: r.trace for path, r in found.items() if isinstance(r, InputError) and r.trace}
     return Results(dict(found), traces, shares(task.sources, time.perf_counter() - start))
 
@@ -93,6 +119,7 @@ def crash(error: BaseException) -> InputError:
     name = type(error).__name__
     failure = InputError(f"internal error of xlate ({name}: {message}); the file is left as it is", code=INTERNAL, hint=_HINT)  # fmt: skip # noqa: E501
     failure.trace = "".join(traceback.format_exception(error))
+    failure.passing = isinstance(error, MemoryError | OSError)
     return failure
 
 
@@ -135,22 +162,25 @@ def _spread(paths: Sequence[str], rewrite: Callable[[str], Result], workers: int
 
 
 def died(why: Died) -> InputError:
-    return InputError(f"internal error of xlate (a worker was {why}); the file is left as it is", code=INTERNAL,
-                      hint="please report it, with the file")  # fmt: skip
+    """The result of a file that a worker had when it ended."""
+    failure = InputError(f"internal error of xlate (a worker was {why}); the file is left as it is", code=INTERNAL,
+                         hint="please report it, with the file")  # fmt: skip
+    failure.passing = True
+    return failure
 
 
-def _isolated(task: Task, workers: int, why: Died) -> Results:
+def _isolated(task: Task, answers: Answers, why: Died) -> Results:
     """A unit whose worker died: the files that kill a worker alone are left out."""
     if len(task.sources) == 1:
         return _failed(task.unit.paths[0], died(why))
-    alone = list(_answers(_alone(task), workers))
+    alone = list(answers(_alone(task)))
     results = [(t, a if isinstance(a, Results) else _failed(t.unit.paths[0], died(a))) for t, a in alone]
 
     def again(rest: Task) -> Results:
-        ((_, answer),) = _answers([rest], workers)
-        return answer if isinstance(answer, Results) else _all_failed(rest, f"a worker was {answer}")
+        ((_, answer),) = answers([rest])
+        return answer if isinstance(answer, Results) else _all_failed(rest, died(answer))
 
-    return _without_culprits(task, results, f"a worker was {why}", again)
+    return _without_culprits(task, results, died(why), again)
 
 
 def _alone(task: Task) -> list[Task]:
@@ -164,11 +194,11 @@ def _part(task: Task, paths: tuple[str, ...]) -> Task:
 
 
 def _without_culprits(
-    task: Task, alone: Sequence[tuple[Task, Results]], why: str, again: Callable[[Task], Results]
+    task: Task, alone: Sequence[tuple[Task, Results]], why: InputError, again: Callable[[Task], Results]
 ) -> Results:
     """Translate a unit without the files that fail by themselves. If none does, the unit fails as a whole:
     files that were translated without knowing each other could be wrong without a word."""
-    out = Results()
+    out = Results(whole=False)
     good: list[str] = []
     for part, result in alone:
         (path,) = part.unit.paths
@@ -184,11 +214,13 @@ def _without_culprits(
     return out
 
 
-def _all_failed(task: Task, why: str) -> Results:
-    out = Results()
+def _all_failed(task: Task, why: InputError) -> Results:
+    out = Results(whole=False)
     for path in task.unit.paths:
-        message = f"internal error of xlate ({why[:200]}) while files that import each other are translated together"
-        out.update(_failed(path, InputError(message, code=INTERNAL, hint="--exclude files to find out which it is")))
+        message = why.message.replace("; the file is left as it is", " while files that import each other are translated together")  # fmt: skip # noqa: E501
+        failure = InputError(message, code=INTERNAL, hint="--exclude files to find out which it is")
+        failure.trace, failure.passing = why.trace, why.passing
+        out.update(_failed(path, failure))
     return out
 
 
