@@ -38,6 +38,6 @@ def test_the_function_over_a_corpus() -> None:
     programs = ["import torch\nx = torch.ones(2)\n", "import torch\ny = torch.fft.hfft2(x)\n", "def f(:\n"]
     out = names["translated"](Table(code=programs))
     assert out["code"] == programs
-    assert out["translation"][0] == "import tensorflow as tf\nx = tf.ones((2,))\n" and not out["refused"][0]
+    assert "ones((2,))" in out["translation"][0] and "torch" not in out["translation"][0] and not out["refused"][0]
     assert "hfft2" in out["translation"][1] and re.fullmatch(r"2: XL\d+", out["refused"][1])
     assert out["translation"][2] is None and "invalid syntax" in out["refused"][2]
