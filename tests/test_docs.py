@@ -35,7 +35,7 @@ def test_the_function_over_a_corpus() -> None:
     (code,) = [block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "def translated" in block]
     names: dict[str, Any] = {}
     exec(code, names)
-    programs = ["import torch\nx = torch.ones(2)\n", "import torch\ny = torch.fft.hfft2(x)\n", "import torch\ndef f(:\n"]
+    programs = ["import torch\nx = torch.ones(2)\n", "import torch\ny = torch.fft.hfft2(x)\n", "import torch\nf(:\n"]
     out = names["translated"](Table(code=programs))
     assert out["code"] == programs
     assert "ones((2,))" in out["translation"][0] and "torch" not in out["translation"][0] and not out["refused"][0]
