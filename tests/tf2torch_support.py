@@ -12,6 +12,7 @@ import types
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
@@ -314,8 +315,29 @@ def compare_models(
             transfer(pairs)
             module.train(training)
             arrays = draw_inputs(case, 7 + number)
-            one_case(out, "train" if training else "eval", net, module, pairs, arrays, edges, training)
+            with same_draws():
+                one_case(out, "train" if training else "eval", net, module, pairs, arrays, edges, training)
     return out
+
+
+@contextlib.contextmanager
+def same_draws(seed: int = 11) -> Iterator[None]:
+    """Random numbers of layers that vary images: both frameworks draw the same."""
+    import keras
+    import keras.src.backend.tensorflow as backend
+    import torch
+
+    mine, theirs = np.random.default_rng(seed), np.random.default_rng(seed)
+
+    def uniform(shape: Any, minval: float = 0.0, maxval: float = 1.0, dtype: Any = None, seed: Any = None) -> Any:
+        drawn = minval + (maxval - minval) * mine.random([int(n) for n in shape])
+        return backend.convert_to_tensor(drawn, dtype or keras.config.floatx())
+
+    def rand(*size: int, **kinds: Any) -> Any:
+        return torch.tensor(theirs.random(size), **kinds)
+
+    with patch.object(backend.random, "uniform", uniform), patch.object(torch, "rand", rand):
+        yield
 
 
 def arguments(module: Any) -> list[str]:

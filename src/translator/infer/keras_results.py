@@ -145,6 +145,13 @@ def resized(axes: int, sign: int) -> Result:
     return result
 
 
+def sized(call: BoundCall) -> Value:
+    """Images of a size that the layer is told."""
+    x = tensor_arg(call)
+    _demand(x, 4)
+    return _image(x, (dim_of(call.value("height")) or STATIC, dim_of(call.value("width")) or STATIC), _channels(x))
+
+
 def pairs(value: Value, axes: int) -> list[tuple[int, int]] | None:
     """Amounts before and after each axis of Keras's ``padding`` and ``cropping``."""
     if value is UNKNOWN:
@@ -408,7 +415,7 @@ def gather(call: BoundCall) -> Value:
 RESULTS.update({
     "channels_last": constant(Const("channels_last")), "backend": constant(Const("tensorflow")),
     "image_shape": lambda call: Seq("tuple", [UNKNOWN, UNKNOWN, UNKNOWN]),
-    "keras_arange": arange, "keras_gather": gather,
+    "keras_arange": arange, "keras_sized2d": sized, "keras_gather": gather,
     "keras_input": input_tensor, "keras_dense": dense, "keras_embedding": embedding, "keras_flatten": flatten,
     "keras_reshape": reshape_layer, "keras_merge": merge, "keras_concatenate": concatenate, "keras_norm": plain,
     "keras_batch_norm": batch_norm, "keras_lstm": recurrent(2), "keras_gru": recurrent(1),
