@@ -28,14 +28,14 @@ IMPORTS = {
     "json": "import json", "math": "import math", "os": "import os", "pickle": "import pickle",
     "random": "import random",
     "ThreadPoolExecutor": "from concurrent.futures import ThreadPoolExecutor",
-    "functools": "import functools", "h5py": "import h5py", "np": "import numpy as np",
+    "functools": "import functools", "h5py": "import h5py", "np": "import numpy as np", "PIL": "import PIL.Image",
     "tf": "import tensorflow as tf", "keras": "from tensorflow import keras", "torch": "import torch",
     "nn": "from torch import nn", "F": "import torch.nn.functional as F",
 }  # fmt: skip
 """What a name in written code is imported by, in the order of the imports."""
 TORCH_NAMES, TF_NAMES = frozenset({"torch", "nn", "F"}), frozenset({"tf", "keras"})
 HELPERS_ONLY = frozenset({
-    "bisect", "collections", "csv", "random", "itertools", "json", "h5py", "os", "pickle", "ThreadPoolExecutor",
+    "bisect", "collections", "csv", "random", "itertools", "json", "h5py", "os", "pickle", "ThreadPoolExecutor", "PIL",
 })  # fmt: skip
 """Names that only helpers need an import for: in the user's code they are the user's own."""
 MAX_LINE = 100

@@ -243,4 +243,9 @@ BUILTIN_CALLS: dict[str, Handler] = {
     "math.sqrt": lambda it, node, args: FLOAT, "math.log": lambda it, node, args: FLOAT,
     "math.exp": lambda it, node, args: FLOAT, "math.floor": _number("int"), "math.ceil": _number("int"),
     "math.prod": lambda it, node, args: INT,
+    **dict.fromkeys(
+        ("os.path.join", "os.path.basename", "os.path.dirname", "os.path.abspath", "os.path.realpath", "os.getcwd",
+         "os.path.normpath", "os.path.expanduser", "os.path.relpath", "builtins.repr", "builtins.chr"),
+        lambda it, node, args: STR,
+    ),
 }  # fmt: skip

@@ -26,7 +26,7 @@ from ..values import (
     options_of,
     without_none,
 )
-from . import keras_graph, keras_masks
+from . import image_results, keras_graph, keras_masks
 from .binding import Args, bind_api
 from .facts import Bound, BoundCall, Pass
 from .functions import call_user
@@ -66,6 +66,8 @@ def call_instance(it: Interpreter, node: cst.Call, owner: Instance, args: Args) 
         return call_layer(it, node, Instance(Api(base)), args) if plain and base is not None else UNKNOWN
     if owner.api in it.dialect.containers:
         return call_container(it, node, owner, args)
+    if (owner.api or "").startswith(image_results.TRANSFORMS):
+        return image_results.call_transform(it, owner, args)
     return call_layer(it, node, owner, args)
 
 

@@ -28,6 +28,7 @@ from ..values import (
 )
 from .binding import Args
 from .facts import BoundCall
+from .image_results import DATASETS, image_item
 from .results import RESULTS
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ def made(value: Value, node: cst.CSTNode) -> Value:
 
 def yields(it: Interpreter, bound: BoundCall) -> Value:
     """What iterating over a dataset or loader gives, for the constructors of ``torch.utils.data``."""
+    if bound.api.startswith(DATASETS):
+        return image_item(it, bound)
     if not bound.api.startswith(DATA):
         return UNKNOWN
     name = bound.api.removeprefix(DATA)

@@ -16,7 +16,7 @@ CONDA_TARGET = {Direction.TORCH2TF: ("tensorflow", ">=2.18"), Direction.TF2TORCH
 
 FRIENDS = {
     "torch": {
-        "torchvision": "keras.applications has models, keras.layers and tf.image have transforms",
+        "torchvision": "keras.applications has models; what stands for its transforms and datasets needs pillow",
         "torchaudio": "tf.audio and tf.signal read and transform sound",
         "torchtext": "keras.layers.TextVectorization and tf.strings prepare text",
         "torchdata": "tf.data has pipelines",
