@@ -181,6 +181,8 @@ def call_api(it: Interpreter, node: cst.Call, name: str, args: Args, receiver: B
         bound.result = _parameter(bound)
     elif (rows := it.tables.find(name)) and rows[0].returns == "alias":
         bound.result = RESULTS["alias"](bound)
+    elif rows and rows[0].returns == "wrapped":
+        bound.result = bound.value("module")
     elif rows and rows[0].returns == "called" and args:
         plain = [a for a in args[1:] if a[0].keyword is None]
         inner = cst.Call(args[0][0].value)  # no call of the program: what is noted about it concerns nobody

@@ -267,8 +267,12 @@ def _instance_attribute(it: Interpreter, owner: Instance, name: str) -> Value:
             base = framework_base(owner.cls)
             if base not in (None, "torch.nn.Module"):
                 return layer_weight(Instance(Api(base)), name)
+        if name == WRAPPED and owner.cls.module:
+            return owner
         return BoundMethod(owner, name)
     it.facts.opened.append(owner)
+    if name == WRAPPED and name not in owner.args and (owner.api or "").startswith("torch.nn."):
+        return owner
     if name == "weight" or name == "bias":
         return layer_weight(owner, name)
     if name in owner.args:
@@ -456,6 +460,8 @@ def arithmetic(it: Interpreter, operator: type, a: Value, b: Value) -> Value:
     return Num("float", dim) if "float" in (pa, pb) and pa and pb else UNKNOWN
 
 
+WRAPPED = "module"
+"""Where parallel wrappers keep the model that they wrap: their translation is that model."""
 NUMPY = Instance(Api("numpy.ndarray"))
 """Anything that NumPy computed."""
 

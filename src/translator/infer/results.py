@@ -355,6 +355,7 @@ def joined(*values: Value) -> Value:
 
 RESULTS: dict[str, Result] = {
     "unknown": constant(UNKNOWN), "called": constant(UNKNOWN), "type": constant(UNKNOWN), "constant": constant(UNKNOWN),
+    "wrapped": constant(UNKNOWN),
     "same": same, "same_float": same_float, "same_bool": same_bool, "alias": alias,
     "broadcast": broadcast, "compare": compare, "reduce": reduce, "reduce_bool": reduce_bool,
     "arg_reduce": arg_reduce, "reduce_pair": reduce_pair, "pair_same": pair_same, "create": create,

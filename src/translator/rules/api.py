@@ -349,6 +349,8 @@ def reference(ctx: Context, row: Row, name: str) -> Outcome:
     """The target's name for a source name that stands alone."""
     if row.refuse:
         return Refusal("XL203", f"{name}: {row.refuse}", row.hint)
+    if ctx.role == "isinstance" and row.returns == "wrapped":
+        return Edit(cst.Tuple([]))  # nothing is wrapped
     if ctx.role == "isinstance":
         targets = row.instance_of or row.tf
         if DEPTHWISE in targets and not uses_depthwise(ctx):

@@ -7,7 +7,7 @@ from typing import Any
 import libcst as cst
 
 from .. import nodes
-from ..infer.expressions import RESULT_FIELDS
+from ..infer.expressions import RESULT_FIELDS, WRAPPED
 from ..infer.layer_attributes import SIZES
 from ..infer.results import FLOATS
 from ..layout.natural import order_of
@@ -232,6 +232,8 @@ def instance_attribute(ctx: Context, node: cst.Attribute, new: cst.Attribute, ow
     own = user.find(name) if user is not None else None
     if own is not None:
         return renamed(ctx, user, name, new) if user is not None else None
+    if name == WRAPPED and ctx.value(node) is owner:
+        return Edit(new.value)
     if name in ctx.dialect.forward and user is None:
         if isinstance(node.value, cst.Call) and nodes.is_name(node.value.func, "super"):
             return Edit(new.with_changes(attr=cst.Name("call")))

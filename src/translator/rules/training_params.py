@@ -10,6 +10,7 @@ from typing import Any, cast
 import libcst as cst
 
 from .. import nodes
+from ..infer.expressions import WRAPPED
 from ..infer.facts import Facts
 from ..rewrite.context import Context
 from ..values import Api, Instance, Tensor, Value, options_of, without_none
@@ -243,13 +244,18 @@ def rooted(program: Program, kind: str, node: Any) -> Source:
             best = (found, path)
         if not isinstance(current, cst.Attribute):
             break
-        path = f".{current.attr.value}{path}"
+        path = path if wraps(program.facts, current) else f".{current.attr.value}{path}"
         current = current.value
     if best is None and kind == "module":
         best = of_receiver(program, current, path)
     if best is None and kind == "module":
         raise Unresolved(f"it is not known which object `{nodes.code(node)}` is")
     return Source(kind, best[0] if best else frozenset(), best[1] if best else "", node)
+
+
+def wraps(facts: Facts, node: cst.Attribute) -> bool:
+    """Whether an attribute is the model in a parallel wrapper, which is the model itself."""
+    return node.attr.value == WRAPPED and facts.value(node) is without_none(facts.value(node.value))
 
 
 def of_receiver(program: Program, node: Any, path: str) -> tuple[frozenset[Any], str] | None:
@@ -328,6 +334,8 @@ def ctx_expression(ctx: Context, node: Any) -> Any:
 
     if not isinstance(node, cst.Attribute):
         return node
+    if wraps(ctx.facts, node):
+        return ctx_expression(ctx, node.value)
     new = node.with_changes(value=ctx_expression(ctx, node.value))
     owner = without_none(ctx.value(node.value))
     if isinstance(owner, Instance) and isinstance(owner.cls, UserClass):

@@ -225,3 +225,25 @@ def uncompiled(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst
         return Refusal("XL202", f"{call.api}: what is compiled is not given")
     ctx.note(node, "XL406", "torch.compile is dropped", "wrap the step in tf.function(jit_compile=True) where it pays")
     return Edit(ctx.updated(model.node))
+
+
+@named("unwrapped")
+def unwrapped(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
+    """``DataParallel(model)`` is the model."""
+    model = call.args.get("module")
+    if model is None or model.star:
+        return Refusal("XL202", f"{call.api}: the model that is wrapped is not given")
+    name = call.api.rpartition(".")[2]
+    hint = "for several devices, make model and optimizer under tf.distribute.MirroredStrategy().scope()"
+    ctx.note(node, "XL406", f"{name} is dropped: the translation trains in one process, on one device", hint)
+    return Edit(ctx.updated(model.node))
+
+
+@named("one_of_one")
+def one_of_one(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
+    """What processes do together changes nothing where there is one."""
+    wait = call.args.get("async_op")
+    if wait is not None and wait.value != Const(False):
+        return Refusal("XL201", f"{call.api}: with `async_op` it gives something to wait for, which is not translated")
+    ctx.note(node, "XL406", f"{call.api} is dropped: the translation trains in one process")
+    return Edit(cst.Name("None"))
