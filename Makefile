@@ -22,7 +22,7 @@ help:
 	@echo "make docs    build the documentation's site into site/"
 	@echo "make bench   time translating and starting; writes docs/performance.md"
 	@echo "make bench-migrate  time migrating whole projects; writes docs/performance_migrate.md"
-	@echo "make corpus  translate torchvision's model files, run both versions, compare; writes docs/corpus.md"
+	@echo "make corpus  translate torchvision's and Keras's model files, run both versions, compare; writes docs/corpus.md"
 	@echo "make clean   remove the environments and caches"
 
 demo: $(DEMO)/.ready
@@ -76,6 +76,7 @@ bench-migrate: venv
 
 corpus: venv
 	$(BIN)/python benchmarks/corpus.py --record docs/corpus.md
+	$(BIN)/python benchmarks/applications.py --record docs/applications.md
 
 clean:
 	rm -rf $(VENV) $(DEMO) $(SITE) site .mypy_cache .pytest_cache .ruff_cache .hypothesis

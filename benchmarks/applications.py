@@ -6,12 +6,18 @@ the same noise in all weights, which go over in the order in which layers are ma
 outputs in eval and train mode (dropout off), and the gradients of every weight and of the input.
 
 Run: python benchmarks/applications.py [family ...]
+
+What was found for the same translations before is kept in .corpus/ and not computed again.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
+import hashlib
+import importlib.metadata
 import importlib.util
+import json
 import os
 import re
 import sys
@@ -19,7 +25,7 @@ import time
 import traceback
 import types
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +40,7 @@ from translator.engine import translate_sources
 from translator.model import Direction, Options, Severity, Translation
 
 TOLERANCE = 1e-9
+VERSION = importlib.metadata.version("keras")
 SMALL = {"weights": None, "classes": 7}
 
 
@@ -57,7 +64,7 @@ ARCHITECTURES = (
     Architecture("densenet", "DenseNet121"),
     Architecture("efficientnet", "EfficientNetB0"),
     Architecture("efficientnet_v2", "EfficientNetV2B0"),
-    Architecture("inception_resnet_v2", "InceptionResNetV2", (96, 80)),
+    Architecture("inception_resnet_v2", "InceptionResNetV2", (160, 144)),
     Architecture("inception_v3", "InceptionV3", (96, 80)),
     Architecture("mobilenet", "MobileNet"),
     Architecture("mobilenet_v2", "MobileNetV2"),
@@ -71,6 +78,8 @@ ARCHITECTURES = (
     Architecture("vgg19", "VGG19", (32, 48), {"include_top": False, "pooling": "max"}),
     Architecture("xception", "Xception", (80, 72)),
 )
+
+
 def sources() -> dict[str, str]:
     """The architecture files of the installed Keras, found without importing it."""
     spec = importlib.util.find_spec("keras")
@@ -153,11 +162,97 @@ def merged(translations: dict[str, Translation]) -> Translation:
     return replace(next(iter(translations.values())), edges=every)
 
 
+@dataclass(slots=True)
+class Outcome:
+    """What became of one architecture. ``said`` tells of a failure."""
+
+    builds: bool = False
+    agrees: bool = False
+    worst: float = 0.0
+    seconds: float = 0.0
+    said: str = ""
+
+
+def outcome(architecture: Architecture, texts: dict[str, str], translations: dict[str, Translation]) -> Outcome:
+    """Build both versions and compare them; what was found for the same texts before is not computed again."""
+    from translator.compare.precision import precision
+
+    names = [architecture.file, *re.findall(r"^from \. import (\w+)", texts[architecture.file], re.MULTILINE)]
+    digest = hashlib.sha256(repr((architecture, VERSION)).encode())
+    for name in names:
+        digest.update(texts[name].encode() + translations[name].text.encode())
+    kept = CACHE / "applications" / "outcomes" / f"{architecture.name}.{digest.hexdigest()[:16]}.json"
+    if kept.is_file():
+        return Outcome(**json.loads(kept.read_text("utf-8")))
+    began = time.perf_counter()
+    out = Outcome()
+    try:
+        with precision("float64"):
+            found = compare(architecture, texts, translations)
+        out.builds, out.worst = True, max(found.worst.values())
+        out.agrees = out.worst < TOLERANCE
+        out.said = "" if out.agrees else str({k: f"{v:.1e}" for k, v in found.worst.items() if v >= TOLERANCE})
+    except Exception as error:
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if "models." in f.filename]
+        where = "".join(f" [{f.filename}:{f.lineno}]" for f in frames[-2:])
+        out.said = f"{type(error).__name__}: {str(error)[:400]}{where}"
+    out.seconds = time.perf_counter() - began
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_text(json.dumps(asdict(out)), "utf-8")
+    gc.collect()
+    return out
+
+
+# -- report --------------------------------------------------------------------------------------
+
+
+def refused(translation: Translation) -> tuple[list[str], int]:
+    """The refusals of a file, and the number of those that concern Keras's own weight files."""
+    lines = errors(translation)
+    other = [x for x in lines if not pretrained(x)]
+    return other, len(lines) - len(other)
+
+
+def codes(lines: list[str]) -> str:
+    return ", ".join(f"{n} {code}" for code, n in sorted(Counter(x.split()[1] for x in lines).items())) or "whole"
+
+
+def totals(outcomes: list[tuple[Architecture, Outcome]]) -> str:
+    """A family agrees when all of its architectures do."""
+    families = {a.file for a, _ in outcomes}
+    good = {f for f in families if all(o.agrees for a, o in outcomes if a.file == f)}
+    return (
+        f"{len(outcomes)} architectures, {sum(o.builds for _, o in outcomes)} build and take the weights over, "
+        f"{sum(o.agrees for _, o in outcomes)} agree; {len(good)} of {len(families)} families agree"
+    )
+
+
+def table(translations: dict[str, Translation], outcomes: list[tuple[Architecture, Outcome]]) -> str:
+    """What was found, as a page of Markdown."""
+    lines = [
+        "# Keras's applications", "",
+        "Written by `make corpus` (`benchmarks/applications.py --record docs/applications.md`). The source files of",
+        f"`keras.applications` (Keras {VERSION}) are translated to PyTorch as one project. Each architecture is built",
+        "in both frameworks with the same noise in all weights, and compared in float64: outputs in eval mode and in",
+        "training mode (dropout off), and the gradient of every weight and of the input. *worst* is the largest norm",
+        "of a difference over the norm of the reference; below 1e-9 agrees. Loading Keras's own weight files is",
+        "refused everywhere, with the way out (`xlate weights`), and not counted.", "",
+        "| file | translated | architecture | builds | agrees | worst |", "| --- | --- | --- | --- | --- | --- |",
+    ]  # fmt: skip
+    for a, out in outcomes:
+        yes = ["yes" if fine else "no" for fine in (out.builds, out.agrees)]
+        worst = f"{out.worst:.1e}" if out.builds else ""
+        cells = (f"{a.file}.py", codes(refused(translations[a.file])[0]), a.name, *yes, worst)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, "", totals(outcomes) + "."]) + "\n"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("family", nargs="*", help="only these, by file or builder")
     parser.add_argument("--write", type=Path, help="a folder for the translations")
     parser.add_argument("--no-run", action="store_true", help="translate only")
+    parser.add_argument("--record", type=Path, help="write the table to this file, too")
     chosen = parser.parse_args()
     start = time.perf_counter()
     texts = sources()
@@ -167,44 +262,25 @@ def main() -> None:
         if chosen.write:
             chosen.write.mkdir(parents=True, exist_ok=True)
             (chosen.write / f"{name}.py").write_text(translation.text, "utf-8")
-        lines = errors(translation)
-        other = [x for x in lines if not pretrained(x)]
-        counts = ", ".join(f"{n} {c}" for c, n in Counter(x.split()[1] for x in other).items()) or "whole"
+        lines, loads = refused(translation)
         if not chosen.family or name in chosen.family:
-            loads = len(lines) - len(other)
-            print(f"  {name:22}{counts}" + (f" (but for {loads} loads of pretrained weights)" if loads else ""))
-            for line in other[:12]:
+            print(f"  {name:22}{codes(lines)}" + (f" (but for {loads} loads of pretrained weights)" if loads else ""))
+            for line in lines[:12]:
                 print(f"      {line}")
     if chosen.no_run:
         return
-    from translator.compare.precision import precision
-
-    built = agree = total = 0
-    families: dict[str, bool] = {}
+    outcomes = []
     for architecture in ARCHITECTURES:
         if chosen.family and not {architecture.file, architecture.name} & set(chosen.family):
             continue
-        total += 1
-        began = time.perf_counter()
-        said, worst = "", float("nan")
-        try:
-            with precision("float64"):
-                found = compare(architecture, texts, translations)
-            built += 1
-            worst = max(found.worst.values())
-            said = "" if worst < TOLERANCE else str({k: v for k, v in found.worst.items() if v >= TOLERANCE})
-        except Exception as error:
-            frames = [f for f in traceback.extract_tb(error.__traceback__) if "models." in f.filename]
-            where = "".join(f" [{f.filename}:{f.lineno}]" for f in frames[-2:])
-            said = f"{type(error).__name__}: {str(error)[:400]}{where}"
-        good = not said
-        agree += good
-        families[architecture.file] = families.get(architecture.file, True) and good
-        took = time.perf_counter() - began
-        verdict = "agrees" if good else "FAILS"
-        print(f"  {architecture.file:22}{architecture.name:22}{verdict:8}{worst:8.1e} {took:6.1f} s {said}", flush=True)
-    print(f"{total} architectures: {built} build and take the weights, {agree} agree; "
-          f"{sum(families.values())} of {len(families)} families agree")  # fmt: skip
+        out = outcome(architecture, texts, translations)
+        outcomes.append((architecture, out))
+        verdict = "agrees" if out.agrees else "FAILS"
+        shown = f"{architecture.file:22}{architecture.name:22}{verdict:8}{out.worst:8.1e}"
+        print(f"  {shown} {out.seconds:6.1f} s {out.said}", flush=True)
+    print(totals(outcomes))
+    if chosen.record:
+        chosen.record.write_text(table(translations, outcomes), "utf-8")
 
 
 if __name__ == "__main__":

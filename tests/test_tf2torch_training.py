@@ -353,3 +353,11 @@ def test_estimators_of_other_libraries_stay(lines: str) -> None:
     found = translate(MODEL + lines + "\n", "tf2torch")
     assert not errors(found)
     assert lines in found.text
+
+
+def test_a_helper_that_gets_another_name_is_called_by_it() -> None:
+    lines = "m.compile('sgd', 'mse', metrics=['accuracy'])\nloss, accuracy = m.evaluate(x, y)\nprint(loss, accuracy)"
+    found = translate(MODEL + lines + "\n", "tf2torch").text
+    assert "metrics=[AverageOf(accuracy_, name=" in found
+    assert "def accuracy_(" in found
+    assert "print(loss, accuracy)" in found

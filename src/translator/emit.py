@@ -23,10 +23,10 @@ from .tables.signatures import Param
 
 HELPERS = Path(__file__).resolve().parent / "helpers"
 IMPORTS = {
-    "bisect": "import bisect", "collections": "import collections", "csv": "import csv",
+    "bisect": "import bisect", "collections": "import collections", "csv": "import csv", "gzip": "import gzip",
     "itertools": "import itertools",
     "json": "import json", "math": "import math", "os": "import os", "pickle": "import pickle",
-    "random": "import random",
+    "random": "import random", "struct": "import struct",
     "ThreadPoolExecutor": "from concurrent.futures import ThreadPoolExecutor",
     "functools": "import functools", "h5py": "import h5py", "np": "import numpy as np", "PIL": "import PIL.Image",
     "tf": "import tensorflow as tf", "keras": "from tensorflow import keras", "torch": "import torch",
@@ -35,7 +35,8 @@ IMPORTS = {
 """What a name in written code is imported by, in the order of the imports."""
 TORCH_NAMES, TF_NAMES = frozenset({"torch", "nn", "F"}), frozenset({"tf", "keras"})
 HELPERS_ONLY = frozenset({
-    "bisect", "collections", "csv", "random", "itertools", "json", "h5py", "os", "pickle", "ThreadPoolExecutor", "PIL",
+    "bisect", "collections", "csv", "gzip", "random", "struct", "itertools", "json", "h5py", "os", "pickle",
+    "ThreadPoolExecutor", "PIL",
 })  # fmt: skip
 """Names that only helpers need an import for: in the user's code they are the user's own."""
 MAX_LINE = 100

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cache, lru_cache
 from typing import Any
 
@@ -262,12 +262,16 @@ def code(node: Any) -> str:
     return cst.Module([]).code_for_node(node)
 
 
-def renamed_call(node: Any, old: str, new: str) -> Any:
-    """The node with ``old`` replaced where it is what the node calls or names, not deeper."""
-    if is_name(node, old):
-        return node.with_changes(value=new)
-    if isinstance(node, cst.Call):
-        return node.with_changes(func=renamed_call(node.func, old, new)) if is_name(node.func, old) else node
-    if isinstance(node, cst.Assign | cst.Expr):
-        return node.with_changes(value=renamed_call(node.value, old, new))
-    return node
+def renamed(node: Any, old: str, new: str, kept: Collection[int]) -> Any:
+    """The node with the name ``old`` replaced wherever it is read, but for the nodes with the identities ``kept``."""
+
+    def visit(part: Any) -> Any:
+        if isinstance(part, cst.Name):
+            return part.with_changes(value=new) if part.value == old and id(part) not in kept else part
+        if isinstance(part, cst.Attribute):
+            return part.with_changes(value=visit(part.value))
+        if isinstance(part, cst.Arg):
+            return part.with_changes(value=visit(part.value))
+        return rebuild(part, visit)
+
+    return visit(node)

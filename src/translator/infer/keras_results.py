@@ -6,7 +6,7 @@ from typing import Any
 
 from ..model import Direction
 from ..tables import tables
-from ..values import STATIC, UNKNOWN, Const, Dim, LayoutVar, Seq, Tensor, Value, as_tensor
+from ..values import STATIC, UNKNOWN, Const, Dim, LayoutVar, Map, Seq, Tensor, Value, as_tensor
 from .facts import Bound, BoundCall
 from .keras_graph import CHANNELS_FIRST, channels_first, demand, input_tensor, together
 from .results import RESULTS, Result, constant, dim_of, int_of, ints_of, tensor_arg
@@ -415,7 +415,8 @@ def gather(call: BoundCall) -> Value:
 RESULTS.update({
     "channels_last": constant(Const("channels_last")), "backend": constant(Const("tensorflow")),
     "image_shape": lambda call: Seq("tuple", [UNKNOWN, UNKNOWN, UNKNOWN]),
-    "keras_arange": arange, "keras_sized2d": sized, "keras_gather": gather,
+    "keras_arange": arange, "examples": lambda call: Map(None, Tensor()),
+    "keras_sized2d": sized, "keras_gather": gather,
     "keras_input": input_tensor, "keras_dense": dense, "keras_embedding": embedding, "keras_flatten": flatten,
     "keras_reshape": reshape_layer, "keras_merge": merge, "keras_concatenate": concatenate, "keras_norm": plain,
     "keras_batch_norm": batch_norm, "keras_lstm": recurrent(2), "keras_gru": recurrent(1),

@@ -104,6 +104,8 @@ def function_object(
         options[name] = nodes.bare(ctx.updated(bound.node), bound.node)
     if call.extra or call.varargs:
         return Refusal("XL202", f"{call.api}: which arguments it gets is not known here")
+    if helper == "AverageOf" and function in ctx.taken and "name" not in options:
+        options["name"] = nodes.literal(function)  # the helper gets another name, which is not the metric's
     made = nodes.call(helper, cst.Name(function), **options)
     return Edit(made, (f"helper:{helper}", f"helper:{function}"))
 
@@ -313,7 +315,7 @@ def metric_of(ctx: Context, node: Any, new: Any, needs: set[str]) -> Any:
         if name not in METRICS.values() and name != "accuracy":
             return Refusal("XL203", f"the metric {text!r} is not translated")
         needs.update({"helper:AverageOf", f"helper:{name}"})
-        said = {} if text == name else {"name": nodes.literal(text)}
+        said = {} if text == name and name not in ctx.taken else {"name": nodes.literal(text)}
         return nodes.call("AverageOf", cst.Name(name), **said)
     value = without_none(ctx.value(node))
     if isinstance(value, Func):

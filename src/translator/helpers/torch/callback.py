@@ -157,7 +157,7 @@ class CSVLogger(Callback):
         self.append = append
 
     def on_train_begin(self, logs=None):
-        self.file = open(self.filename, "a" if self.append else "w", newline="")  # noqa: SIM115
+        self.file = open(self.filename, "a" if self.append else "w", newline="")
         self.writer = None
 
     def on_epoch_end(self, epoch, logs=None):
