@@ -97,9 +97,12 @@ def test_every_fault_is_found_and_most_places_are_right(planting: Planting, tmp_
     for fault in planting.faults:
         wrong, line = fault.plant(planting.text)
         model = planting.verified(wrong, tmp_path, pool)
-        if model.verdict not in ("differs", "broken"):
+        found = model.verdict in ("differs", "broken")
+        right = found and placed(model, fault, line)
+        print(f"{fault.kind}: {model.verdict}{', placed' if right else ''}", flush=True)
+        if not found:
             missed.append(fault.kind)
-        elif not placed(model, fault, line):
+        elif not right:
             misplaced.append(f"{fault.kind}: {model.spot or model.failure}")
     count = len(planting.faults)
     print(f"\n{count - len(missed)} of {count} found, {count - len(missed) - len(misplaced)} places right")

@@ -11,40 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..compare.values import Quantity
-from ..model import Direction
 from .judge import TOLERANCE, Check, Told, named_tensors
 from .lines import Lines, Place
-from .pool import Pool, WorkerError
+from .narrow import Narrowed, narrowed
+from .pool import Pool
 from .result import ModelReport, Spot
+from .traces import Key, Traces, size, trace
 from .traps import likeliest
-
-Key = tuple[str, int]
-
-
-@dataclass(slots=True)
-class Traces:
-    """Both sides' events of one call, and how to look up what the other side did."""
-
-    source: list[dict[str, Any]]
-    other: dict[tuple[str, str, int], dict[str, Any]]
-    source_arrays: dict[str, Any]
-    other_arrays: dict[str, Any]
-    known: set[str]
-    error: str = ""
-
-    def partner(self, event: dict[str, Any]) -> dict[str, Any] | None:
-        return self.other.get((event["kind"], event["path"], event["call"]))
-
-    def difference(self, event: dict[str, Any]) -> float | None:
-        """The relative difference of an event's tensors on both sides; ``None`` where they cannot be compared."""
-        partner = self.partner(event)
-        if partner is None:
-            return None
-        pairs = list(zip(event["arrays"], partner["arrays"], strict=False))
-        if event["kind"] == "enter":
-            pairs = pairs[:1]  # what follows goes by position here and by keyword there
-        found = [apart(self.source_arrays[a], self.other_arrays[b]) for a, b in pairs]
-        return max(found, default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,28 +29,8 @@ class Finding:
     inside: bool = False
     after: dict[str, Any] | None = None
     before: dict[str, Any] | None = None
-
-
-def apart(one: Any, two: Any) -> float:
-    """The relative difference of two arrays, in whichever axis order they agree best."""
-    import numpy as np
-
-    orders = {tuple(range(two.ndim))}
-    if two.ndim >= 3:
-        orders |= {(0, two.ndim - 1, *range(1, two.ndim - 1)), (0, *range(2, two.ndim), 1)}
-    best = float("inf")
-    for order in sorted(orders):
-        turned = two.transpose(order)
-        if turned.shape == one.shape:
-            if one.dtype.kind not in "fc":
-                best = min(best, 0.0 if np.array_equal(one, turned) else 1.0)
-                continue
-            with np.errstate(invalid="ignore", over="ignore"):
-                gap = float(np.linalg.norm(np.nan_to_num(one) - np.nan_to_num(turned)))
-                size = float(np.linalg.norm(np.nan_to_num(one)))
-            same = np.array_equal(np.isfinite(one), np.isfinite(turned))
-            best = min(best, gap / (size or 1.0) if same else float("inf"))
-    return best
+    call: int = 0
+    """Which call of the part it is."""
 
 
 def find_spot(pool: Pool, case: Any, report: ModelReport, torch: Told, tf: Told) -> None:
@@ -102,7 +55,11 @@ def find_spot(pool: Pool, case: Any, report: ModelReport, torch: Told, tf: Told)
     if finding is None:
         where = "only under tf.function" if first.group.startswith("graph") else "the call as a whole"
         finding = Finding("", f"{where}: {first.group} {first.quantity}", inside=True)
-    report.spot = _spot(case, finding, first, torch, tf)
+    own = None
+    if finding.inside and first.group.endswith("output") and traces is not None and not traces.error:
+        watched = trace(pool, case, tf, first.case, mode == "train", (finding.path, finding.call))
+        own = narrowed(case, watched, finding.before) if watched is not None else None
+    report.spot = _spot(case, finding, first, torch, tf, own)
 
 
 def locate(pool: Pool, case: Any, report: ModelReport, torch: Told, tf: Told) -> None:
@@ -112,26 +69,6 @@ def locate(pool: Pool, case: Any, report: ModelReport, torch: Told, tf: Told) ->
     if finding is not None:
         check = Check("eval output", Quantity("output", problem="the translation stops"))
         report.spot = _spot(case, finding, check, torch, tf)
-
-
-def trace(pool: Pool, case: Any, tf: Told, number: int, training: bool) -> Traces | None:
-    """Run one call on both sides and record what every part takes and gives."""
-    files = pool.parcel(), pool.parcel()
-    told = []
-    try:
-        for worker, file in ((pool.torch, files[0]), (pool.tf, files[1])):
-            told.append(worker.call("trace", pool.timeout, case=number, training=training, out=file))
-    except WorkerError:
-        return None
-    sides = [Told.of(plain, file) for plain, file in zip(told, files, strict=True)]
-    known = set(tf.plain["modules"])
-    source, other = sides if case.direction is Direction.TORCH2TF else sides[::-1]
-    events = [e for e in source.plain["events"] if e["path"] in known]
-    index = {(e["kind"], e["path"], e["call"]): e for e in other.plain["events"]}
-    for event in events:
-        partner = index.get((event["kind"], event["path"], event["call"]))
-        event["lines"] = {case.direction.source: event["line"], case.direction.target: (partner or {}).get("line")}
-    return Traces(events, index, source.arrays, other.arrays, known, other.plain["error"])
 
 
 def walk(traces: Traces) -> Finding | None:
@@ -151,7 +88,7 @@ def walk(traces: Traces) -> Finding | None:
                 inner[outer] = inner.get(outer, 0) + 1
                 if event["path"] not in called and not traces.error:
                     what = f"{event['path']} is never called"
-                    left_out.setdefault(outer[0], Finding(outer[0], what, True, done.get(outer), event))
+                    left_out.setdefault(outer[0], Finding(outer[0], what, True, done.get(outer), event, outer[1]))
             found = _entered(traces, event, outer, done)
             opened.append(key)
         else:
@@ -171,17 +108,17 @@ def _entered(traces: Traces, event: dict[str, Any], outer: Key | None, done: dic
     after = done.get(outer)
     if traces.partner(event) is None:
         if any(path == event["path"] for _, path, _ in traces.other):
-            return Finding(outer[0], f"{name} is called fewer times", True, after, event)
+            return Finding(outer[0], f"{name} is called fewer times", True, after, event, outer[1])
         if not traces.error:
             return None  # the other side runs it in another way than by calling it
         return Finding(outer[0], f"the translation stops before {name}: {traces.error}", True, after, event)
     gap = traces.difference(event)
     if gap is None or gap <= TOLERANCE:
         return None
-    what = f"what goes into {name} differs ({_size(gap)})"
+    what = f"what goes into {name} differs ({size(gap)})"
     if after is not None:
         what += f", what comes out of {after['path']} does not"
-    return Finding(outer[0], what, True, after, event)
+    return Finding(outer[0], what, True, after, event, outer[1])
 
 
 def _left(
@@ -198,12 +135,8 @@ def _left(
         return None
     if inner.get(key):
         last = f"what comes out of {after['path']} does not" if after is not None else "its parts do not"
-        return Finding(event["path"], f"what {name} returns differs ({_size(gap)}), {last}", True, after)
-    return Finding(event["path"], f"the same goes in, what comes out differs ({_size(gap)})")
-
-
-def _size(gap: float) -> str:
-    return "shapes differ" if gap == float("inf") else f"relative {gap:.1e}"
+        return Finding(event["path"], f"what {name} returns differs ({size(gap)}), {last}", True, after, call=key[1])
+    return Finding(event["path"], f"the same goes in, what comes out differs ({size(gap)})")
 
 
 def differences(traces: Traces) -> list[tuple[str, float]]:
@@ -235,7 +168,7 @@ def _by_gradients(
     last = order[bad[-1]]
     own = [c for c in same if not c.ok and c.path.rpartition(".")[0] == last["path"]]
     others = [c for c in same if c.ok and c.path.rpartition(".")[0] == last["path"]]
-    gap = own[0].quantity.problem or _size(own[0].quantity.error)
+    gap = own[0].quantity.problem or size(own[0].quantity.error)
     what = f"outputs agree, but the gradient of {own[0].path} differs ({gap})"
     if others and not [c for c in same if not c.ok and c not in own]:
         return Finding(last["path"], what)
@@ -252,18 +185,20 @@ def _owner(path: str, torch: Told) -> str:
     return path.rpartition(".")[0]
 
 
-def _spot(case: Any, finding: Finding, first: Check, torch: Told, tf: Told) -> Spot:
+def _spot(case: Any, finding: Finding, first: Check, torch: Told, tf: Told, near: Narrowed | None = None) -> Spot:
     """A finding with the lines of both programs and the likeliest cause."""
     lines = Lines(case, torch.plain, tf.plain)
     own = finding.inside or lines.defined_by_user(finding.path)
+    known = near.places if near is not None else {}
     source, translated = (
-        _place(lines, side, finding, own) for side in (case.direction.source, case.direction.target)
+        known.get(side) or _place(lines, side, finding, own) for side in (case.direction.source, case.direction.target)
     )
     trap, setting = likeliest(lines, finding.path, own, first, (source, translated))
     if setting and not finding.inside:
         source, translated = (lines.made(side, finding.path) for side in (case.direction.source, case.direction.target))
     keras_path = tf.plain["modules"].get(finding.path, {}).get("path", "")
-    return Spot(finding.path, keras_path, finding.what, source, translated, trap)
+    what = finding.what if near is None or not near.what else near.what
+    return Spot(finding.path, keras_path, what, source, translated, trap)
 
 
 def _place(lines: Lines, framework: str, finding: Finding, own: bool) -> Place | None:

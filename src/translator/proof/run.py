@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..model import Direction
-from .blame import differences, find_spot, locate, trace
+from .blame import differences, find_spot, locate
 from .judge import Check, Told, judge, outputs
 from .loading import Program
 from .pool import Pool, Worker, WorkerError
 from .reference import reference
 from .result import Failure, ModelReport
+from .traces import trace
 
 
 @dataclass(frozen=True, slots=True)

@@ -266,15 +266,15 @@ class TFSide:
             }
         return places
 
-    def trace(self, case: int, training: bool, out: str) -> dict[str, Any]:
-        """The inputs and outputs of every paired layer in one call."""
+    def trace(self, case: int, training: bool, out: str, watched: list[Any] | None = None) -> dict[str, Any]:
+        """The inputs and outputs of every paired layer in one call; of the one that is ``watched``, variables too."""
         parcel = Parcel()
         with _settings("float64"):
             self.transfer()
-            with KerasTracer(self.layers, self.session.paths, parcel) as tracer:
+            with KerasTracer(self.layers, self.session.paths, parcel, watched) as tracer:
                 error = tracer.attempt(lambda: self.call(**tf_arguments(self.arrays[case]), training=training))
         parcel.save(saved(out))
-        return {"events": tracer.events, "error": error}
+        return {"events": tracer.events, "error": error, "variables": tracer.watch.notes}
 
 
 @contextmanager

@@ -182,16 +182,16 @@ class TorchSide:
 
     # -- tracing -----------------------------------------------------------------------------------------
 
-    def trace(self, case: int, training: bool, out: str) -> dict[str, Any]:
-        """The inputs and outputs of every module in one call."""
+    def trace(self, case: int, training: bool, out: str, watched: list[Any] | None = None) -> dict[str, Any]:
+        """The inputs and outputs of every module in one call; of the one that is ``watched``, variables too."""
         parcel = Parcel()
         with _settings("float64"):
             self.restore()
             self.module.train(training)
-            with TorchTracer(self.module, self.session.paths, parcel) as tracer:
+            with TorchTracer(self.module, self.session.paths, parcel, watched) as tracer:
                 error = tracer.attempt(lambda: torch_call(self.call, self.arrays[case], {}, grad=False))
         parcel.save(saved(out))
-        return {"events": tracer.events, "error": error}
+        return {"events": tracer.events, "error": error, "variables": tracer.watch.notes}
 
 
 @contextmanager

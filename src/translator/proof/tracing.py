@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..compare.values import is_tensor, parts
 from .exchange import Parcel
 from .loading import site
+from .variables import Watch
 
 
 class _Tracer:
@@ -17,11 +19,18 @@ class _Tracer:
     Each names the part's path, which call of that part it is, and the line of the program that calls it.
     """
 
-    def __init__(self, paths: Sequence[str], parcel: Parcel) -> None:
+    def __init__(self, paths: Sequence[str], parcel: Parcel, watched: Sequence[Any] | None = None) -> None:
         self.paths, self.parcel = paths, parcel
         self.events: list[dict[str, Any]] = []
+        self.watched = tuple(watched) if watched else None
+        """The part (path, number of its call) of which local variables are noted too."""
+        self.watch = Watch(paths, parcel.array, self._inside, self.events)
         self.calls: dict[str, int] = {}
         self.open: list[tuple[str, int]] = []
+
+    def _inside(self) -> bool:
+        """Whether what runs now is the watched part's own code, not that of a part inside of it."""
+        return bool(self.open) and self.open[-1] == self.watched
 
     def enter(self, path: str, given: Any) -> None:
         number = self.calls.get(path, 0)
@@ -29,9 +38,13 @@ class _Tracer:
         parent = self.open[-1] if self.open else None
         self.open.append((path, number))
         self._note("enter", path, number, given, parent)
+        if (path, number) == self.watched:
+            self.watch.start()
 
     def leave(self, path: str, result: Any) -> None:
         number = 0
+        if self._inside():
+            self.watch.stop()
         while self.open:  # an exception inside may have left some of them open
             found, number = self.open.pop()
             if found == path:
@@ -43,23 +56,27 @@ class _Tracer:
         keys = [self.parcel.array(t) for t in tensors]
         place = site(self.paths)
         self.events.append(
-            {"kind": kind, "path": path, "call": number, "arrays": keys, "line": place, "parent": parent}
+            {"kind": kind, "path": path, "call": number, "arrays": keys, "line": place, "parent": parent,
+             "at": len(self.events)}
         )
 
     def attempt(self, run: Callable[[], Any]) -> str:
         """Run until the end or an exception; its message."""
+        before = sys.gettrace()
         try:
             run()
         except Exception as error:
             return f"{type(error).__name__}: {str(error)[:500]}"
+        finally:
+            sys.settrace(before)
         return ""
 
 
 class TorchTracer(_Tracer):
     """Forward hooks on every module of a torch module."""
 
-    def __init__(self, module: Any, paths: Sequence[str], parcel: Parcel) -> None:
-        super().__init__(paths, parcel)
+    def __init__(self, module: Any, paths: Sequence[str], parcel: Parcel, watched: Sequence[Any] | None = None) -> None:
+        super().__init__(paths, parcel, watched)
         self.module = module
         self.handles: list[Any] = []
 
@@ -86,8 +103,10 @@ class TorchTracer(_Tracer):
 class KerasTracer(_Tracer):
     """A wrapped ``call`` on every layer that is paired with a torch module."""
 
-    def __init__(self, layers: Mapping[str, Any], paths: Sequence[str], parcel: Parcel) -> None:
-        super().__init__(paths, parcel)
+    def __init__(
+        self, layers: Mapping[str, Any], paths: Sequence[str], parcel: Parcel, watched: Sequence[Any] | None = None
+    ) -> None:
+        super().__init__(paths, parcel, watched)
         self.layers = layers
 
     def __enter__(self) -> KerasTracer:
