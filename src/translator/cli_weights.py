@@ -36,6 +36,7 @@ SHOWN = 20
 @click.option("--key", metavar="NAME", help="Where the state dict is in a checkpoint of several: 'ema.model'.")
 @click.option("--map", "map_", metavar="FILE", help="A map of --save-map, for --model: no program is run then.")
 @click.option("--save-map", metavar="FILE", help="Keep which weights belong together, for other checkpoints.")
+@click.option("--optimizer", is_flag=True, help="Convert the state of the optimizer too.")
 @click.option("--partial", is_flag=True, help="Convert what fits, and leave the rest out.")
 @click.option("--allow-nan", is_flag=True, help="Convert values that are not numbers too.")
 @click.option("--unsafe", is_flag=True, help="Load Python objects in the checkpoint. THIS RUNS THEIR CODE.")
@@ -99,7 +100,8 @@ def _job(source: str, target: str, options: dict[str, Any]) -> Job:
         model = Model(options["model"], options["translated"], options["entry"], init, inputs, options["direction"],
                       options["layout"], options["fidelity"])  # fmt: skip
     return Job(source, target, model, options["map_"], options["save_map"], options["key"], options["unsafe"],
-               options["force"], options["partial"], options["allow_nan"], options["timeout"])  # fmt: skip
+               options["force"], options["partial"], options["allow_nan"], options["optimizer"],
+               options["timeout"])  # fmt: skip
 
 
 class _bar:
@@ -139,7 +141,7 @@ def _report(job: Job, result: Result, options: dict[str, Any]) -> None:
             "source": job.source, "target": job.target, "written": result.written, "bytes": result.bytes,
             "matched": moves.matched, "aside": moves.aside, "computed": moves.computed, "added": moves.added,
             "missing": moves.missing, "unknown": moves.unknown, "unfit": moves.unfit, "unpaired": moves.unpaired,
-            "notes": result.notes,
+            "optimizer": moves.optimizer, "notes": result.notes,
         }  # fmt: skip
         click.echo(json.dumps(told, indent=2))
         return
@@ -156,6 +158,8 @@ def _report(job: Job, result: Result, options: dict[str, Any]) -> None:
     ):
         if names:
             click.echo(f"{len(names)} {what}: {', '.join(names[:3])}{' ...' if names[3:] else ''}")
+    if moves.optimizer and result.written:
+        click.echo(moves.optimizer)
     _problems(job, result)
 
 

@@ -30,6 +30,11 @@ CODES: dict[str, tuple[str, str]] = {
     "XL062": ("The checkpoint does not fit the model", "Names or shapes differ: was it another model, or were its arguments (--init) others? --partial converts what fits."),
     "XL063": ("The checkpoint holds values that are not numbers", "The training that made it went wrong. --allow-nan converts it all the same."),
     "XL064": ("It is not clear which state is meant", "Name the dict of weights in the file with --key."),
+    "XL065": (
+        "The state of an optimizer cannot be converted",
+        "Only one that both frameworks have, and of which it is clear which array belongs to which weight. Without "
+        "--optimizer the weights alone are converted.",
+    ),
     "XL013": ("Not a notebook that can be read", "Notebooks of format 4 are read: `jupyter nbconvert --to notebook` converts older ones."),
     "XL014": (
         "Statements of several cells belong together",

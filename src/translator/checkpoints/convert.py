@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +12,8 @@ from typing import Any
 from ..model import InputError
 from ..outputs import replacing
 from .arrays import Stored, broken
-from .keras_file import KerasWriter, archive, old_layout, read_keras, shard
+from .keras_file import KerasWriter, archive, old_layout, optimizer_of, read_keras, shard
+from .optimizer import AT, OPTIMIZER, STATE, Unknown, found_in, to_keras_arrays, to_torch_state
 from .plan import Model, Plan
 from .safetensors_file import SafetensorsWriter, read_safetensors
 from .states import state_dict, unwrapped
@@ -41,6 +43,8 @@ class Job:
     force: bool = False
     partial: bool = False
     nan: bool = False
+    optimizer: bool = False
+    """Whether the state of an optimizer is converted too."""
     timeout: float = 300.0
     pool: Any = None
     """Processes to use and to leave running; by default a pair of the job's own."""
@@ -60,6 +64,15 @@ class Result:
         return self.written and not self.moves.problems
 
 
+@dataclass(slots=True)
+class Checkpoint:
+    """What a file holds."""
+
+    arrays: dict[str, Stored]
+    optimizer: Any = None
+    """The state of an optimizer: PyTorch's as a dict, of Keras's the name and settings."""
+
+
 Progress = Callable[[int, int], None]
 """Is told how many bytes are to be written in all, and how many were just now."""
 
@@ -74,6 +87,8 @@ def convert(job: Job, progress: Progress | None = None) -> Result:
     way = (side_of(job.source, written=False), side_of(job.target, written=True))
     if way[0] == way[1]:
         raise ValueError(f"both files are {'PyTorch' if way[0] == 'torch' else 'Keras'}'s: nothing to convert")
+    if job.optimizer and job.target.endswith(".safetensors"):
+        raise ValueError("a .safetensors file holds weights alone: with --optimizer, write .pt")
     free(job.target, job.force)
     if job.save_map:
         free(job.save_map, job.force)
@@ -82,8 +97,9 @@ def convert(job: Job, progress: Progress | None = None) -> Result:
     # What the file is, is seen before any program runs, which takes seconds.
     held = None if job.unsafe else _read(job)
     plan, held = _planned(job, way, held)
-    moves = _moves(job, way[0], plan, held)
+    moves = _moves(job, way[0], plan, held.arrays)
     result = Result(moves, notes=plan.notes if moves.problems else [])
+    whole = _optimizer(job, way[0], plan, held, moves)
     if job.save_map:
         with replacing(job.save_map) as part, open(part, "w", encoding="utf-8") as file:
             file.write(plan.text())
@@ -91,7 +107,7 @@ def convert(job: Job, progress: Progress | None = None) -> Result:
         return result
     result.bytes = sum(stored.size for stored in moves.arrays)
     room(job.target, moves.arrays)
-    _write(job, plan, moves, lambda n: progress(result.bytes, n) if progress else None)
+    _write(job, plan, moves, whole, lambda n: progress(result.bytes, n) if progress else None)
     result.written = True
     return result
 
@@ -124,22 +140,24 @@ def free(path: str, force: bool) -> None:
         raise InputError(f"{path} exists", code="XL010", hint="--force replaces it")
 
 
-def _read(job: Job, path: str | None = None) -> dict[str, Stored]:
-    """The arrays of the checkpoint by name."""
-    path = path or job.source
+def _read(job: Job) -> Checkpoint:
+    """The arrays of the checkpoint by name, and the state of an optimizer."""
+    path = job.source
     try:
-        if side_of(job.source, written=False) == "keras":
-            return read_keras(path)
+        if side_of(path, written=False) == "keras":
+            arrays = read_keras(path)
+            return Checkpoint(arrays, optimizer_of(path) if any(n.startswith(f"{AT}/") for n in arrays) else None)
         return _read_torch(path, job.key)
     except OSError as error:
         raise InputError(f"{path}: {(error.strerror or str(error)).lower()}", code="XL007") from None
 
 
-def _read_torch(path: str, key: str | None) -> dict[str, Stored]:
+def _read_torch(path: str, key: str | None) -> Checkpoint:
     if path.endswith(".safetensors"):
-        return read_safetensors(path)
+        return Checkpoint(read_safetensors(path))
     if not path.endswith(INDEX):
-        return state_dict(read_torch(path), path, key)
+        held = read_torch(path)
+        return Checkpoint(state_dict(held, path, key), found_in(held))
     try:
         with open(path, encoding="utf-8") as file:
             names = sorted(set(json.load(file)["weight_map"].values()))
@@ -147,12 +165,12 @@ def _read_torch(path: str, key: str | None) -> dict[str, Stored]:
         raise broken(path, "it is no list of shards") from None
     out: dict[str, Stored] = {}
     for name in names:
-        out |= _read_torch(shard(path, os.path.dirname(path), name), key)
-    return out
+        out |= _read_torch(shard(path, os.path.dirname(path), name), key).arrays
+    return Checkpoint(out)
 
 
-def _planned(job: Job, way: tuple[str, str], held: dict[str, Stored] | None) -> tuple[Plan, dict[str, Stored]]:
-    """The plan, and the arrays of the checkpoint."""
+def _planned(job: Job, way: tuple[str, str], held: Checkpoint | None) -> tuple[Plan, Checkpoint]:
+    """The plan, and what the checkpoint holds."""
     if job.map is not None and held is not None:
         plan = Plan.read(job.map)
         if job.target.endswith(".keras") and not plan.config:
@@ -183,12 +201,39 @@ def _moves(job: Job, side: str, plan: Plan, held: dict[str, Stored]) -> Moves:
     return moves_to_torch(plan, held if older is None else older)
 
 
-def _write(job: Job, plan: Plan, moves: Moves, done: Callable[[int], None]) -> None:
+def _optimizer(job: Job, side: str, plan: Plan, held: Checkpoint, moves: Moves) -> Any:
+    """Add the state of an optimizer to what is written; how it lies in a file of PyTorch's.
+
+    Raises:
+        InputError: it cannot be converted, or there is none, and it was asked for.
+    """
+    if held.optimizer is None:
+        if job.optimizer:
+            raise InputError(f"{job.source}: it holds no state of an optimizer", code="XL065")
+        return None
+    if not job.optimizer:
+        moves.optimizer = "the optimizer's state is left out; --optimizer converts it too"
+        return None
+    try:
+        if side == "torch":
+            added, whole = to_keras_arrays(plan, held.optimizer, plan.groups), None
+        else:
+            state, moves.optimizer = to_torch_state(plan, held.arrays, *held.optimizer)
+            added = [v for entry in state["state"].values() for v in entry.values() if isinstance(v, Stored)]
+            whole = {STATE: OrderedDict((one.name, one) for one in moves.arrays), OPTIMIZER: state}
+    except Unknown as error:
+        raise InputError(f"{job.source}: the optimizer's state cannot be converted: {error}", code="XL065",
+                         hint="without --optimizer the weights alone are converted") from None  # fmt: skip
+    moves.arrays += added
+    return whole
+
+
+def _write(job: Job, plan: Plan, moves: Moves, whole: Any, done: Callable[[int], None]) -> None:
     target, arrays = job.target, moves.arrays
     if target.endswith(TORCH):
-        kind = SafetensorsWriter if target.endswith(".safetensors") else TorchWriter
         with replacing(target) as part, open(part, "wb") as file:
-            writer = kind(file, arrays)
+            safe = target.endswith(".safetensors")
+            writer = SafetensorsWriter(file, arrays) if safe else TorchWriter(file, arrays, whole)
             write_arrays(writer, arrays, job.source, job.nan, done)
             writer.close()
             os.fsync(file.fileno())

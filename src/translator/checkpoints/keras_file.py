@@ -183,6 +183,29 @@ def _dtype(held: Any, name: str, shown: str) -> str:
     return str(found)
 
 
+def optimizer_of(path: str) -> tuple[str, dict[str, Any] | None]:
+    """What a file calls the optimizer of which it holds the state, and that one's settings if it tells them.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    import h5py
+
+    if path.endswith(".json"):
+        return "", None
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                told = json.loads(archive.read("config.json")).get("compile_config") or {}
+            optimizer = told.get("optimizer") or {}
+            return str(optimizer.get("class_name", "")), optimizer.get("config")
+        with h5py.File(path, "r") as file:
+            name = file["optimizer/vars"].attrs.get("name", "") if "optimizer/vars" in file else ""
+        return name.decode() if isinstance(name, bytes) else str(name), None
+    except (OSError, ValueError, KeyError, AttributeError, RuntimeError, RecursionError, zipfile.BadZipFile) as error:
+        raise broken(path, f"the file is damaged ({error})") from None
+
+
 def old_layout(path: str, stored: Mapping[str, Stored], layers: list[list[list[str]]]) -> dict[str, Stored] | None:
     """The arrays of an ``.h5`` file of Keras 1 or 2 under the paths of today; ``None`` if it is a file of today.
 

@@ -55,6 +55,10 @@ class Plan:
     keras_left: list[str] = field(default_factory=list)
     groups: dict[str, str] = field(default_factory=dict)
     """The name of the layer behind each path of a Keras weight file."""
+    parameters: list[tuple[str, bool]] = field(default_factory=list)
+    """PyTorch's parameters in their order, and whether they learn: an optimizer's state goes by it."""
+    variables: list[str] = field(default_factory=list)
+    """Keras's trainable variables in their order."""
     layers: list[list[list[str]]] = field(default_factory=list)
     """Paths of the weights of each layer at the top, for files of Keras 1 and 2."""
     config: str = ""

@@ -46,6 +46,8 @@ class Moves:
     """What the checkpoint holds and the model lacks."""
     unfit: list[str] = field(default_factory=list)
     """Arrays of another shape than the model's, in words."""
+    optimizer: str = ""
+    """What became of the state of an optimizer, if there is one."""
     unpaired: list[str] = field(default_factory=list)
     """Weights for which the two programs have no common place."""
 

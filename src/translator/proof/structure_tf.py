@@ -83,7 +83,11 @@ def _structure(side: Any, told: dict[str, Any], lazy: bool, config: bool) -> dic
     pairing = side._pairing(root, made)
     files = _Recorder()
     saving_lib._save_state(side.model, files, None, "", set())
+    files.without("optimizer")  # of a model that its program compiles
     plan = {**_linked(pairing, told, files), "groups": files.groups, "layers": _layers(side.model, files)}
+    plan["parameters"] = told["parameters"]
+    known = [files.paths.get(id(v), []) for v in getattr(side.model, "trainable_variables", ())]
+    plan["variables"] = [paths[0] for paths in known if paths]
     plan["notes"] = [note] if note else []
     if config:
         plan["config"], plan["metadata"] = _described(side)
@@ -127,6 +131,13 @@ class _Recorder(saving_lib.H5IOStore):  # type: ignore[misc]
         if metadata:
             self.groups[path] = metadata["name"]
         return self
+
+    def without(self, group: str) -> None:
+        """Forget what stands under a group."""
+        self.groups.pop(group, None)
+        self.variables = {path: v for path, v in self.variables.items() if not path.startswith(f"{group}/")}
+        for paths in self.paths.values():
+            paths[:] = [path for path in paths if not path.startswith(f"{group}/")]
 
     def __setitem__(self, key: str, value: Any) -> None:
         path = "/".join(p for p in (self.here, "vars", key) if p)

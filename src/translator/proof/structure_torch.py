@@ -53,7 +53,11 @@ def _structure(side: Any, device: str) -> dict[str, Any]:
         number = numbers.get(id(value))
         names.setdefault(str(number), []).append(name) if number is not None else other.append(name)
     buffers = [numbers[id(b)] for b in side.module.buffers() if id(b) in numbers]
-    return {"skeleton": skeleton, "names": names, "other": other, "buffers": buffers, "cases": cases, "note": note}
+    parameters = [(names.get(str(numbers.get(id(p)))), p.requires_grad) for p in side.module.parameters()]
+    return {
+        "skeleton": skeleton, "names": names, "other": other, "buffers": buffers, "cases": cases, "note": note,
+        "parameters": [[known[0], learns] for known, learns in parameters if known],
+    }  # fmt: skip
 
 
 def constants(side: Any, names: list[str], out: str) -> dict[str, Any]:
