@@ -213,3 +213,40 @@ def test_a_fault_is_found(old: str, new: str, where: str) -> None:
     result = compared(changed)
     assert not result.ok
     assert result.first_failure.name == where
+
+
+class TorchRecurrent(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(3, 4, batch_first=True, bidirectional=True)
+        self.gru = nn.GRU(8, 5, batch_first=True)
+        self.head = nn.Sequential(nn.Linear(5, 2), nn.Tanh())
+
+    def forward(self, x: Any) -> Any:
+        return self.head(self.gru(self.lstm(x)[0])[0])
+
+
+class KerasRecurrent(keras.Model):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = keras.layers.Bidirectional(keras.layers.LSTM(4, return_sequences=True))
+        self.gru = keras.layers.GRU(5, return_sequences=True)
+        self.head = keras.layers.Dense(2, activation="tanh")
+
+    def call(self, x: Any) -> Any:
+        return self.head(self.gru(self.lstm(x)))
+
+
+def test_recurrent_layers_of_both_sides() -> None:
+    """Gates stand in another order, Keras has one bias where PyTorch adds two, and an activation of its own."""
+    module, model = TorchRecurrent(), KerasRecurrent()
+    fill(module, 1)
+    x = np.random.default_rng(0).standard_normal((2, 6, 3)).astype("float32")
+    model(x)
+    report = weights.copy(module, model)
+    assert report.ok, report
+    expected = module(torch.from_numpy(x)).detach().numpy()
+    np.testing.assert_allclose(np.asarray(model(x)), expected, rtol=1e-4, atol=1e-5)
+    other = TorchRecurrent()
+    assert weights.copy_back(model, other).ok
+    np.testing.assert_allclose(other(torch.from_numpy(x)).detach().numpy(), expected, rtol=1e-4, atol=1e-5)

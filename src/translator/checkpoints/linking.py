@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..weights.converters import CONVERTERS, ShapeError, WeightConverter
-from ..weights.order import KERNELS, PROJECTION, gates_turned
+from ..weights.order import PROJECTION
+from ..weights.recurrent import KERNELS, gates_turned
 from .plan import Link
 
 

@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..compare.values import Quantity
-from .judge import TOLERANCE, Check, Told, named_tensors
+from .judge import TOLERANCE, Check, Told, named_tensors, numbered
 from .lines import Lines, Place
-from .narrow import Narrowed, narrowed
+from .narrow import Narrowed, downstream, narrowed
 from .pool import Pool
 from .result import ModelReport, Spot
 from .traces import Key, Traces, size, trace
 from .traps import likeliest
+
+ORDERED = frozenset(f"torch.nn.modules.{name}" for name in ("flatten", "linear", "rnn", "sparse", "transformer"))
+"""Where PyTorch keeps layers that go by the order of axes, not by what they mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ def find_spot(pool: Pool, case: Any, report: ModelReport, torch: Told, tf: Told)
         finding = walk(traces) if traces is not None else None
         if traces is not None:
             report.layers = differences(traces)
+            finding = finding and _turned(finding, traces, torch)
     elif first.group.endswith("gradient"):
         traces = trace(pool, case, tf, first.case, mode == "train")
         finding = _by_gradients(report.checks, first, traces, dict(named_tensors(torch.plain["skeleton"])))
@@ -59,7 +63,32 @@ def find_spot(pool: Pool, case: Any, report: ModelReport, torch: Told, tf: Told)
     if finding.inside and first.group.endswith("output") and traces is not None and not traces.error:
         watched = trace(pool, case, tf, first.case, mode == "train", (finding.path, finding.call))
         own = narrowed(case, watched, finding.before) if watched is not None else None
+    elif finding.inside and first.group.endswith("gradient"):
+        own = downstream(case, finding.after)
     report.spot = _spot(case, finding, first, torch, tf, own)
+
+
+def _turned(finding: Finding, traces: Traces, torch: Told) -> Finding:
+    """The code around a part, where what goes into it is the same but for the order of its axes, and it needs that."""
+    if finding.inside or not _sees_order(torch, finding.path):
+        return finding
+    key = (finding.path, finding.call)
+    at = next(i for i, e in enumerate(traces.source) if e["kind"] == "enter" and (e["path"], e["call"]) == key)
+    event = traces.source[at]
+    gap = traces.difference(event, turn=False)
+    if gap is None or gap <= TOLERANCE or event["parent"] is None:
+        return finding
+    outer = tuple(event["parent"])
+    done = [e for e in traces.source[:at] if e["kind"] == "leave" and e["parent"] == event["parent"]]
+    what = f"what goes into {finding.path} has its axes in another order, and it goes by their order"
+    return Finding(outer[0], what, True, done[-1] if done else None, event, outer[1])
+
+
+def _sees_order(torch: Told, path: str) -> bool:
+    """Whether a part is a layer that knows of no channels: it takes axes as they stand."""
+    number = dict(numbered(torch.plain["skeleton"])).get(path)
+    mro = torch.plain["skeleton"]["modules"][number]["mro"] if number is not None else []
+    return any(module in ORDERED or name == "LayerNorm" for module, name in mro)
 
 
 def locate(pool: Pool, case: Any, report: ModelReport, torch: Told, tf: Told) -> None:
@@ -136,7 +165,7 @@ def _left(
     if inner.get(key):
         last = f"what comes out of {after['path']} does not" if after is not None else "its parts do not"
         return Finding(event["path"], f"what {name} returns differs ({size(gap)}), {last}", True, after, call=key[1])
-    return Finding(event["path"], f"the same goes in, what comes out differs ({size(gap)})")
+    return Finding(event["path"], f"the same goes in, what comes out differs ({size(gap)})", call=key[1])
 
 
 def differences(traces: Traces) -> list[tuple[str, float]]:
@@ -158,16 +187,17 @@ def _by_gradients(
     it right ones.
     """
     same = [c for c in checks if (c.group, c.case) == (first.group, first.case) and c.path in parameters]
-    wrong = {c.path.rpartition(".")[0] for c in same if not c.ok}
     if traces is None:
         return None
     order = [e for e in traces.source if e["kind"] == "leave"]
+    called = {e["path"] for e in order}
+    wrong = {_called(c.path.rpartition(".")[0], called) for c in same if not c.ok}
     bad = [i for i, e in enumerate(order) if e["path"] in wrong]
     if not bad:
         return Finding("", f"{first.group} {first.quantity}", inside=True)
     last = order[bad[-1]]
-    own = [c for c in same if not c.ok and c.path.rpartition(".")[0] == last["path"]]
-    others = [c for c in same if c.ok and c.path.rpartition(".")[0] == last["path"]]
+    held = [c for c in same if _called(c.path.rpartition(".")[0], called) == last["path"]]
+    own, others = [c for c in held if not c.ok], [c for c in held if c.ok]
     gap = own[0].quantity.problem or size(own[0].quantity.error)
     what = f"outputs agree, but the gradient of {own[0].path} differs ({gap})"
     if others and not [c for c in same if not c.ok and c not in own]:
@@ -178,6 +208,13 @@ def _by_gradients(
     if last["parent"] is not None and parent in traces.known:
         return Finding(parent, what, True, last, later[0] if later else None)
     return Finding(last["path"], what)
+
+
+def _called(path: str, called: Container[str]) -> str:
+    """The part itself, or the innermost one around it whose calls are seen."""
+    while path and path not in called:
+        path = path.rpartition(".")[0]
+    return path
 
 
 def _owner(path: str, torch: Told) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from .judge import TOLERANCE
 from .lines import Place
-from .slices import feeding, function_at
+from .slices import feeding, function_at, using
 from .traces import Traces, apart, size
 from .variables import RESULT
 
@@ -70,6 +70,14 @@ def narrowed(case: Any, traces: Traces, before: dict[str, Any] | None) -> Narrow
     return Narrowed(what, {side: place for side, place in found_at.items() if place is not None})
 
 
+def downstream(case: Any, event: dict[str, Any] | None) -> Narrowed:
+    """The statements from a part's call to where what it gives is used: a gradient is lost on the way back there."""
+    sides = (case.direction.source, case.direction.target)
+    lines = event["lines"] if event is not None else {}
+    found = {side: _place(case.program(side), lines[side], None) for side in sides if lines.get(side)}
+    return Narrowed("", {side: place for side, place in found.items() if place is not None})
+
+
 def _all(notes: list[Note], events: Iterable[Note], arrays: dict[str, Any]) -> _Values:
     """Every value that one side has: variables, and what parts take and give."""
     keys = [n["array"] for n in notes] + [key for e in events for key in e["arrays"]]
@@ -117,13 +125,16 @@ def _good(notes: list[Note], right: list[bool]) -> set[tuple[str, int]]:
     return {key for key, good in told.items() if good}
 
 
-def _place(program: Any, seed: tuple[str, int] | None, good: set[tuple[str, int]]) -> Place | None:
+def _place(program: Any, seed: tuple[str, int] | None, good: set[tuple[str, int]] | None) -> Place | None:
+    """What feeds a statement; what uses it where ``good`` is missing."""
     if not seed:
         return None
     file, line = seed[0], seed[1]
     text = next((f.text for f in program.files.values() if f.path == file), "")
     function = function_at(_tree(text), line)
-    lines = feeding(function, line, good) if function is not None else None
+    if function is None:
+        return None
+    lines = feeding(function, line, good) if good is not None else using(function, line)
     return (file, *lines) if lines is not None else None
 
 

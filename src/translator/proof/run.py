@@ -80,7 +80,12 @@ def _verify(pool: Pool, case: Case, report: ModelReport) -> None:
         _open(pool, case, pool.torch)
         pool.torch.receive(pool.timeout)
         _open(pool, case, pool.tf)
-    torch = _run_torch(pool, report)
+    try:
+        torch = _run_torch(pool, report)
+    except WorkerError as error:
+        pool.tf.receive(pool.timeout)
+        _survey_torch(pool, case, report, error)
+        raise
     pool.tf.receive(pool.timeout)
     try:
         tf = _run_tf(pool, torch, report)
@@ -111,6 +116,19 @@ def _survey(pool: Pool, case: Case, report: ModelReport, torch: tuple[Told, str]
     try:
         told = pool.tf.call("survey", pool.timeout, told=torch[0].plain, arrived=torch[1])
         locate(pool, case, report, torch[0], Told(told, {}))
+    except WorkerError:
+        return
+
+
+def _survey_torch(pool: Pool, case: Case, report: ModelReport, error: WorkerError) -> None:
+    """The same for a translation to PyTorch."""
+    if case.direction is not Direction.TF2TORCH or error.told["stage"] != "running" or not error.told["frames"]:
+        return
+    try:
+        file = pool.parcel()
+        torch = Told.of(pool.torch.call("survey", pool.timeout, out=file), file)
+        told = pool.tf.call("survey", pool.timeout, told=torch.plain, arrived=file)
+        locate(pool, case, report, torch, Told(told, {}))
     except WorkerError:
         return
 

@@ -151,10 +151,10 @@ def failure(error: BaseException, program: Program, stage: str) -> dict[str, Any
     if isinstance(error, SyntaxError) and error.filename in paths:
         own.append([error.filename, error.lineno, (error.text or "").strip(), ""])
     kind = "" if isinstance(error, Problem) else type(error).__name__
-    return {"stage": stage, "type": kind, "message": _message(error)[:2000], "frames": own[-12:]}
+    return {"stage": stage, "type": kind, "message": said(error)[:2000], "frames": own[-12:]}
 
 
-def _message(error: BaseException) -> str:
+def said(error: BaseException) -> str:
     """What an exception says, without colours and without what Keras wraps around it."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).partition("\n\nArguments received by")[0]
     return re.sub(r"^(Exception encountered when calling [^\n]*\n+)+", "", text).strip()

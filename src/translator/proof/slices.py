@@ -37,6 +37,22 @@ def feeding(function: Function, line: int, good: Good) -> tuple[int, int] | None
     return first, _end(seed)
 
 
+def using(function: Function, line: int) -> tuple[int, int] | None:
+    """The lines from the statement at ``line`` to the last that uses what it binds; ``None`` if it binds nothing."""
+    pieces = list(_pieces(function.body))
+    at = next((i for i, p in enumerate(pieces) if p.lineno <= line <= _end(p)), None)
+    bound = _stores(pieces[at]) if at is not None else set()
+    if at is None or not bound:
+        return None
+    last = _end(pieces[at])
+    for piece in pieces[at + 1 :]:
+        if _loads(piece) & bound:
+            last = max(last, _end(piece))
+        if isinstance(piece, ast.Assign | ast.AnnAssign) and not _partly(piece):
+            bound -= _stores(piece)
+    return pieces[at].lineno, last
+
+
 def function_at(tree: ast.Module, line: int) -> Function | None:
     """The innermost function around a line."""
     around = [n for n in ast.walk(tree) if isinstance(n, Function) and n.lineno <= line <= (n.end_lineno or n.lineno)]

@@ -18,7 +18,8 @@ from ..compare.inputs import draw_inputs
 from ..compare.running import tf_arguments
 from ..model import Direction
 from ..weights.converters import CONVERTERS
-from ..weights.order import KERNELS, PROJECTION, BiasPair
+from ..weights.order import PROJECTION
+from ..weights.recurrent import KERNELS, BiasPair
 from .guess_tf import guessed_cases
 from .side import Problem, Session
 from .skeleton import stand_in

@@ -104,16 +104,25 @@ class TFSide:
 
     def transfer(self) -> str:
         """Write the weights; what does not fit, as text."""
-        self.astray = [*self.pairing.torch_left]
+        self.astray = [*self.pairing.torch_left, *map(self._torch_name, self.pairing.keras_left)]
         problems = [f"only in PyTorch: {name}" for name in self.pairing.torch_left]
         problems += [f"only in Keras: {name}" for name in self.pairing.keras_left]
         for pair in self.pairing.pairs:
             try:
                 pair.slot.write(pair.to_keras(pair.tensor.numpy()))
-            except weights.ShapeError as error:
+            except (weights.ShapeError, ValueError) as error:
                 self.astray.append(pair.torch_path)
                 problems.append(f"{pair.torch_path} does not fit {pair.slot.path}: {error}")
         return "; ".join(problems)
+
+    def _torch_name(self, path: str) -> str:
+        """PyTorch's path of the part that holds a variable of Keras's, and the variable's own name."""
+        holders = [
+            part for part, layer, _ in self.pairing.modules
+            if any(path == v.path for v in getattr(layer, "variables", ()))
+        ]  # fmt: skip
+        holder = max(holders, key=len, default="")
+        return f"{holder}.{path.rpartition('/')[2]}" if holder else path.rpartition("/")[2]
 
     @property
     def call(self) -> Any:
@@ -170,7 +179,11 @@ class TFSide:
     def survey(self, told: dict[str, Any], arrived: str) -> dict[str, Any]:
         """What `trace` needs, for a translation that does not run to its end: layers with what weights they take."""
         with _settings("float64"):
+            self.cases = told["cases"]
             self.arrays = drawn(self.cases, self.task.seed)
+            if self.task.direction is Direction.TF2TORCH:
+                problem = self.build(told["skeleton"], Opened(Path(arrived)).arrays, "float64")
+                return {"weights": problem, "modules": self._places(), "astray": self.astray}
             self.pair(told["skeleton"], Opened(Path(arrived)).arrays)
             problem = self.transfer()
             return {"weights": problem, "modules": self._places(), "astray": self.astray}

@@ -101,6 +101,15 @@ class TorchSide:
         parcel.save(saved(out))
         return told
 
+    def survey(self, out: str) -> dict[str, Any]:
+        """What the other side needs for `trace`, of a translation that does not run to its end."""
+        parcel = Parcel()
+        with _settings("float64"):
+            self.restore()
+            told = {"cases": self.cases, "skeleton": describe(self.module, self.session, parcel)}
+        parcel.save(saved(out))
+        return told
+
     def single(self, out: str) -> dict[str, Any]:
         """The eval output in float32."""
         parcel = Parcel()

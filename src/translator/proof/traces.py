@@ -30,7 +30,7 @@ class Traces:
     def partner(self, event: dict[str, Any]) -> dict[str, Any] | None:
         return self.other.get((event["kind"], event["path"], event["call"]))
 
-    def difference(self, event: dict[str, Any]) -> float | None:
+    def difference(self, event: dict[str, Any], *, turn: bool = True) -> float | None:
         """The relative difference of an event's tensors on both sides; ``None`` where they cannot be compared."""
         partner = self.partner(event)
         if partner is None:
@@ -38,16 +38,16 @@ class Traces:
         pairs = list(zip(event["arrays"], partner["arrays"], strict=False))
         if event["kind"] == "enter":
             pairs = pairs[:1]  # what follows goes by position here and by keyword there
-        found = [apart(self.source_arrays[a], self.other_arrays[b]) for a, b in pairs]
+        found = [apart(self.source_arrays[a], self.other_arrays[b], turn=turn) for a, b in pairs]
         return max(found, default=None)
 
 
-def apart(one: Any, two: Any) -> float:
-    """The relative difference of two arrays, in whichever axis order they agree best."""
+def apart(one: Any, two: Any, *, turn: bool = True) -> float:
+    """The relative difference of two arrays, in whichever axis order they agree best unless ``turn`` says no."""
     import numpy as np
 
     orders = {tuple(range(two.ndim))}
-    if two.ndim >= 3:
+    if two.ndim >= 3 and turn:
         orders |= {(0, two.ndim - 1, *range(1, two.ndim - 1)), (0, *range(2, two.ndim), 1)}
     best = float("inf")
     for order in sorted(orders):

@@ -10,6 +10,7 @@ from typing import Any
 from ..compare.values import is_tensor, parts
 from .exchange import Parcel
 from .loading import site
+from .side import said
 from .variables import Watch
 
 
@@ -66,7 +67,7 @@ class _Tracer:
         try:
             run()
         except Exception as error:
-            return f"{type(error).__name__}: {str(error)[:500]}"
+            return f"{type(error).__name__}: {said(error)[:500]}"
         finally:
             sys.settrace(before)
         return ""
@@ -118,8 +119,12 @@ class KerasTracer(_Tracer):
         return self
 
     def _wrapped(self, path: str, original: Callable[..., Any]) -> Callable[..., Any]:
+        from tensorflow import executing_eagerly as eager
+
         @functools.wraps(original)  # Keras asks for its signature
         def call(*args: Any, **kwargs: Any) -> Any:
+            if not eager():  # Keras asks for shapes alone
+                return original(*args, **kwargs)
             self.enter(path, [*args, *(v for k, v in kwargs.items() if k != "training")])
             result = original(*args, **kwargs)
             self.leave(path, result)

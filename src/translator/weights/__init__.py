@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from .converters import ShapeError
+from .pairs import Pair, Pairing
+from .recurrent import BiasPair
 from .report import Report
-from .walk import Pair, Pairing, pair_up
+from .walk import pair_up
 
 __all__ = ["Pair", "Pairing", "Report", "ShapeError", "copy", "copy_back", "pair_up"]
 
@@ -45,6 +47,8 @@ def copy_back(keras_model: Any, torch_module: Any) -> Report:
             continue
         with torch.no_grad():
             pair.tensor.copy_(torch.from_numpy(array.copy()))
+            if isinstance(pair, BiasPair) and pair.other is not None:
+                pair.other.zero_()  # Keras has one bias where PyTorch adds two
         report.matched.append((pair.torch_path, pair.slot.path))
     return report
 

@@ -7,58 +7,16 @@ table row knows, the row's ``weights`` entries name the Keras attribute and the 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 from ..model import Direction
 from ..tables import Row, tables
 from .build import build_leaf
-from .converters import CONVERTERS, ShapeError, WeightConverter
+from .converters import CONVERTERS
+from .pairs import Pair, Pairing
+from .recurrent import cells_of, own_variables, recurrent, recurrent_kind
 from .slots import Slot, is_array, item, member
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """One array on both sides. ``tensor`` is the torch parameter or buffer."""
-
-    torch_path: str
-    tensor: Any
-    slot: Slot
-    converter: WeightConverter
-
-    def to_keras(self, array: Any) -> Any:
-        """The torch array (a value or a gradient) in Keras's order.
-
-        Raises:
-            ShapeError: if it does not come out in the slot's shape.
-        """
-        return _fitted(self.converter.forward, array, self.slot.shape)
-
-    def to_torch(self, array: Any) -> Any:
-        """The reverse."""
-        return _fitted(self.converter.back, array, tuple(self.tensor.shape))
-
-
-def _fitted(convert: Any, array: Any, shape: tuple[int, ...]) -> Any:
-    try:
-        out = convert(array, shape)
-    except (ValueError, IndexError) as error:
-        raise ShapeError(f"{list(array.shape)} does not fit {list(shape)}") from error
-    if tuple(out.shape) != shape:
-        raise ShapeError(f"{list(array.shape)} becomes {list(out.shape)}, which does not fit {list(shape)}")
-    return out
-
-
-@dataclass(slots=True)
-class Pairing:
-    """All pairs of two models, and what has no partner."""
-
-    pairs: list[Pair] = field(default_factory=list)
-    torch_left: list[str] = field(default_factory=list)
-    keras_left: list[str] = field(default_factory=list)
-    modules: list[tuple[str, Any, str]] = field(default_factory=list)
-    """(torch path, Keras object, Keras path) of every module that has a counterpart."""
 
 
 def pair_up(module: Any, model: Any) -> Pairing:
@@ -95,12 +53,21 @@ class _Walker:
             return
         self.seen_modules.add((id(module), id(keras)))
         self.out.modules.append((path.removesuffix("."), keras, place))
+        kind = recurrent_kind(module)
+        cells = cells_of(module, keras) if kind else []
+        if cells:
+            self.recurrent(path, module, cells, kind)
+            return
         row = row_of(module.__class__)
         if row is not None:
             build_leaf(module, keras)
         for name, tensor in (*module._parameters.items(), *module._buffers.items()):
             if tensor is not None:
                 self.tensor(module, keras, row, name, tensor, f"{path}{name}", place)
+        only = _only_child(module, keras) if row is None else None
+        if only is not None:  # a layer with its activation after it, which Keras's layer does itself
+            self.module(module._modules[only], keras, f"{path}{only}.", place)
+            return
         for name, child in module._modules.items():
             if child is None:
                 continue
@@ -110,6 +77,18 @@ class _Walker:
                 self.missing(child, f"{path}{name}.")
             else:
                 self.module(child, target, f"{path}{name}.", place + found[2])
+
+    def recurrent(self, path: str, module: Any, cells: list[Any], kind: str) -> None:
+        """A recurrent layer of PyTorch's and Keras's own, whose gates stand in another order."""
+        pairs = recurrent(path.removesuffix("."), module, cells, kind)
+        self.out.pairs += pairs
+        self.used |= {id(pair.slot.value) for pair in pairs}
+        paired = {id(pair.tensor) for pair in pairs}
+        for name, tensor in module._parameters.items():
+            # The second bias of an LSTM is none in Keras: it is zero.
+            if tensor is not None and id(tensor) not in paired and not name.startswith("bias_hh"):
+                self.out.torch_left.append(path + name)
+        self.seen_tensors |= {id(t) for t in module._parameters.values() if t is not None}
 
     def missing(self, module: Any, path: str) -> None:
         for name, tensor in (*module.named_parameters(), *module.named_buffers()):
@@ -128,6 +107,16 @@ class _Walker:
         slot, via = found
         self.used.add(id(slot.value))
         self.out.pairs.append(Pair(path, tensor, slot, CONVERTERS[via]))
+
+
+def _only_child(module: Any, keras: Any) -> str | None:
+    """The one child of a container that holds weights, where Keras has a single layer in its place."""
+    if not hasattr(keras, "call") or getattr(keras, "_layers", None) or not own_variables(keras):
+        return None
+    if not any(base.__name__ == "Sequential" for base in type(module).__mro__):
+        return None
+    holding = [name for name, child in module._modules.items() if child is not None and any(child.named_parameters())]
+    return holding[0] if len(holding) == 1 else None
 
 
 def find_slot(keras: Any, row: Row | None, name: str, place: str) -> tuple[Slot, str] | None:
