@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -43,24 +44,24 @@ def run_script(name: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch)
     exec(compile(text, name, "exec"), {"__name__": "__main__"})
 
 
-LINES = {
-    "train_mnist": "Test set: Average loss:", "train_regression": "epoch 2: train", "train_char_lstm": "| ppl",
-    "train_vae": "====> Epoch: 2 Average loss:", "train_dcgan": "[10/20]\tLoss_D:",
-    "train_accumulation": "epoch 1 lr [0.01, 0.005]",
-    "train_transfer": "val Loss:", "train_imagenet": " * Acc@1", "train_wgan_gp": "[Batch 6/12] [D loss:",
-    "train_lstm_lm": "| end of epoch   2 |", "train_seq2seq": "(20 100%)", "train_transformer": "Epoch 1 | Loss:",
-    "train_siamese": "embeddings (35, 3)", "train_superres": "best epoch:", "train_unet_dice": "Epoch 2/2 loss",
-    "train_style_transfer": "Style Loss :", "train_amp": "epoch 1: loss", "train_multitask": "epoch 1: loss",
-    "train_gpt": "sample: [0, 4", "train_reinforce": "Episode 20\tLast reward:", "train_ema_swa": "swa ",
-    "train_actor_critic": "Episode 10\tLast reward:", "train_timeseries": "Epoch  2 train",
-    "train_graph": "Test set results: loss=", "train_lbfgs": "test loss:",
-}  # fmt: skip
+def kinds(output: str) -> list[str]:
+    """The kinds of lines that a program prints, in the order of their first: lines with their numbers taken out."""
+    plain = (" ".join(NUMBER.sub("#", line).split()) for line in output.splitlines())
+    return [line for line in dict.fromkeys(plain) if line]
 
 
-@pytest.mark.parametrize("name", sorted(LINES) if EVERY else SAMPLE)
+NUMBER = re.compile(r"-?(\d+(\.\d*)?(e[+-]?\d+)?|\b(nan|inf)\b)%?", re.IGNORECASE)
+
+
+@pytest.mark.parametrize("name", sorted(DRIVES) if EVERY else SAMPLE)
 def test_runs_as_a_script(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Started as users start them, both programs come to their end and print the same kinds of lines."""
+    monkeypatch.setattr(sys, "argv", [name])
+    text = (FIXTURES / name / "torch_model.py").read_text("utf-8")
+    exec(compile(text, name, "exec"), {"__name__": "__main__"})
+    expected = kinds(capsys.readouterr().out)
     run_script(name, [], monkeypatch)
-    assert LINES[name] in capsys.readouterr().out
+    assert expected and kinds(capsys.readouterr().out) == expected
 
 
 def test_a_resumed_run_equals_an_unbroken_one(tmp_path: Path) -> None:

@@ -43,14 +43,22 @@ def precision(dtype: str, frameworks: Collection[str] = ("torch", "tf")) -> Iter
 
 
 @cache
-def helper_names() -> frozenset[str]:
-    """The top-level names of the runtime helpers, which choose their precision by themselves."""
-    names: set[str] = set()
+def helpers() -> frozenset[tuple[str, str | None]]:
+    """The runtime helpers, which choose their precision by themselves: names and docstrings."""
+    found: set[tuple[str, str | None]] = set()
     for path in (Path(__file__).resolve().parent.parent / "helpers").rglob("*.py"):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.FunctionDef | ast.ClassDef):
-                names.add(node.name)
-    return frozenset(names)
+                found.add((node.name, ast.get_docstring(node)))
+    return frozenset(found)
+
+
+def is_helper(node: ast.stmt) -> bool:
+    """Whether a statement is a runtime helper: a program's own function may have the name of one."""
+    if not isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return False
+    text = ast.get_docstring(node)
+    return (node.name, text) in helpers() or (node.name.removesuffix("_"), text) in helpers()
 
 
 def widen(text: str) -> str:
@@ -61,7 +69,7 @@ def widen(text: str) -> str:
     lines = [line.encode() for line in text.splitlines(keepends=True)]
     edits: list[tuple[int, int, str, str]] = []
     for node in ast.parse(text).body:
-        if not (isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name in helper_names()):
+        if not is_helper(node):
             for inner in ast.walk(node):
                 edits += _edits(inner)
     for number, end, old, new in sorted(set(edits), reverse=True):

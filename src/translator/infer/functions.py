@@ -113,6 +113,8 @@ def _parameter(it: Interpreter, func: Func, param: cst.Param, is_forward: bool) 
             return annotated
         alone = default is None or (_is_none(passed) and it.direction != "tf2torch")
         return passed if alone else join(passed, _widened(default))
+    if isinstance(annotated, Instance) and not annotated.sites and is_layer(annotated):
+        annotated.sites = frozenset({param})  # whatever it is, in one run it is one object
     if annotated is not UNKNOWN:
         return annotated if default is None else join(annotated, _widened(default))
     if default is None:
@@ -120,6 +122,11 @@ def _parameter(it: Interpreter, func: Func, param: cst.Param, is_forward: bool) 
     if _is_none(default):
         return join(Tensor(storage=param), default) if is_forward else UNKNOWN
     return _widened(default)
+
+
+def is_layer(value: Instance) -> bool:
+    """Whether an object is a layer or model of the source framework's."""
+    return value.cls.module if isinstance(value.cls, UserClass) else value.cls.name.startswith("torch.nn.")
 
 
 def _is_none(value: Value) -> bool:

@@ -59,7 +59,8 @@ def known(state: State, key: Any) -> Any:
     for site in key:
         found = [m for k, m in state.items() if isinstance(k, frozenset) and site in k]
         alone = state.get(frozenset({site}))
-        mode = alone if alone is not None else _either(found[0], FRESH) if found else FRESH
+        start = MIXED if isinstance(site, cst.Param) else FRESH  # a caller's model may be in any mode
+        mode = alone if alone is not None else _either(found[0], start) if found else start
         out = mode if out is None else _either(out, mode)
     return out
 

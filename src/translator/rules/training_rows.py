@@ -164,6 +164,8 @@ def grouped(ctx: Context, row: Row, call: BoundCall, node: cst.Call, program: Pr
                 given[key] = ctx.updated(pair.value)
         arguments = {"learning_rate" if k == "lr" else k: v for k, v in given.items()}
         parts.append(nodes.call(row.helper or "", **arguments))
+    if len(parts) == 1:
+        return Edit(parts[0], (f"helper:{row.helper}",))
     made = nodes.call("ParameterGroups", cst.List([cst.Element(p) for p in parts]))
     return Edit(made, (f"helper:{row.helper}", "helper:ParameterGroups"))
 

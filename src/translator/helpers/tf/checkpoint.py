@@ -89,13 +89,22 @@ def load_model_state(model, state, strict=True):
 
 
 def optimizer_state(optimizer):
-    """The learning rate, step count and running averages of each parameter group."""
-    return [[v.numpy() for v in group.variables] for group in getattr(optimizer, "optimizers", [optimizer])]
+    """Each parameter group's learning rate, step count and running averages, and what schedulers change besides."""
+    return [
+        {
+            "variables": [variable.numpy() for variable in group.variables],
+            "options": {name: getattr(group, name) for name in ("betas", "momentum") if hasattr(group, name)},
+        }
+        for group in getattr(optimizer, "optimizers", [optimizer])
+    ]
 
 
 def load_optimizer_state(optimizer, state):
     """Give an optimizer the state of `optimizer_state`: now, or when its first step has made its variables."""
-    for group, values in zip(getattr(optimizer, "optimizers", [optimizer]), state, strict=True):
+    for group, saved in zip(getattr(optimizer, "optimizers", [optimizer]), state, strict=True):
+        values = saved["variables"]
+        for name, value in saved["options"].items():
+            setattr(group, name, value)
         made = len(group.variables)
         restore(group.variables, values[:made])
         if made < len(values):
