@@ -15,6 +15,10 @@ HEAD = "import torch\nfrom torch import nn\n\n\n"
 FUNCTIONS: dict[str, tuple[str, Any]] = {
     "torch.fx.wrap": ("@torch.fx.wrap\ndef f(x):\n    return torch.cumsum(x, 1)\n", None),
     "torch.dtype": ("def f(x):\n    return x * 2 if isinstance(x.dtype, torch.dtype) else x * 3\n", None),
+    "torch.optim.Optimizer": (
+        "def f(x, optimizer: torch.optim.Optimizer = None):\n"
+        "    return x * 2 if isinstance(optimizer, torch.optim.Optimizer) else x * 3\n", None,
+    ),
     "torch.utils.data.Dataset": (
         "class Rows(torch.utils.data.Dataset):\n    def __init__(self, x):\n        self.x = x\n\n"
         "    def __len__(self):\n        return len(self.x)\n\n"

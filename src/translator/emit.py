@@ -298,7 +298,7 @@ def _names(tree: ast.AST) -> set[str]:
         elif isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets):
             out |= {c.value for c in ast.walk(node.value) if isinstance(c, ast.Constant) and isinstance(c.value, str)}
         elif isinstance(node, ast.arg) and isinstance(node.annotation, ast.Constant):
-            out |= set(re.findall(r"\w+", str(node.annotation.value)))
+            out |= set(re.findall(r"(?<![\w.])\w+", str(node.annotation.value)))
     return out
 
 

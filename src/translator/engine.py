@@ -155,6 +155,7 @@ def _translate(
         interpreter, by_name, aliases.get(interpreter.scope.module, {}).get(name, name)
     )
     for file in files:
+        _load(interpreter, by_name, file.module)
         _run(interpreter, file)
     interpreter.finish()
     if moves_channels(options):
@@ -203,10 +204,17 @@ def _run(interpreter: Interpreter, file: _File) -> None:
 
 
 def _load(interpreter: Interpreter, files: Mapping[str, _File], name: str) -> Namespace | None:
-    """Another file of the project as a namespace, interpreting it first if need be."""
+    """Another file of the project as a namespace, interpreting it first if need be, and before it, as Python does,
+    the packages that it is in: what they import in turn may go round in a circle."""
     file = files.get(name)
     if file is None:
         return None
+    if file.state == "new":
+        parts = name.split(".")
+        for end in range(1, len(parts)):
+            package = files.get(".".join(parts[:end]))
+            if package is not None:
+                _run(interpreter, package)
     _run(interpreter, file)
     return interpreter.modules.get(name)
 

@@ -156,6 +156,8 @@ class Seq(Value):
     elem: Value = UNKNOWN
     first: Value | None = None
     """What the first item is, where the items are not known one by one but this is."""
+    promise: Value = UNKNOWN
+    """What an annotation says of every item."""
 
     def head(self) -> Value | None:
         """The first item, if anything is known of it in particular."""
@@ -164,8 +166,8 @@ class Seq(Value):
     def added(self, item: Value, head: Value | None = None) -> Seq:
         """The sequence after such items were added at its end."""
         if self.items == []:
-            return Seq(self.kind, None, item, head if head is not None else item)
-        return Seq(self.kind, None, join(elem_of(self), item), self.head())
+            return Seq(self.kind, None, item, head if head is not None else item, self.promise)
+        return Seq(self.kind, None, join(elem_of(self), item), self.head(), self.promise)
 
 
 @dataclass(slots=True, eq=False)
@@ -174,6 +176,8 @@ class Map(Value):
 
     items: dict[Any, Value] | None = None
     elem: Value = UNKNOWN
+    promise: Value = UNKNOWN
+    """What an annotation says of every value."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -247,6 +251,13 @@ class Func(Value):
 
 
 @dataclass(slots=True, eq=False)
+class TypeForm(Value):
+    """A type that is written as an expression: ``Optional[torch.Tensor]``, with what its values are."""
+
+    promise: Value
+
+
+@dataclass(slots=True, eq=False)
 class ClassName(Value):
     """``x.__class__.__name__`` or ``type(x).__name__``: the name of the class of what stands at a node."""
 
@@ -273,6 +284,8 @@ class UserClass(Value):
     attrs: dict[str, Value] = field(default_factory=dict)
     module: bool = False
     """Whether it is a layer or model class of the source framework, directly or by inheritance."""
+    declared: dict[str, Value] = field(default_factory=dict)
+    """Attributes to what annotations in the class's body promise."""
     guessed: set[str] = field(default_factory=set)
     """Attributes whose values only a constructor has set that nobody called so far."""
     given: dict[str, dict[Any, tuple[int, Value]]] = field(default_factory=dict)
@@ -294,10 +307,20 @@ class UserClass(Value):
         """An attribute or method, looked up through the bases."""
         for cls in self.mro():
             if name in cls.attrs:
-                return cls.attrs[name]
+                value = cls.attrs[name]
+                promise = cls.declared.get(name, UNKNOWN)
+                # A default of None says little about what is set later.
+                if value is UNKNOWN and promise is UNKNOWN:
+                    return self._declared_method(name) or value
+                return promise if promise is not UNKNOWN and (value is UNKNOWN or value == NONE) else value
             if name in cls.methods:
                 return cls.methods[name]
         return None
+
+    def _declared_method(self, name: str) -> Func | None:
+        """The method that something unknown is put in place of, if it declares what it returns."""
+        methods = (cls.methods[name] for cls in self.mro() if name in cls.methods)
+        return next((m for m in methods if getattr(m.node, "returns", None) is not None), None)
 
 
 @dataclass(slots=True, eq=False)
@@ -412,18 +435,20 @@ def _join_same_kind(a: Value, b: Value) -> Value | None:
     if isinstance(a, Tensor) and isinstance(b, Tensor):
         return _join_tensors(a, b)
     if isinstance(a, Seq) and isinstance(b, Seq) and a.kind == b.kind:
+        promise = a.promise if a.promise is b.promise else UNKNOWN
         if a.items is not None and b.items is not None and len(a.items) == len(b.items):
-            return Seq(a.kind, [join(x, y) for x, y in zip(a.items, b.items, strict=True)])
+            return Seq(a.kind, [join(x, y) for x, y in zip(a.items, b.items, strict=True)], promise=promise)
         if a.items == [] or b.items == []:
             other = b if a.items == [] else a
-            return Seq(a.kind, None, elem_of(other), other.head())
+            return Seq(a.kind, None, elem_of(other), other.head(), promise)
         one, two = a.head(), b.head()
         first = join(one, two) if one is not None and two is not None else None
-        return Seq(a.kind, None, join(elem_of(a), elem_of(b)), first)
+        return Seq(a.kind, None, join(elem_of(a), elem_of(b)), first, promise)
     if isinstance(a, Map) and isinstance(b, Map):
+        promise = a.promise if a.promise is b.promise else UNKNOWN
         if (a.items == {}) != (b.items == {}):
-            return Map(None, elem_of(b if a.items == {} else a))
-        return Map(None, join(elem_of(a), elem_of(b)))
+            return Map(None, elem_of(b if a.items == {} else a), promise)
+        return Map(None, join(elem_of(a), elem_of(b)), promise)
     if isinstance(a, Instance) and isinstance(b, Instance) and a.cls == b.cls:
         args = {k: v for k, v in a.args.items() if k in b.args and v == b.args[k]}
         if a.api is not None and a.api.startswith("torch.nn."):  # the steps of a container by their names

@@ -20,6 +20,10 @@ CASES = [
     ("Categorical", {"probs": np.array([[0.0, 1.0]])}, np.array([0])),
     ("Normal", {"loc": LOGITS, "scale": SHARES}, RNG.normal(size=(2, 4, 3))),
     ("Normal", {"loc": LOGITS, "scale": 0.5}, RNG.normal(size=(4, 3))),
+    ("Uniform", {"low": LOGITS, "high": LOGITS + SHARES}, LOGITS + SHARES * RNG.uniform(size=(2, 4, 3))),
+    ("Uniform", {"low": -1.0, "high": SHARES}, RNG.uniform(-1, 0, size=(4, 3))),
+    ("Beta", {"concentration1": SHARES, "concentration0": 2 * SHARES + 0.5}, RNG.uniform(size=(2, 4, 3))),
+    ("Beta", {"concentration1": SHARES, "concentration0": 1.0}, RNG.uniform(size=(4, 3))),
     ("Bernoulli", {"probs": 1 / (1 + SHARES)}, RNG.integers(0, 2, (4, 3)).astype(float)),
     ("Bernoulli", {"logits": LOGITS}, RNG.integers(0, 2, (4, 3)).astype(float)),
 ]
@@ -53,3 +57,26 @@ def test_samples() -> None:
     np.testing.assert_allclose([np.mean(drawn, 0), np.std(drawn, 0)], [[1, -1], [2, 2]], atol=0.1)
     drawn = distributions.Bernoulli(probs=tf.constant([0.3])).sample((4000,))
     np.testing.assert_allclose(np.mean(drawn, 0), [0.3], atol=0.03)
+    drawn = distributions.Uniform(tf.constant([1.0, -1.0]), 2.0).sample((4000,))
+    assert np.min(drawn, 0)[0] >= 1 and np.max(drawn) < 2
+    np.testing.assert_allclose([np.mean(drawn, 0), np.std(drawn, 0)], [[1.5, 0.5], [0.2887, 0.866]], atol=0.05)
+    beta = distributions.Beta(tf.constant([2.0, 0.5]), 3.0)
+    drawn = beta.sample((4000,))
+    np.testing.assert_allclose([np.mean(drawn, 0), np.std(drawn, 0)], [beta.mean, beta.stddev], atol=0.02)
+
+
+@pytest.mark.parametrize("name", ["Uniform", "Beta"])
+def test_properties(name: str) -> None:
+    """mean, variance and stddev."""
+    source = getattr(torch.distributions, name)(torch.tensor(SHARES), torch.tensor(SHARES + 1))
+    target = getattr(distributions, name)(tf.constant(SHARES), tf.constant(SHARES + 1))
+    for key in ("mean", "variance", "stddev"):
+        np.testing.assert_allclose(getattr(target, key), getattr(source, key), rtol=1e-12)
+
+
+def test_gradients_flow_through_samples() -> None:
+    a, b = tf.Variable([2.0, 3.0]), tf.Variable([1.0, 2.0])
+    for make in (distributions.Beta, distributions.Uniform):
+        with tf.GradientTape() as tape:
+            drawn = tf.reduce_sum(make(a, b).rsample((5,)))
+        assert all(np.abs(g).min() > 0 for g in tape.gradient(drawn, [a, b]))

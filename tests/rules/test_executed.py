@@ -359,6 +359,61 @@ class Net(nn.Module):
 """,
         says=("model.body[0] = keras.layers.Dense(4, use_bias=False)",),
     ),
+    "several changes of a tensor in a row": Program(
+        """
+class Net(nn.Module):
+    def forward(self, x):
+        y = x.clone()
+        y.mul_(2).add_(x)
+        y[:, 0].sub_(0.5).neg_()
+        y[:, 1] = y[:, 1].mul_(3).add_(1).sub_(x[:, 0])
+        return y
+""",
+        says=("y = (y * 2) + x", "y = slice_assign(y, (slice(None), 0), tf.negative(y[:, 0] - 0.5))"),
+    ),
+    "an index of which nothing is known": Program(
+        """
+def pick(x: Tensor, key):
+    return x[key]
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.keys = {"a": 1, "b": slice(0, 2), "c": [1, 0], "d": (0, None, [2, 1]), "e": -1, "f": ...}
+
+    def forward(self, x):
+        out = [pick(x, self.keys.get(name)).sum() for name in sorted(self.keys)]
+        return torch.stack(out) * x[x[:, 0, 0] > -9].mean()
+""",
+        says=("return index_get(x, key)",),
+    ),
+    "what is declared of lists, casts and branches": Program(
+        """
+from typing import Dict, List, Optional, Union, cast
+
+OptTensor = Optional[Tensor]
+
+def outside(x) -> Tensor:
+    return (lambda f: f(x))(torch.tanh)
+
+def joined(x: Union[Tensor, List[Tensor]], more: OptTensor = None) -> Tensor:
+    if isinstance(x, list):
+        x = torch.cat(x)
+    x = x.view(2, -1)
+    return x if more is None else x + more.view(2, -1)
+
+class Net(nn.Module):
+    def forward(self, x):
+        parts: List[Tensor] = []
+        named: Dict[str, Tensor] = {}
+        for i in range(2):
+            parts.append(outside(x[i]))
+        named.update({"last": outside(x)})
+        y = cast(Tensor, outside(x))
+        return joined(parts, named["last"]) + joined(y.view(2, 3, -1)) * parts[0].size(1)
+""",
+        says=("x = tf.concat(x, axis=0)", "keras.ops.shape(parts[0])[1]"),
+    ),
     "weights read after the layer was called": Program(
         """
 class Net(nn.Module):

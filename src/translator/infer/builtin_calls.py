@@ -32,6 +32,7 @@ from ..values import (
     python_type,
     without_none,
 )
+from .annotations import annotation, filled
 from .binding import Args
 
 if TYPE_CHECKING:
@@ -227,6 +228,13 @@ def _apply_function(it: Interpreter, node: cst.Call, args: Args) -> Value:
     return value if isinstance(value, Func) else UNKNOWN
 
 
+def cast(it: Interpreter, node: cst.Call, args: Args) -> Value:
+    """``typing.cast(Tensor, x)``."""
+    if len(args) != 2 or any(a.star for a, _ in args):
+        return UNKNOWN
+    return filled(args[1][1], annotation(it, node.args[0].value))
+
+
 BUILTIN_CALLS: dict[str, Handler] = {
     "builtins.super": _super, "builtins.len": _len, "builtins.int": _number("int"), "builtins.float": _number("float"),
     "builtins.round": _number("int"), "builtins.range": _range, "builtins.enumerate": _enumerate, "builtins.zip": _zip,
@@ -242,6 +250,7 @@ BUILTIN_CALLS: dict[str, Handler] = {
     "copy.deepcopy": _deepcopy, "copy.copy": _same, "functools.wraps": _apply_function,
     "math.sqrt": lambda it, node, args: FLOAT, "math.log": lambda it, node, args: FLOAT,
     "math.exp": lambda it, node, args: FLOAT, "math.floor": _number("int"), "math.ceil": _number("int"),
+    "typing.cast": cast, "typing_extensions.cast": cast,
     "math.prod": lambda it, node, args: INT,
     **dict.fromkeys(
         ("os.path.join", "os.path.basename", "os.path.dirname", "os.path.abspath", "os.path.realpath", "os.getcwd",

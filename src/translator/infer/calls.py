@@ -20,6 +20,7 @@ from ..values import (
     LayoutVar,
     Map,
     MethodOf,
+    Num,
     Partial,
     Seq,
     Shape,
@@ -32,11 +33,13 @@ from ..values import (
     escape,
     join,
     options_of,
+    python_type,
     without_none,
 )
 from . import einops_results, keras_graph, keras_results, layer_results, shape_results, shapes, training  # noqa: F401  (some register)
+from .annotations import filled
 from .binding import Args, bind_api
-from .builtin_calls import BUILTIN_CALLS
+from .builtin_calls import BUILTIN_CALLS, cast
 from .choose import chosen
 from .facts import SAVED, Bound, BoundCall
 from .functions import bind_user, call_user, instantiate
@@ -59,11 +62,16 @@ def call(it: Interpreter, node: cst.Call) -> Value:
         it.touch()
     args: Args = [(arg, it.expr(arg.value)) for arg in node.args]
     out: Value | None = None
-    for option in _callable(options_of(without_none(func))):
+    options = _callable(options_of(without_none(func)))
+    for option in options:
         value = call_value(it, node, option, args)
         out = value if out is None else join(out, value)
     if _through_variable(it, node, func):
         it.facts.calls.pop(node, None)
+    it.facts.ambiguous.pop(node.func, None)
+    if len(options) > 1 and (other := _not_a_tensor(options)) is not None and node in it.facts.calls:
+        it.facts.ambiguous[node.func] = other
+        del it.facts.calls[node]
     if out is None or out is UNKNOWN:
         return _inner_module(it, node, func, args)
     return out
@@ -86,11 +94,39 @@ def _inner_module(it: Interpreter, node: cst.Call, func: Value, args: Args) -> V
 def _callable(options: tuple[Value, ...]) -> tuple[Value, ...]:
     """The alternatives that can be called: of a tensor or a tuple, only the tensor has ``argmax``."""
     tensors = tuple(o for o in options if isinstance(o, BoundMethod) and isinstance(o.receiver, Tensor))
-    others = [o for o in options if o not in tensors]
-    plain = all(
-        isinstance(o, BoundMethod) and isinstance(o.receiver, Seq) and not hasattr(list, o.name) for o in others
-    )
-    return tensors if tensors and plain else options
+    return tensors if tensors and not any(_has_method(o) for o in options if o not in tensors) else options
+
+
+PLAIN: dict[str, type] = {k.__name__: k for k in (int, float, bool, str, bytes, list, tuple, set)}
+
+
+def _has_method(option: Value) -> bool:
+    """Whether what is called may be a method of something that is no tensor."""
+    if not isinstance(option, BoundMethod):
+        return True
+    owner, name = option.receiver, option.name
+    if isinstance(owner, Seq):
+        return hasattr(PLAIN.get(owner.kind, list), name)
+    if isinstance(owner, Map):
+        return hasattr(dict, name)
+    if isinstance(owner, Num | Const):
+        return hasattr(PLAIN.get(python_type(owner) or "", object), name)
+    if isinstance(owner, Shape):
+        return name in ("numel", "index", "count")
+    if isinstance(owner, Instance) and isinstance(owner.cls, UserClass):  # which has no such method of its own
+        return any(not isinstance(base, UserClass) for cls in owner.cls.mro() for base in cls.bases)
+    return True
+
+
+def _not_a_tensor(options: tuple[Value, ...]) -> str | None:
+    """What a method may be called on beside a tensor, in words; ``None`` if there is no tensor, or nothing else."""
+    others = [o for o in options if not (isinstance(o, BoundMethod) and isinstance(o.receiver, Tensor))]
+    if not others or len(others) == len(options):
+        return None
+    owner = getattr(others[0], "receiver", UNKNOWN)
+    if isinstance(owner, Instance):
+        return owner.cls.name
+    return getattr(owner, "kind", None) or python_type(owner) or "object of another class"
 
 
 def _through_variable(it: Interpreter, node: cst.Call, func: Value) -> bool:
@@ -179,6 +215,8 @@ def call_api(it: Interpreter, node: cst.Call, name: str, args: Args, receiver: B
     it.facts.calls[node] = bound
     if name in it.dialect.parameter_types:
         bound.result = _parameter(bound)
+    elif name == "torch.jit.annotate":
+        bound.result = cast(it, node, args)
     elif (rows := it.tables.find(name)) and rows[0].returns == "alias":
         bound.result = RESULTS["alias"](bound)
     elif rows and rows[0].returns == "wrapped":
@@ -373,9 +411,10 @@ def _list_method(it: Interpreter, receiver: cst.BaseExpression, owner: Seq, name
     if name in ("append", "insert", "add", "extend") and args:
         value = args[-1][1]
         many = name == "extend"
-        item = elem_of(value) if many else value
+        item = filled(elem_of(value) if many else value, owner.promise)
         head = value.head() if many and isinstance(value, Seq) else item
         longer = owner.added(item, head) if name != "insert" else Seq(owner.kind, None, join(elem_of(owner), item))
+        longer.promise = owner.promise
         if isinstance(receiver, cst.Name):
             it.scope.bind(receiver.value, longer)
         # Other names of the list see the change, too.
@@ -385,7 +424,7 @@ def _list_method(it: Interpreter, receiver: cst.BaseExpression, owner: Seq, name
     if name == "pop":
         return elem_of(owner)
     if name == "copy":
-        return Seq(owner.kind, owner.items and list(owner.items), owner.elem)
+        return Seq(owner.kind, owner.items and list(owner.items), owner.elem, owner.first, owner.promise)
     return UNKNOWN
 
 
@@ -400,8 +439,11 @@ def _dict_method(owner: Map, name: str, args: Args) -> Value:
     if name == "items":
         return Seq("list", None, Seq("tuple", [UNKNOWN, elem_of(owner)]))
     if name == "update":
-        owner.elem = join(elem_of(owner), elem_of(args[0][1])) if args else owner.elem
-        owner.items = None
+        old = [elem_of(owner)] if owner.items != {} else []
+        every = [*old, *(filled(v if a.keyword is not None else elem_of(v), owner.promise) for a, v in args)]
+        owner.items, owner.elem = None, every[0] if every else UNKNOWN
+        for value in every[1:]:
+            owner.elem = join(owner.elem, value)
     return UNKNOWN
 
 

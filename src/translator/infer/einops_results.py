@@ -13,7 +13,7 @@ import libcst as cst
 from ..values import STATIC, UNKNOWN, Const, Dim, Num, Seq, Tensor, Value, as_tensor, elem_of
 from .binding import Args
 from .builtin_calls import BUILTIN_CALLS
-from .expressions import proven_tensor
+from .evidence import proven_tensor
 
 if TYPE_CHECKING:
     from .interp import Interpreter

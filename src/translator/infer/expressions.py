@@ -41,6 +41,8 @@ from ..values import (
     without_none,
 )
 from . import indexing
+from .annotations import type_form
+from .evidence import is_evidence, only_a_tensor, proven_tensor
 from .facts import SAVED
 from .functions import define, method_of
 from .imports import framework_name
@@ -150,7 +152,7 @@ def attribute_of(it: Interpreter, owner: Value, name: str, node: cst.Attribute |
     called = node is not None and node is it.calling
     if isinstance(owner, BoundMethod) and owner.receiver is UNKNOWN:
         owner = UNKNOWN
-    if owner is UNKNOWN and called and _only_a_tensor(it, name) and it.is_evidence(name):
+    if owner is UNKNOWN and called and only_a_tensor(it, name) and is_evidence(it, name):
         assert node is not None
         tensor = proven_tensor(it, node.value)
         if tensor is not None:
@@ -161,36 +163,12 @@ def attribute_of(it: Interpreter, owner: Value, name: str, node: cst.Attribute |
     if owner is UNKNOWN and called:
         assert node is not None
         it.facts.unknown_calls.add(node)
-        if name == "item" and it.direction == "torch2tf" and it.is_evidence(name):
+        if name == "item" and it.direction == "torch2tf" and is_evidence(it, name):
             it.touch()
         named = any(f"{kind}.{name}" in it.tables.source for kind in it.dialect.methods)
         if named and it.scope.module in it.frameworks:
             it.touch()  # it may be a tensor or a layer: the rewriting must say so
     return BoundMethod(owner, name)
-
-
-TENSOR_KEYWORDS = frozenset({"dim", "keepdim", "unbiased", "non_blocking", "memory_format"})
-"""Keywords of tensor methods that NumPy's arrays of the same name do not take."""
-
-
-def _only_a_tensor(it: Interpreter, name: str) -> bool:
-    """Whether only a tensor has a method of this name that takes these keywords."""
-    if name in it.tables.source.tensor_methods_only:
-        return True
-    if f"{it.dialect.tensor}.{name}" not in it.tables.source:
-        return False
-    return bool(it.keywords & TENSOR_KEYWORDS) or _by_position(it, name)
-
-
-def _by_position(it: Interpreter, name: str) -> bool:
-    """Whether positional arguments show it: ``x.size(0)`` (NumPy's ``size`` is a number), ``x.view(n, -1)`` (NumPy's
-    ``view`` takes a dtype and a class)."""
-    given = it.positional
-    if name == "size":
-        return len(given) == 1 and not given[0].star
-    if name == "view":
-        return len(given) > 2 or any(arg.star or nodes.integer(arg.value) is not None for arg in given)
-    return name == "dim" and not given and not it.keywords
 
 
 def _api_attribute(it: Interpreter, owner: Api, name: str) -> Value:
@@ -202,28 +180,6 @@ def _api_attribute(it: Interpreter, owner: Api, name: str) -> Value:
     if full in ("math.pi", "math.inf", "math.e"):
         return FLOAT
     return Api(full)
-
-
-def proven_tensor(it: Interpreter, node: cst.BaseExpression) -> Tensor | None:
-    """A value of unknown kind that is used as only a tensor can be: a tensor, from here on."""
-    if not isinstance(node, cst.Name | cst.Attribute | cst.Call | cst.Subscript | cst.BinaryOperation):
-        return None
-    tensor = Tensor(layout=LayoutVar(source=True))
-    if it.direction == "tf2torch" and it.func is not None and it.func.name in ("train_step", "test_step"):
-        tensor.layout.perm = ()  # data comes in Keras's own order
-    if isinstance(node, cst.Name):
-        it.scope.bind(node.value, tensor)
-        if it.func is not None and is_parameter(it.func, node.value) and node.value not in it.func.passed:
-            it.func.passed[node.value] = Tensor()
-            it.func.guessed.add(node.value)
-            it.func.stale = True
-    it.facts.values[node] = tensor
-    return tensor
-
-
-def is_parameter(func: Func, name: str) -> bool:
-    params = func.node.params
-    return any(p.name.value == name for p in (*params.posonly_params, *params.params, *params.kwonly_params))
 
 
 def tensor_attribute(it: Interpreter, owner: Tensor, name: str) -> Value:
@@ -576,7 +532,9 @@ def _subscript(it: Interpreter, node: cst.Subscript) -> Value:
     if isinstance(owner, Tensor):
         it.touch()
         return indexing.tensor_index(it, node, owner, keys)
-    if isinstance(owner, Api | UserClass) or not keys:
+    if isinstance(owner, Api):
+        return type_form(it, node, owner)
+    if isinstance(owner, UserClass) or not keys:
         return UNKNOWN
     return indexing.item_of(it, node, owner, keys[0])
 

@@ -101,6 +101,8 @@ class Facts:
     """Memory to the ticks at which names (and attributes) that hold it were last read."""
     unknown_calls: set[cst.CSTNode] = field(default_factory=set)
     """Methods that are called on something of which nothing is known."""
+    ambiguous: dict[cst.CSTNode, str] = field(default_factory=dict)
+    """Methods that are called on a tensor or on something else, and what that is."""
     direct: set[cst.CSTNode] = field(default_factory=set)
     """Expressions that name an API itself (``nn.ReLU``), not a variable that holds one."""
     flows: list[tuple[Value, Func, str, Run]] = field(default_factory=list)

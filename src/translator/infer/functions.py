@@ -8,6 +8,7 @@ import libcst as cst
 
 from .. import nodes
 from ..values import (
+    NONE,
     UNKNOWN,
     Const,
     Func,
@@ -23,6 +24,8 @@ from ..values import (
     join,
     of_rank,
 )
+from .annotations import annotation, filled
+from .evidence import is_no_tensor
 from .scope import Scope
 
 if TYPE_CHECKING:
@@ -56,9 +59,40 @@ def initial_parameters(it: Interpreter, func: Func, scope: Scope) -> None:
         else:
             scope.vars[name] = _own(it, _parameter(it, func, param, is_forward or (i > 0 and is_backward(func))))
     if isinstance(params.star_arg, cst.Param):
-        scope.vars[params.star_arg.name.value] = Seq("tuple")
+        scope.vars[params.star_arg.name.value] = Seq("tuple", None, _declared(it, params.star_arg))
     if params.star_kwarg is not None:
-        scope.vars[params.star_kwarg.name.value] = Map()
+        scope.vars[params.star_kwarg.name.value] = Map(None, _declared(it, params.star_kwarg))
+
+
+def _declared(it: Interpreter, param: cst.Param) -> Value:
+    return annotation(it, param.annotation.annotation) if param.annotation is not None else UNKNOWN
+
+
+def declared_result(it: Interpreter, func: Func, result: Value) -> Value:
+    """What a function returns, with its annotation where that is not seen."""
+    node = func.node
+    if isinstance(node, cst.Lambda) or node.returns is None or node.asynchronous is not None:
+        return result
+    if result is NONE and _is_abstract(node):
+        result = UNKNOWN
+    if result is not UNKNOWN and not isinstance(result, Seq | Map):
+        return result
+    home = Scope("function", func.scope.module, func.scope, func=func, cls=func.owner)
+    saved, it.scope = it.scope, home
+    promise = annotation(it, node.returns.annotation)
+    it.scope = saved
+    return filled(result, promise)
+
+
+def _is_abstract(node: cst.FunctionDef) -> bool:
+    """Whether a body only says that the method is there: ``...``, ``pass``, a docstring."""
+    small = [s for line in node.body.body if isinstance(line, cst.SimpleStatementLine) for s in line.body]
+    plain = len(small) == len(node.body.body) or isinstance(node.body, cst.SimpleStatementSuite)
+    small = list(node.body.body) if isinstance(node.body, cst.SimpleStatementSuite) else small  # type: ignore[arg-type]
+    empty = (cst.SimpleString, cst.ConcatenatedString, cst.Ellipsis)
+    return plain and all(
+        isinstance(s, cst.Pass) or (isinstance(s, cst.Expr) and isinstance(s.value, empty)) for s in small
+    )
 
 
 def is_backward(func: Func) -> bool:
@@ -107,8 +141,11 @@ def elem_of_kind(value: Seq) -> Value:
 def _parameter(it: Interpreter, func: Func, param: cst.Param, is_forward: bool) -> Value:
     passed = func.passed.get(param.name.value)
     default = it.expr(param.default) if param.default is not None else None
-    annotated = it.annotation(param.annotation.annotation) if param.annotation is not None else UNKNOWN
+    annotated = annotation(it, param.annotation.annotation) if param.annotation is not None else UNKNOWN
+    if passed is not None and _is_none(passed) and it.direction != "tf2torch":
+        passed = join(passed, annotated) if annotated is not UNKNOWN else passed
     if passed is not None and passed is not UNKNOWN:
+        passed = filled(passed, annotated)
         if isinstance(passed, Tensor) and passed.rank is None and isinstance(annotated, Tensor):
             return annotated
         alone = default is None or (_is_none(passed) and it.direction != "tf2torch")
@@ -117,6 +154,8 @@ def _parameter(it: Interpreter, func: Func, param: cst.Param, is_forward: bool) 
         annotated.sites = frozenset({param})  # whatever it is, in one run it is one object
     if annotated is not UNKNOWN:
         return annotated if default is None else join(annotated, _widened(default))
+    if is_forward and it.direction == "torch2tf" and is_no_tensor(it, func, param.name.value):
+        return UNKNOWN if default is None or _is_none(default) else _widened(default)
     if default is None:
         return Tensor(storage=param) if is_forward else UNKNOWN
     if _is_none(default):

@@ -52,6 +52,8 @@ def framework_name(name: str) -> str:
             return INNER.get(name, name)
     if name in INNER:
         return INNER[name]
+    while name.startswith("torch.torch"):  # `from torch import torch`
+        name = name[len("torch.") :]
     if name == "tensorflow" or name.startswith("tensorflow."):
         return "tf" + name[len("tensorflow") :]
     return name

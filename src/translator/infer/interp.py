@@ -16,9 +16,7 @@ import libcst as cst
 from ..model import Direction
 from ..tables import tables
 from ..values import (
-    BOOL,
     NONE,
-    STR,
     UNKNOWN,
     Api,
     Const,
@@ -29,7 +27,6 @@ from ..values import (
     Seq,
     Tensor,
     Union,
-    UserClass,
     Value,
     join,
     python_type,
@@ -153,13 +150,6 @@ class Interpreter:
         """Which run of which function this is."""
         return self.func, self.func.runs if self.func is not None else 0
 
-    def is_evidence(self, method: str) -> bool:
-        """Whether calling a method that only tensors have shows that something is a tensor: no class of the
-        project has one of that name, and the file knows the framework at all."""
-        if self.scope.module not in self.frameworks:
-            return False
-        return not any(method in c.methods or method in c.attrs for c in self.facts.classes.values())
-
     def touch(self) -> None:
         """Mark the current statement as one that the rewriting must look at."""
         if self.statement is not None:
@@ -169,10 +159,10 @@ class Interpreter:
 
     def run_function(self, func: Func) -> Value:
         """Run a function with the joined arguments of its callers; returns what it returns."""
-        from .functions import initial_parameters
+        from .functions import declared_result, initial_parameters
 
         if func.running:
-            return func.returns if func.returns is not None else UNKNOWN
+            return func.returns if func.returns is not None else declared_result(self, func, UNKNOWN)
         func.running, func.stale = True, False
         func.runs += 1
         scope = Scope("function", func.scope.module, func.scope, func=func, cls=func.owner)
@@ -189,6 +179,7 @@ class Interpreter:
                 result = self.returns[0] if self.returns else UNKNOWN
                 for value in self.returns[1:]:
                     result = join(result, value)
+                result = declared_result(self, func, result)
             func.returned = self.returns
         func.running = False
         if func.returns is not None and not _same(func.returns, result):
@@ -308,57 +299,6 @@ class Interpreter:
         key = (None if name.startswith(".") else self.func, name)
         for memory in memory_of(value):
             self.facts.last_read.setdefault(memory, {})[key] = self.tick
-
-    def annotation(self, node: cst.BaseExpression) -> Value:
-        """The value that an annotation promises; ``UNKNOWN`` if it says nothing useful."""
-        if isinstance(node, cst.SimpleString):
-            inner = self.facts.unquoted(node)
-            return self.annotation(inner) if inner is not None else UNKNOWN
-        return self._annotated(self.expr(node), node)
-
-    def _annotated(self, value: Value, node: cst.BaseExpression) -> Value:
-        if isinstance(value, Api):
-            name = self.tables.canonical(value.name)
-            if name in self.dialect.tensor_types:
-                return Tensor()
-            if name.startswith("builtins."):
-                return {"int": Num("int"), "float": Num("float"), "bool": BOOL, "str": STR}.get(
-                    name.removeprefix("builtins."), UNKNOWN
-                )
-            if name in self.dialect.module_bases or name.startswith(("torch.nn.", "keras.layers.")):
-                return Instance(Api(name))
-        if isinstance(value, UserClass):
-            return Instance(value)
-        if isinstance(node, cst.Subscript):
-            return self._generic(node)
-        if isinstance(node, cst.BinaryOperation) and isinstance(node.operator, cst.BitOr):
-            return join(self.annotation(node.left), self.annotation(node.right))
-        if isinstance(node, cst.Name) and node.value == "None":
-            return NONE
-        return UNKNOWN
-
-    def _generic(self, node: cst.Subscript) -> Value:
-        base = self.facts.value(node.value)
-        name = base.name.rsplit(".", 1)[-1] if isinstance(base, Api) else ""
-        if name in ("Literal", "Annotated"):  # whose strings are no annotations
-            return UNKNOWN
-        slices = [s.slice.value for s in node.slice if isinstance(s.slice, cst.Index)]
-        args = [self.annotation(s) for s in slices]
-        if name == "Optional" and args:
-            return UNKNOWN if args[0] is UNKNOWN else join(args[0], NONE)
-        if name == "Union" and args:
-            out = args[0]
-            for arg in args[1:]:
-                out = join(out, arg)
-            return out
-        if name in ("List", "list", "Sequence", "Iterable", "Tuple", "tuple"):
-            kind = "tuple" if name.lower() == "tuple" else "list"
-            if kind == "tuple" and len(slices) > 1 and not isinstance(slices[-1], cst.Ellipsis):
-                return Seq(kind, list(args))
-            return Seq(kind, None, args[0] if args else UNKNOWN)
-        if name in ("Dict", "dict", "Mapping", "OrderedDict", "MutableMapping", "DefaultDict") and len(args) == 2:
-            return Map(None, args[1])
-        return UNKNOWN
 
 
 def budget(func: Func) -> int:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def evidence(it: Interpreter, bound: BoundCall, row: Row) -> None:
     """An unknown first argument of a tensor operation is a tensor."""
-    from .expressions import proven_tensor
+    from .evidence import proven_tensor
 
     first = bound.args.get("input")
     rank = implied_rank(bound.api)
@@ -48,7 +48,7 @@ def implied_rank(api: str) -> int | None:
 
 def ranked_parameter(it: Interpreter, node: cst.BaseExpression, tensor: Tensor, rank: int) -> Tensor | None:
     """A parameter of unknown rank that an operation for one rank takes has that rank."""
-    from .expressions import is_parameter
+    from .evidence import is_parameter
 
     if not isinstance(node, cst.Name) or it.func is None or not is_parameter(it.func, node.value):
         return refined(it, tensor, rank)

@@ -363,6 +363,7 @@ RESULTS: dict[str, Result] = {
     "from_data": from_data, "cast": cast, "cast_bool": cast_to("bool"), "cast_int": cast_to("int32"),
     "cast_long": cast_to("int64"), "cast_float": cast_to("float32"), "cast_double": cast_to("float64"),
     "cast_half": cast_to("float16"), "int": constant(INT), "float": constant(FLOAT), "bool": constant(BOOL),
+    "dtype": lambda call: BoundMethod(Tensor(), "dtype"),
     "str": constant(STR), "none": constant(NONE), "scalar": lambda call: Tensor(0), "tensor": lambda call: Tensor(),
     "int_tensor": fixed(None, "int64"), "bool_tensor": fixed(None, "bool"), "dim": constant(Num("int", True)),
     "matrix": fixed(2), "tensors": lambda call: Seq("tuple", None, Tensor()),

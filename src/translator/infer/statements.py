@@ -29,9 +29,11 @@ from ..values import (
     without_none,
 )
 from . import leaves
+from .annotations import annotation, filled
 from .functions import define
 from .imports import import_from, import_names
 from .keras_config import by_format, decided_value
+from .narrowing import narrow_type
 from .scope import Scope
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ def _line(it: Interpreter, node: cst.SimpleStatementLine | cst.SimpleStatementSu
 def _assign(it: Interpreter, node: cst.Assign) -> None:
     _quiet(it)
     it.rebinding = frozenset(t.target.value for t in node.targets if isinstance(t.target, cst.Name))
+    it.rebinding |= _put_back(node)
     value = it.expr(node.value)
     it.rebinding = frozenset()
     value = leaves.bound_leaf(it, node, value)
@@ -57,11 +60,37 @@ def _assign(it: Interpreter, node: cst.Assign) -> None:
         bind(it, target.target, value)
 
 
+def _put_back(node: cst.Assign) -> frozenset[str]:
+    """The ``x`` of ``x[i] = x[i].add_(1)``: what is changed is assigned to its own place."""
+    place = _chain_base(node.value)
+    target = node.targets[0].target
+    same = len(node.targets) == 1 and isinstance(target, cst.Subscript) and place is not node.value
+    return base_name(target) if same and target.deep_equals(place) else frozenset()
+
+
+def _chain_base(node: Any) -> Any:
+    """The ``x`` of ``x.mul_(a).add_(b)``."""
+    while isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) and node.func.attr.value.endswith("_"):
+        node = node.func.value
+    return node
+
+
 def _ann_assign(it: Interpreter, node: cst.AnnAssign) -> None:
-    promised = it.annotation(node.annotation.annotation)
+    promised = annotation(it, node.annotation.annotation)
     value = it.expr(node.value) if node.value is not None else promised
     if node.value is not None or it.scope.kind == "class":
-        bind(it, node.target, promised if value is UNKNOWN else value)
+        _declare(it, node.target, promised)
+        bind(it, node.target, filled(value, promised))
+
+
+def _declare(it: Interpreter, target: cst.BaseExpression, promise: Value) -> None:
+    """Remember what an annotation says of an attribute."""
+    if isinstance(target, cst.Name) and it.scope.kind == "class" and it.scope.cls is not None:
+        it.scope.cls.declared[target.value] = promise
+    elif isinstance(target, cst.Attribute) and isinstance(target.value, cst.Name):
+        owner = it.scope.lookup(target.value.value)
+        if isinstance(owner, Instance) and isinstance(owner.cls, UserClass):
+            owner.cls.declared[target.attr.value] = promise
 
 
 def _aug_assign(it: Interpreter, node: cst.AugAssign) -> None:
@@ -207,6 +236,7 @@ def _bind_item(it: Interpreter, target: cst.Subscript, value: Value) -> None:
         escape(tensor)
         replace(it, target.value, tensor)
     elif isinstance(owner, Map):
+        value = filled(value, owner.promise)
         if owner.items is not None and isinstance(key, Const):
             old = owner.items.get(key.value)
             # One of several layers, where branches set it.
@@ -216,6 +246,7 @@ def _bind_item(it: Interpreter, target: cst.Subscript, value: Value) -> None:
             owner.elem = join(owner.elem, value) if owner.elem is not UNKNOWN or owner.items else value
             owner.items = None
     elif isinstance(owner, Seq):
+        value = filled(value, owner.promise)
         owner.elem = join(elem_of(owner), value)
         owner.items = None
     elif isinstance(owner, Instance) and owner.api in it.dialect.containers:
@@ -259,11 +290,16 @@ def _expression(it: Interpreter, node: cst.Expr) -> None:
     _quiet(it)
     if leaves.effect_leaf(it, node):
         return
-    if isinstance(call, cst.Call) and isinstance(call.func, cst.Attribute) and call.func.attr.value.endswith("_"):
-        it.rebinding = base_name(call.func.value)
+    place = _chain_base(call)
+    if place is not call:
+        it.rebinding = base_name(place)
     it.effect = call
     it.expr(call)
     it.rebinding = frozenset()
+    if place is not call and isinstance(call, cst.Call) and place is not call.func.value:  # type: ignore[attr-defined]
+        changed = without_none(it.facts.value(place))  # x.mul_(a).add_(b) changes x
+        if isinstance(changed, Tensor) and isinstance(place, cst.Name | cst.Attribute):
+            replace(it, place, changed)
 
 
 def _global(it: Interpreter, node: cst.Global) -> None:
@@ -302,14 +338,20 @@ def _if(it: Interpreter, node: cst.If) -> None:
     outer = it.configuring
     it.configuring = outer or (it.direction == "tf2torch" and by_format(it.facts, node.test) is not None)
 
-    def then() -> None:
-        for name, value in narrow(it, node.test, True):
+    never: list[set[str]] = [set(), set()]
+
+    def enter(holds: bool) -> None:
+        for name, value in narrow(it, node.test, holds):
+            if value is UNKNOWN:
+                never[not holds].add(name)
             it.scope.bind(name, value)
+
+    def then() -> None:
+        enter(True)
         it.suite(node.body)
 
     def other() -> None:
-        for name, value in narrow(it, node.test, False):
-            it.scope.bind(name, value)
+        enter(False)
         if isinstance(node.orelse, cst.If):
             it.statement = node.orelse
             _if(it, node.orelse)
@@ -323,6 +365,7 @@ def _if(it: Interpreter, node: cst.If) -> None:
     it.configuring = outer
     it.conditions -= 1
     it.rejoin(first)
+    _forget_contradicted(paths, never)
     if truth is not None and paths[not truth][1]:
         it.merge([paths[not truth]])
     else:
@@ -332,9 +375,17 @@ def _if(it: Interpreter, node: cst.If) -> None:
         it.scope.bind(missing, default)
 
 
+def _forget_contradicted(paths: list[tuple[dict[str, Value], bool]], never: list[set[str]]) -> None:
+    """Where two paths meet, what only a test against a declaration made unknown is what the other path knows."""
+    if all(reached for _, reached in paths):
+        for i, names in enumerate(never):
+            here, there = paths[i][0], paths[1 - i][0]
+            here.update({n: there[n] for n in names if here.get(n) is UNKNOWN and n in there})
+
+
 def _unset_parameter(it: Interpreter, test: cst.BaseExpression) -> str:
     """The parameter of ``if p is None:`` that no caller sets. What ``p`` is then given shows what may stand there."""
-    from .expressions import is_parameter
+    from .evidence import is_parameter
 
     if not isinstance(test, cst.Comparison) or not isinstance(test.left, cst.Name) or it.func is None:
         return ""
@@ -454,9 +505,9 @@ def _signature(it: Interpreter, params: cst.Parameters, returns: cst.Annotation 
         if param.default is not None:
             it.expr(param.default)
         if param.annotation is not None:
-            it.annotation(param.annotation.annotation)
+            annotation(it, param.annotation.annotation)
     if returns is not None:
-        it.annotation(returns.annotation)
+        annotation(it, returns.annotation)
 
 
 def _class(it: Interpreter, node: cst.ClassDef) -> None:
@@ -498,13 +549,7 @@ def narrow(it: Interpreter, test: cst.BaseExpression, truth: bool) -> list[tuple
         return [(test.value, without_none(value))] if isinstance(value, Union) else []
     if isinstance(test, cst.Comparison) and len(test.comparisons) == 1:
         return _narrow_none(it, test, truth)
-    if truth and isinstance(test, cst.Call) and len(test.args) == 1 and isinstance(test.args[0].value, cst.Name):
-        asked = it.facts.value(test.func)
-        if isinstance(asked, Api) and asked.name.endswith("is_keras_tensor"):
-            return [(test.args[0].value.value, Tensor())]
-    if truth and isinstance(test, cst.Call) and isinstance(test.func, cst.Name) and test.func.value == "isinstance":
-        return _narrow_isinstance(it, test)
-    return []
+    return narrow_type(it, test, truth) if isinstance(test, cst.Call) else []
 
 
 def _narrow_none(it: Interpreter, test: cst.Comparison, truth: bool) -> list[tuple[str, Value]]:
@@ -520,23 +565,6 @@ def _narrow_none(it: Interpreter, test: cst.Comparison, truth: bool) -> list[tup
     if is_none == truth:
         return [(test.left.value, NONE)]
     return [(test.left.value, without_none(value))] if isinstance(value, Union) else []
-
-
-def _narrow_isinstance(it: Interpreter, test: cst.Call) -> list[tuple[str, Value]]:
-    if len(test.args) != 2 or not isinstance(test.args[0].value, cst.Name):
-        return []
-    kinds = it.facts.value(test.args[1].value)
-    values: list[Value] = []
-    for kind in kinds.items if isinstance(kinds, Seq) and kinds.items else [kinds]:
-        if isinstance(kind, UserClass):
-            values.append(Instance(kind))
-        elif isinstance(kind, Api) and it.tables.canonical(kind.name) in it.dialect.tensor_types:
-            values.append(Tensor())
-        elif isinstance(kind, Api) and kind.name.split(".")[0] in it.dialect.roots:
-            values.append(Instance(Api(it.tables.canonical(kind.name))))
-        else:
-            return []
-    return [(test.args[0].value.value, values[0] if len(values) == 1 else Union(tuple(values)))] if values else []
 
 
 SMALL: dict[type, Callable[[Any, Any], None]] = {

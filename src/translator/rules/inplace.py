@@ -59,13 +59,14 @@ def claimed_call(ctx: Context, node: cst.Expr) -> list[cst.CSTNode]:
     receiver = node.value.func.value
     tensor = as_tensor(ctx.value(receiver))
     places = _attributes(receiver) if tensor is not None and (tensor.variable or _parameter_place(receiver)) else []
-    if isinstance(receiver, cst.Subscript):
-        places = [receiver]
-    return [node.value, *places, *chain(ctx, node.value)[0]]
+    calls, base = chain(ctx, node.value)
+    if isinstance(base if calls else receiver, cst.Subscript):
+        places = [base if calls else receiver]
+    return [node.value, *places, *calls]
 
 
 def chain(ctx: Context, node: cst.Call) -> tuple[list[cst.Call], Any]:
-    """The earlier calls of ``p.mul_(a).add_(b)`` on a parameter, from the last to the first, and the parameter."""
+    """The earlier calls of ``x.mul_(a).add_(b)``, from the last to the first, and the place that they change."""
     calls: list[cst.Call] = []
     place = node.func.value if isinstance(node.func, cst.Attribute) else None
     while isinstance(place, cst.Call) and isinstance(place.func, cst.Attribute):
@@ -75,12 +76,22 @@ def chain(ctx: Context, node: cst.Call) -> tuple[list[cst.Call], Any]:
         calls.append(place)
         place = place.func.value
     tensor = as_tensor(ctx.value(place)) if place is not None and calls else None
-    plain = isinstance(place, cst.Name | cst.Attribute) and tensor is not None and tensor.variable
-    return (calls, place) if plain else ([], None)
+    kinds = cst.Name | cst.Attribute if tensor is not None and tensor.variable else PLACES
+    return (calls, place) if tensor is not None and isinstance(place, kinds) else ([], None)
+
+
+PLACES = cst.Name | cst.Attribute | cst.Subscript
+"""What a changed tensor can be assigned to."""
 
 
 def chained(ctx: Context, node: cst.Call, call: BoundCall, calls: list[cst.Call], place: Any) -> Outcome:
-    """Several changes of a parameter in a row are one assignment."""
+    """Several changes of one tensor in a row are one assignment."""
+    tensor = as_tensor(ctx.value(place))
+    assert tensor is not None
+    if not tensor.variable:
+        refusal = next((r for c in (*calls, node) if (r := aliased(ctx, c)) is not None), None)
+        if refusal is not None or (isinstance(place, cst.Subscript) and (refusal := of_copy(ctx, place)) is not None):
+            return refusal
     while isinstance(place, cst.Attribute) and place.attr.value == "data":
         place = place.value
     value: Outcome = None
@@ -94,6 +105,8 @@ def chained(ctx: Context, node: cst.Call, call: BoundCall, calls: list[cst.Call]
         ctx.new[inner] = nodes.parenthesized(value.node)
         needs += value.needs
     assert isinstance(value, Edit)
+    if not tensor.variable:
+        return assign(ctx, place, Edit(nodes.bare(value.node, node), needs))
     method = cst.Attribute(ctx.updated(place), cst.Name("assign"))
     return Edit(cst.Expr(cst.Call(method, [cst.Arg(nodes.bare(value.node, node))])), needs)
 
@@ -179,15 +192,25 @@ def in_place(ctx: Context, statement: cst.CSTNode, node: cst.Call, call: BoundCa
         from .initializers import fill_parameter
 
         return fill_parameter(ctx, call, node, target)
-    if not isinstance(target, cst.Name | cst.Attribute | cst.Subscript):
+    if not isinstance(target, PLACES):
         return Refusal("XL206", "this changes a temporary value in place", "assign the value to a name first")
-    refusal = aliased(ctx, node)
+    refusal = aliased(ctx, node) or (of_copy(ctx, target) if isinstance(target, cst.Subscript) else None)
     if refusal is not None:
         return refusal
     value = out_of_place(ctx, node, call)
     if not isinstance(value, Edit):
         return value
     return assign(ctx, target, value)
+
+
+def of_copy(ctx: Context, target: cst.Subscript) -> Refusal | None:
+    """``x[mask].zero_()`` changes a copy, which PyTorch then forgets."""
+    kinds = {key_kind(element, value) for element, value in index_keys(ctx, target)}
+    if "unknown" in kinds:
+        return Refusal("XL205", "whether this index gives a view or a copy is not known here", "annotate the index")
+    if kinds <= {"basic"}:
+        return None
+    return Refusal("XL206", "this changes a copy, not the tensor that is indexed", "assign to the subscript instead")
 
 
 def _parameter_place(target: cst.BaseExpression) -> bool:

@@ -78,6 +78,9 @@ def attribute(ctx: Context, node: cst.Attribute, new: cst.Attribute) -> Outcome:
     """``x.shape``, ``x.T``, ``layer.weight`` and other attributes that are not called."""
     owner = without_none(ctx.value(node.value))
     name = node.attr.value
+    if node in ctx.facts.ambiguous:
+        message = f"`.{name}`: this is a tensor or a value of type {ctx.facts.ambiguous[node]}, whose method differs"
+        return Refusal("XL209", message, "ask with isinstance first, or annotate it with one type")
     if isinstance(owner, Tensor):
         return tensor_attribute(ctx, node, new, owner, name)
     if isinstance(owner, Union):
@@ -352,8 +355,6 @@ def subscript(ctx: Context, node: cst.Subscript, new: cst.Subscript) -> Outcome:
     negative = any(isinstance(n, cst.UnaryOperation) and isinstance(n.operator, cst.Minus) for n in parts)
     if kinds == ["tensor"] and keys[0][1] is not UNKNOWN and not negative:
         return Edit(nodes.call("tf.gather", new.value, index_nodes(ctx, node)[0]), ("tf",))
-    if "unknown" in kinds:
-        return Refusal("XL205", "what this tensor is indexed with is not known here", "annotate the index")
     return Edit(nodes.call("index_get", new.value, index_tuple(ctx, node)), ("helper:index_get",))
 
 

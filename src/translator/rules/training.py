@@ -10,6 +10,7 @@ from .. import nodes
 from ..model import Severity
 from ..rewrite.context import Context, Edit, Finding, Outcome, Refusal
 from ..values import Const, Instance, MethodOf, UserClass, options_of, without_none
+from .initial_mode import starts_in_eval
 from .layer_calls import framework_layer_call
 from .modules import layer_call
 from .self_modes import acts_otherwise, inner_mode, modal_methods
@@ -188,7 +189,7 @@ def mode_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
     change = mode_change(ctx.facts, node)
     if change is None or not isinstance(new.func, cst.Attribute):
         return None
-    if ctx.cls is not None and ctx.cls.module:
+    if ctx.cls is not None and ctx.cls.module and not starts_in_eval(ctx, node):
         return Refusal("XL221", "a layer changes its own mode", "pass training= at the call")
     if partly(ctx, node):
         return Refusal("XL221", "the mode of a part of a model is changed", "pass training= where the part is called")

@@ -45,14 +45,19 @@ def epsilon(dtype):
     return {tf.float64: 2.0**-52, tf.float32: 2.0**-23, tf.bfloat16: 2.0**-7, tf.float16: 2.0**-10}[dtype]
 
 
+def broadcast_pair(a, b):
+    """Two parameters, numbers or tensors, as tensors of one type and shape."""
+    dtype = next((x.dtype for x in (a, b) if hasattr(x, "dtype")), keras.config.floatx())
+    a, b = (tf.cast(tf.convert_to_tensor(x), dtype) for x in (a, b))
+    shape = tf.broadcast_static_shape(a.shape, b.shape)
+    return tf.broadcast_to(a, shape), tf.broadcast_to(b, shape)
+
+
 class Normal:
     """Independent normal numbers."""
 
     def __init__(self, loc, scale, validate_args=None):
-        dtype = next((x.dtype for x in (loc, scale) if hasattr(x, "dtype")), keras.config.floatx())
-        loc, scale = (tf.cast(tf.convert_to_tensor(x), dtype) for x in (loc, scale))
-        shape = tf.broadcast_static_shape(loc.shape, scale.shape)
-        self.loc, self.scale = tf.broadcast_to(loc, shape), tf.broadcast_to(scale, shape)
+        self.loc, self.scale = broadcast_pair(loc, scale)
 
     @property
     def mean(self):
@@ -106,3 +111,81 @@ class Bernoulli:
 
     def entropy(self):
         return tf.nn.sigmoid_cross_entropy_with_logits(self.probs, self.logits)
+
+
+class Uniform:
+    """Numbers from ``low`` to ``high``, all alike."""
+
+    def __init__(self, low, high, validate_args=None):
+        self.low, self.high = broadcast_pair(low, high)
+
+    @property
+    def mean(self):
+        return (self.high + self.low) / 2
+
+    @property
+    def stddev(self):
+        return (self.high - self.low) / 12**0.5
+
+    @property
+    def variance(self):
+        return (self.high - self.low) ** 2 / 12
+
+    def rsample(self, sample_shape=()):
+        """Numbers through which gradients flow to the bounds."""
+        drawn = keras.random.uniform((*sample_shape, *self.low.shape), dtype=self.low.dtype)
+        return self.low + drawn * (self.high - self.low)
+
+    def sample(self, sample_shape=()):
+        return tf.stop_gradient(self.rsample(sample_shape))
+
+    def log_prob(self, value):
+        inside = tf.cast((self.low <= value) & (self.high > value), self.low.dtype)
+        return tf.math.log(inside) - tf.math.log(self.high - self.low)
+
+    def entropy(self):
+        return tf.math.log(self.high - self.low)
+
+
+class Beta:
+    """Numbers between 0 and 1 with density proportional to x ** (a - 1) * (1 - x) ** (b - 1)."""
+
+    def __init__(self, concentration1, concentration0, validate_args=None):
+        self.concentration1, self.concentration0 = broadcast_pair(concentration1, concentration0)
+
+    @property
+    def mean(self):
+        return self.concentration1 / (self.concentration1 + self.concentration0)
+
+    @property
+    def variance(self):
+        total = self.concentration1 + self.concentration0
+        return self.concentration1 * self.concentration0 / (total**2 * (total + 1))
+
+    @property
+    def stddev(self):
+        return tf.sqrt(self.variance)
+
+    def rsample(self, sample_shape=()):
+        """Numbers through which gradients flow to the concentrations."""
+        shape = (*sample_shape, *self.concentration1.shape)
+        one = keras.random.gamma(shape, tf.broadcast_to(self.concentration1, shape), dtype=self.concentration1.dtype)
+        two = keras.random.gamma(shape, tf.broadcast_to(self.concentration0, shape), dtype=self.concentration1.dtype)
+        return one / (one + two)
+
+    def sample(self, sample_shape=()):
+        return tf.stop_gradient(self.rsample(sample_shape))
+
+    def log_normalizer(self):
+        """The logarithm of the beta function of the concentrations."""
+        a, b = self.concentration1, self.concentration0
+        return tf.math.lgamma(a) + tf.math.lgamma(b) - tf.math.lgamma(a + b)
+
+    def log_prob(self, value):
+        one = tf.math.xlogy(self.concentration1 - 1, value)
+        return one + tf.math.xlogy(self.concentration0 - 1, 1 - value) - self.log_normalizer()
+
+    def entropy(self):
+        a, b = self.concentration1, self.concentration0
+        inner = (a - 1) * tf.math.digamma(a) + (b - 1) * tf.math.digamma(b)
+        return self.log_normalizer() - inner + (a + b - 2) * tf.math.digamma(a + b)

@@ -1,0 +1,107 @@
+"""What shows that a value of which nothing is known is a tensor: that it is used as only a tensor can be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from .. import nodes
+from ..values import Api, Const, Func, LayoutVar, Map, Num, Seq, Shape, Tensor, UserClass
+
+if TYPE_CHECKING:
+    from .interp import Interpreter
+
+TENSOR_KEYWORDS = frozenset({"dim", "keepdim", "unbiased", "non_blocking", "memory_format"})
+"""Keywords of tensor methods that NumPy's arrays of the same name do not take."""
+
+
+def only_a_tensor(it: Interpreter, name: str) -> bool:
+    """Whether only a tensor has a method of this name that takes these keywords."""
+    if name in it.tables.source.tensor_methods_only:
+        return True
+    if f"{it.dialect.tensor}.{name}" not in it.tables.source:
+        return False
+    return bool(it.keywords & TENSOR_KEYWORDS) or _by_position(it, name)
+
+
+def _by_position(it: Interpreter, name: str) -> bool:
+    """Whether positional arguments show it: ``x.size(0)`` (NumPy's ``size`` is a number), ``x.view(n, -1)`` (NumPy's
+    ``view`` takes a dtype and a class)."""
+    given = it.positional
+    if name == "size":
+        return len(given) == 1 and not given[0].star
+    if name == "view":
+        return len(given) > 2 or any(arg.star or nodes.integer(arg.value) is not None for arg in given)
+    return name == "dim" and not given and not it.keywords
+
+
+def proven_tensor(it: Interpreter, node: cst.BaseExpression) -> Tensor | None:
+    """A value of unknown kind that is used as only a tensor can be: a tensor, from here on."""
+    if not isinstance(node, cst.Name | cst.Attribute | cst.Call | cst.Subscript | cst.BinaryOperation):
+        return None
+    tensor = Tensor(layout=LayoutVar(source=True))
+    if it.direction == "tf2torch" and it.func is not None and it.func.name in ("train_step", "test_step"):
+        tensor.layout.perm = ()  # data comes in Keras's own order
+    if isinstance(node, cst.Name):
+        it.scope.bind(node.value, tensor)
+        if it.func is not None and is_parameter(it.func, node.value) and node.value not in it.func.passed:
+            it.func.passed[node.value] = Tensor()
+            it.func.guessed.add(node.value)
+            it.func.stale = True
+    it.facts.values[node] = tensor
+    return tensor
+
+
+def is_parameter(func: Func, name: str) -> bool:
+    params = func.node.params
+    return any(p.name.value == name for p in (*params.posonly_params, *params.params, *params.kwonly_params))
+
+
+def is_evidence(it: Interpreter, method: str) -> bool:
+    """Whether calling a method that only tensors have shows that something is a tensor: no class of the
+    project has one of that name which could be called like this, and the file knows the framework at all."""
+    if it.scope.module not in it.frameworks:
+        return False
+    return not any(_may_be_called(it, cls, method) for cls in it.facts.classes.values())
+
+
+def _may_be_called(it: Interpreter, cls: UserClass, name: str) -> bool:
+    """Whether a class that is no kind of tensor has a method of a name which can be called like this."""
+    if any(isinstance(b, Api) and it.tables.canonical(b.name) in it.dialect.tensor_types for b in cls.bases):
+        return False
+    if name in cls.methods and _takes(cls.methods[name], len(it.positional), it.keywords):
+        return True
+    return name in cls.attrs and not isinstance(cls.attrs[name], Const | Num | Seq | Shape | Map | Tensor)
+
+
+def _takes(func: Func, positional: int, keywords: frozenset[str]) -> bool:
+    """Whether a method can be called with so many positional arguments and these keywords."""
+    if func.kind == "property" or func.decorators:
+        return True
+    params = func.node.params
+    names = [p.name.value for p in (*params.posonly_params, *params.params)][func.kind == "method" :]
+    many = isinstance(params.star_arg, cst.Param)
+    known = {p.name.value for p in (*params.params, *params.kwonly_params)}
+    return (many or positional <= len(names)) and (params.star_kwarg is not None or keywords <= known)
+
+
+def is_no_tensor(it: Interpreter, func: Func, name: str) -> bool:
+    """Whether a function uses a parameter as no tensor can be used: ``data.edge_index``, ``batch["image"]``."""
+    known: dict[Func, set[str]] = it.facts.cache.setdefault("no tensors", {})
+    if func not in known:
+        known[func] = {found for node in nodes.walk(func.node.body) if (found := _used_otherwise(it, node))}
+    return name in known[func]
+
+
+def _used_otherwise(it: Interpreter, node: cst.CSTNode) -> str:
+    """The name that an expression treats as an object with attributes of its own, or as a mapping."""
+    if not isinstance(node, cst.Attribute | cst.Subscript) or not isinstance(node.value, cst.Name):
+        return ""
+    if isinstance(node, cst.Attribute):
+        attr = node.attr.value
+        own = attr.startswith("_") or f"{it.dialect.tensor}.{attr}" in it.tables.source
+        return "" if own or it.tables.find(f"{it.dialect.tensor}.{attr}") else node.value.value
+    first = node.slice[0].slice
+    key = first.value if isinstance(first, cst.Index) else None
+    return node.value.value if isinstance(key, cst.SimpleString | cst.FormattedString) else ""
