@@ -34,6 +34,8 @@ def translating_options(callback: Callable[..., Any]) -> Callable[..., Any]:
         choice("--fidelity", _first(Fidelity, Options().fidelity), "Plain layers, or the source's behaviour in full."),
         click.option("--include", multiple=True, metavar="PATTERN", help="Translate only these (as in .gitignore)."),
         click.option("--exclude", multiple=True, metavar="PATTERN", help="Copy these as they are (as in .gitignore)."),
+        click.option("--vendor", multiple=True, metavar="PKG",
+                     help="Translate what is used of this installed package along (a name, or its folder's path)."),
         click.option("--mappings", multiple=True, metavar="FILE", help="A table of your own; its rows win."),
         choice("--outputs", ["clear", "keep"], "What becomes of the outputs of notebooks that change."),
         click.option("-j", "--jobs", type=click.IntRange(1), metavar="N",
@@ -77,7 +79,7 @@ def command(source: str, output: str | None, in_place: bool, reports: Reports, *
     with progress(given["quiet"]) as told:
         job = Job(
             source, output, options_of(given), wanted, given["force"], given["jobs"] or cores(),
-            not given["no_cache"], given["engine"], told,
+            not given["no_cache"], tuple(given["vendor"]), given["engine"], told,
         )  # fmt: skip
         done = _try(job)
     show(done, given["quiet"], given["verbose"])

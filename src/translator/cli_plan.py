@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
+from translator.cli_config import message
 from translator.cli_migrate import cores, options_of, patterns, progress, translating_options
 from translator.cli_root import HELP_OPTIONS
-from translator.model import Status
+from translator.model import InputError, Status
 from translator.project.migrate import Job, prepare
 from translator.project.plan import Plan, hours, plan
 
@@ -35,9 +36,12 @@ def command(source: str, **given: Any) -> None:
     with progress(False) as told:
         job = Job(
             source, None, options_of(given), wanted, workers=given["jobs"] or cores(),
-            cached=not given["no_cache"], progress=told,
+            cached=not given["no_cache"], vendor=tuple(given["vendor"]), progress=told,
         )  # fmt: skip
-        ready = prepare(job)
+        try:
+            ready = prepare(job)
+        except InputError as error:
+            raise click.UsageError(message(error)) from None
     outlook = plan(ready.outcomes)
     if given["format_"] == "json":
         click.echo(json.dumps(outlook.document(), indent=2))

@@ -18,6 +18,7 @@ CODES: dict[str, tuple[str, str]] = {
     "XL015": ("Wrong settings", "`[tool.xlate]` in pyproject.toml says something that it cannot; `xlate config` shows the settings."),
     "XL016": ("Git does not have the sources", "Replacing them in place could not be undone. Commit first, or use -o DIR."),
     "XL017": ("The cluster cannot be used", "Ray is not installed, not reachable, or has another version of xlate on one of its machines."),
+    "XL018": ("A package that is to come along is not found", "Name what is imported, its distribution, or the path of its folder with `--vendor`."),
     "XL050": ("The direction is not known", "The file imports both frameworks, or neither: say which way with --direction."),
     "XL051": (
         "Nothing to verify",
@@ -103,6 +104,12 @@ CODES: dict[str, tuple[str, str]] = {
         "A configuration, script or example speaks of it: a class to make, a package to install, code. What that means is "
         "up to what reads it, so it is copied as it is; bring it in line with the migrated program.",
     ),
+    "XL604": (
+        "A library that is made for the source's framework stays",
+        "What it gives is of the old framework. `xlate migrate --vendor NAME` translates the parts of its source that the "
+        "project uses along with it.",
+    ),
+    "XL605": ("A package's source comes along", "It was translated with the project, into `_vendor`, with its licence."),
     "XL405": (
         "Precision is set elsewhere",
         "PyTorch casts inside of an autocast block; Keras layers compute in the precision of their policy, which is set "

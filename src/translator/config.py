@@ -14,10 +14,11 @@ FILE = "pyproject.toml"
 CHOICES: dict[str, tuple[str, ...]] = {
     "direction": tuple(Direction), "layout": tuple(Layout), "fidelity": tuple(Fidelity), "outputs": ("clear", "keep"),
 }  # fmt: skip
-LISTS = ("include", "exclude", "mappings")
+LISTS = ("include", "exclude", "mappings", "vendor")
 DEFAULTS: dict[str, str | tuple[str, ...]] = {
     "direction": Direction.TORCH2TF.value, "layout": Layout.CHANNELS_FIRST.value,
     "fidelity": Fidelity.IDIOMATIC.value, "outputs": "clear", "include": (), "exclude": (), "mappings": (),
+    "vendor": (),
 }  # fmt: skip
 
 

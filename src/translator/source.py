@@ -107,6 +107,12 @@ def decode(data: bytes) -> tuple[str, str, bool]:
     return text, encoding, bom
 
 
+def encode_like(data: bytes, text: str) -> bytes:
+    """A changed text in the encoding, and with the byte order mark, of the bytes that it was made from."""
+    _, encoding, bom = decode(data)
+    return b"\xef\xbb\xbf" * bom + text.encode(encoding)
+
+
 def encode(text: str) -> bytes:
     """Bytes that ``decode`` turns back into ``text``: in the encoding that its cookie declares, else UTF-8.
 

@@ -7,7 +7,7 @@ stays, and so does the framework itself. What the files say besides is left to t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from translator.model import Diagnostic, Options, Severity, Status, Translation
@@ -26,6 +26,8 @@ class Rewriter:
     options: Options
     imported: Collection[str]
     """Top-level names that the migrated project still imports."""
+    along: Mapping[str, str] = field(default_factory=dict)
+    """Distributions whose source comes along with the project, and what each is imported as."""
     found: list[Diagnostic] = field(default_factory=list)
     written: set[object] = field(default_factory=set)
     """The lists that name the target already: once is enough."""
@@ -61,6 +63,9 @@ class Rewriter:
             self.written.add(self.list)
         if name in FRAMEWORK[self.framework]:
             return self._framework(text, name, line, conda)
+        if name in self.along and self.along[name] not in self.imported:
+            self._say(line, "XL602", Severity.NOTE, f"{name} is dropped: what is used of it comes along")
+            return ""
         if name in FRIENDS[self.framework]:
             return self._friend(name, line)
         return None
@@ -93,18 +98,21 @@ class Rewriter:
         self.found.append(Diagnostic(line, 1, code, severity, message, hint))
 
 
-def rewrite(name: str, data: bytes, options: Options, imported: Collection[str]) -> Translation:
+def rewrite(
+    name: str, data: bytes, options: Options, imported: Collection[str], along: Mapping[str, str] | None = None
+) -> Translation:
     """Rewrite one file, by what its name says that it is.
 
     Args:
         imported: top-level names that the migrated project still imports.
+        along: distributions whose source comes along with the project, and what each is imported as.
     """
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         return Translation("", Status.UNCHANGED)
     newline = "\r\n" if "\r\n" in text else "\n"
-    rewriter = Rewriter(options, imported)
+    rewriter = Rewriter(options, imported, along or {})
     base = name.rsplit("/", 1)[-1].lower()
     new = _format(base)(text.replace("\r\n", "\n"), rewriter).replace("\n", newline)
     found = tuple(sorted(rewriter.found))

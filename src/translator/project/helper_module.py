@@ -12,7 +12,8 @@ from translator.model import Options
 from .imports import INIT, Reference, Tree, within
 
 NAME = "xlate_helpers"
-ASIDE = frozenset({"test", "tests", "testing", "doc", "docs", "examples", "example", "scripts", "tools", "benchmarks"})
+ASIDE = frozenset({"test", "tests", "testing", "doc", "docs", "examples", "example", "scripts", "tools", "benchmarks",
+                   "_vendor"})  # fmt: skip
 """Packages that come along with a project rather than being it."""
 _TARGET = {"tf": "TensorFlow", "torch": "PyTorch"}
 

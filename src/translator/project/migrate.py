@@ -11,8 +11,10 @@ from functools import partial
 
 from translator.batch import Outcome
 from translator.config import Patterns
+from translator.discover import read_bytes
 from translator.model import InputError, Options, Status, Translation
 from translator.outputs import Target
+from translator.source import decode
 
 from . import helper_module
 from .cache import Cache, digest
@@ -22,7 +24,9 @@ from .load import Loaded, bind, load, read_all
 from .result import Migration
 from .run import Answers, Results, translate_units
 from .scan import Entry, Kind, scan
+from .stays import say_what_stays
 from .units import Program, Unit, divide, helper_stem
+from .vendored import Vendored
 
 _IMPORT = re.compile(rb"^[ \t]*(?:import|from)[ \t]+(\w+)", re.MULTILINE)
 
@@ -42,6 +46,8 @@ class Job:
     """Processes that translate at once; 0 for none but this one."""
     cached: bool = True
     """Whether results of earlier runs are used and kept."""
+    vendor: tuple[str, ...] = ()
+    """Installed packages of which comes along what the project imports."""
     engine: str = "processes"
     """What translates: ``"processes"`` of this machine, or a ``"ray"`` cluster."""
     progress: Callable[[int, int], None] = lambda done, total: None
@@ -89,19 +95,76 @@ def prepare(job: Job) -> Prepared:
     options = replace(job.options, helpers_module=helper_stem(loaded.texts, job.options))
     others = [entry.path for entry in entries if entry.path not in loaded.texts]
     cache = Cache(options, on=job.cached)
+    along = _vendored(job, loaded, others, options)
     program, results = _translate(job, loaded.texts, others, options, cache)
     results.results.update(loaded.failed | program.failed)
     results.results.update({path: Translation("", Status.UNCHANGED) for path in program.untouched})
+    _keep_imports(along, loaded, results)
     imported = _imported(loaded.texts, results)
+    say_what_stays(loaded.texts, results, options)
     bind(loaded, results, options)
-    _rewrite_dependencies(job.source, entries, loaded, results, options, imported)
+    _rewrite_dependencies(job.source, entries, loaded, results, options, imported, along.names)
     _look_into_copies(job.source, entries, loaded, results, options)
-    return _assemble(job, entries, loaded.raw, results, program, options, earlier, cache)
+    ready = _assemble(job, entries, loaded.raw, results)
+    _add_vendored(job, ready, along, results)
+    _add_helpers(ready, program, results, options, earlier, cache)
+    if job.output is None:
+        ready.items = [item for item in ready.items if item.data is not None]
+    return ready
+
+
+def _vendored(job: Job, loaded: Loaded, others: list[str], options: Options) -> Vendored:
+    """Take in what comes along with the project."""
+    if not job.vendor:
+        return Vendored()
+    from .vendor import vendor
+
+    name, above = package_above(job.source)
+    stem = options.helpers_module or helper_module.NAME
+    along = vendor(job.vendor, job.source, loaded.texts, others, options, name, above, stem)
+    there = loaded.texts.keys() - along.origins.keys()  # a folder of that name may be the project's own
+    along.files = {path: data for path, data in along.files.items() if path not in there}
+    loaded.texts.update(along.texts | along.files)
+    return along
+
+
+def _keep_imports(along: Vendored, loaded: Loaded, results: Results) -> None:
+    """A file in which nothing else is translated still has its imports changed; what is to be said is added."""
+    for path in along.texts:
+        result = results.results.get(path)
+        if isinstance(result, Translation) and result.status is Status.UNCHANGED:
+            text, encoding, bom = decode(loaded.texts[path])
+            results.results[path] = replace(result, text=text, status=Status.TRANSLATED, encoding=encoding, bom=bom)
+    for path, notes in along.notes.items():
+        result = results.results.get(path)
+        if isinstance(result, Translation):
+            results.results[path] = replace(result, diagnostics=(*notes, *result.diagnostics))
+
+
+def _add_vendored(job: Job, ready: Prepared, along: Vendored, results: Results) -> None:
+    """The outcomes and items of what comes along."""
+    output = job.output if job.output is not None else job.source
+    for path, data in along.files.items():
+        result = results.results[path]
+        origin = along.origins.get(path)
+        place = origin if origin not in (None, path) else os.path.join(job.source, path)
+        assert place is not None
+        target = Target(os.path.join(output, path), tree=True)
+        outcome = Outcome(place, result, data, target, named=False, trace=results.traces.get(path, ""),
+                          seconds=results.seconds.get(path, 0.0))  # fmt: skip
+        ready.outcomes.append(outcome)
+        ready.kinds[place] = "vendored"
+        wanted = outcome.would_write
+        ready.items.append(Item(path, data if wanted is None else wanted))
+    for path, licence in along.licences.items():
+        ready.items.append(Item(path, read_bytes(licence)))
+        ready.copied += 1
 
 
 def _rewrite_dependencies(
-    root: str, entries: list[Entry], loaded: Loaded, results: Results, options: Options, imported: Collection[str]
-) -> None:
+    root: str, entries: list[Entry], loaded: Loaded, results: Results, options: Options, imported: Collection[str],
+    along: Mapping[str, str],
+) -> None:  # fmt: skip
     """Bring the files that say what the project needs in line with what its translated files import."""
     files = [e.path for e in entries if e.kind is Kind.DEPENDENCIES and e.error is None]
     setups = [path for path in loaded.raw if posixpath.basename(path) == "setup.py"]
@@ -112,7 +175,7 @@ def _rewrite_dependencies(
     data, failed = read_all(root, files)
     results.results.update(failed)
     for path, raw in data.items():
-        result = rewrite(path, raw, options, imported)
+        result = rewrite(path, raw, options, imported, along)
         if result.status is not Status.UNCHANGED or result.diagnostics:
             results.results[path] = result
             loaded.raw[path] = raw
@@ -120,7 +183,7 @@ def _rewrite_dependencies(
         done = results.results.get(path)
         if isinstance(done, Translation):
             text = loaded.raw[path] if done.status is Status.UNCHANGED else done.data
-            result = rewrite(path, text, options, imported)
+            result = rewrite(path, text, options, imported, along)
             if result.status is not Status.UNCHANGED:
                 found = (*done.diagnostics, *result.diagnostics)
                 status = Status.PARTIAL if done.refused else Status.TRANSLATED
@@ -213,15 +276,10 @@ def _assemble(
     entries: list[Entry],
     texts: dict[str, bytes],
     results: Results,
-    program: Program,
-    options: Options,
-    earlier: Mapping[str, frozenset[str]],
-    cache: Cache,
 ) -> Prepared:
     """The outcome of each file, and what belongs at each place of the output."""
     output = job.output if job.output is not None else job.source
     ready = Prepared([], {}, [], [], 0)
-    needed: dict[str, set[str]] = {}
     for entry in entries:
         place = os.path.join(job.source, entry.path)
         result = entry.error if entry.error is not None else results.results.get(entry.path)
@@ -238,19 +296,27 @@ def _assemble(
         wanted = outcome.would_write
         if wanted is not None and wanted != data:
             ready.items.append(Item(entry.path, wanted, place))
-            if isinstance(result, Translation) and result.helpers:
-                needed.setdefault(program.helper_files[entry.path], set()).update(result.helpers)
         elif entry.error is None and os.path.isfile(place) and entry.path in texts:
             ready.items.append(_copy(job.source, entry))
             ready.copied += entry.kind is Kind.OTHER
+    return ready
+
+
+def _add_helpers(
+    ready: Prepared, program: Program, results: Results, options: Options, earlier: Mapping[str, frozenset[str]],
+    cache: Cache,
+) -> None:  # fmt: skip
+    """The modules of the helpers that the translated files import."""
+    needed: dict[str, set[str]] = {}
+    for item in ready.items:
+        result = results.results.get(item.path)
+        if item.data is not None and isinstance(result, Translation) and result.helpers:
+            needed.setdefault(program.helper_files[item.path], set()).update(result.helpers)
     for path, names in sorted(needed.items()):
         names |= earlier.get(path, frozenset())
         text = cache.text("helpers", *sorted(names), build=partial(helper_module.text, names, options))
         ready.items.append(Item(path, text.encode()))
         ready.helpers.append(path)
-    if job.output is None:
-        ready.items = [item for item in ready.items if item.data is not None]
-    return ready
 
 
 def _copy(root: str, entry: Entry) -> Item:

@@ -23,7 +23,7 @@ class Migration:
     outcomes: tuple[Outcome, ...]
     """Each file that was looked into, and each that could not be: in the order of their paths."""
     kinds: Mapping[str, str] = field(default_factory=dict)
-    """For each outcome's path what the file is: python, stub, notebook, dependencies, other, link."""
+    """For each outcome's path what the file is: python, stub, notebook, dependencies, other, link, vendored."""
     helpers: tuple[str, ...] = ()
     """The helper modules that were written, as paths."""
     written: tuple[str, ...] = ()
