@@ -7,7 +7,7 @@ import builtins
 
 import pytest
 
-from translator.emit import HELPERS, _packed, helper
+from translator.emit import HELPERS, _module, _packed, helper
 from translator.emit import _bound as names_bound
 
 
@@ -27,3 +27,11 @@ def test_every_name_that_a_helper_uses_comes_along(framework: str) -> None:
 
 def stored(node: ast.AST) -> bool:
     return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+
+
+@pytest.mark.parametrize("framework", ["tf", "torch"])
+def test_no_two_helpers_have_one_name(framework: str) -> None:
+    homes: dict[str, str] = {}
+    for path in sorted((HELPERS / framework).glob("*.py")):
+        for found in _module(path):
+            assert homes.setdefault(found.name, path.name) == path.name, found.name

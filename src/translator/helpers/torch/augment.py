@@ -24,7 +24,7 @@ def drawn(x, low, high):
     return low + (high - low) * torch.rand(len(x), dtype=x.dtype, device=x.device)
 
 
-def bounds(factor):
+def factor_bounds(factor):
     """The lowest and the highest number that a factor stands for."""
     return tuple(sorted(factor)) if isinstance(factor, (list, tuple)) else (-abs(factor), abs(factor))
 
@@ -50,7 +50,7 @@ class RandomRotation(nn.Module):
 
     def __init__(self, factor, fill_mode="reflect", interpolation="bilinear", fill_value=0.0):
         super().__init__()
-        self.factor = bounds(factor)
+        self.factor = factor_bounds(factor)
         self.options = (fill_mode, fill_value, interpolation)
 
     def forward(self, x):
@@ -69,8 +69,8 @@ class RandomZoom(nn.Module):
 
     def __init__(self, height_factor, width_factor=None, fill_mode="reflect", interpolation="bilinear", fill_value=0.0):
         super().__init__()
-        self.height_factor = bounds(height_factor)
-        self.width_factor = None if width_factor is None else bounds(width_factor)
+        self.height_factor = factor_bounds(height_factor)
+        self.width_factor = None if width_factor is None else factor_bounds(width_factor)
         self.options = (fill_mode, fill_value, interpolation)
 
     def forward(self, x):
@@ -89,8 +89,8 @@ class RandomTranslation(nn.Module):
 
     def __init__(self, height_factor, width_factor, fill_mode="reflect", interpolation="bilinear", fill_value=0.0):
         super().__init__()
-        self.height_factor = bounds(height_factor)
-        self.width_factor = bounds(width_factor)
+        self.height_factor = factor_bounds(height_factor)
+        self.width_factor = factor_bounds(width_factor)
         self.options = (fill_mode, fill_value, interpolation)
 
     def forward(self, x):
@@ -108,7 +108,7 @@ class RandomContrast(nn.Module):
 
     def __init__(self, factor, value_range=(0, 255)):
         super().__init__()
-        self.factor = bounds(factor) if isinstance(factor, (list, tuple)) else (0, factor)
+        self.factor = factor_bounds(factor) if isinstance(factor, (list, tuple)) else (0, factor)
         self.value_range = value_range
 
     def forward(self, x):
@@ -124,7 +124,7 @@ class RandomBrightness(nn.Module):
 
     def __init__(self, factor, value_range=(0, 255)):
         super().__init__()
-        self.factor = bounds(factor)
+        self.factor = factor_bounds(factor)
         self.value_range = value_range
 
     def forward(self, x):
