@@ -220,7 +220,7 @@ def call_api(it: Interpreter, node: cst.Call, name: str, args: Args, receiver: B
     elif (rows := it.tables.find(name)) and rows[0].returns == "alias":
         bound.result = RESULTS["alias"](bound)
     elif rows and rows[0].returns == "wrapped":
-        bound.result = bound.value("module")
+        bound.result = next((b.value for b in bound.args.values() if not b.star), UNKNOWN)
     elif rows and rows[0].returns == "called" and args:
         plain = [a for a in args[1:] if a[0].keyword is None]
         inner = cst.Call(args[0][0].value)  # no call of the program: what is noted about it concerns nobody

@@ -21,6 +21,11 @@ def checkpoint_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
         return save(ctx, node, new)
     if name == "torch.load":
         return load(ctx, node, new)
+    if isinstance(node.func, cst.Attribute) and node.func.attr.value == "save" and len(node.args) == 1:
+        value = without_none(ctx.value(node.func.value))
+        if is_module(value) and not own_method(value, "save") and not node.args[0].star:
+            owner, path = ctx.updated(node.func.value), ctx.updated(node.args[0].value)
+            return Edit(nodes.call("export_model", owner, path), ("helper:export_model",))
     if isinstance(node.func, cst.Attribute) and node.func.attr.value in ("state_dict", "load_state_dict"):
         value = without_none(ctx.value(node.func.value))
         if is_module(value) and not own_method(value, node.func.attr.value):
