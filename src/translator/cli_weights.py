@@ -49,9 +49,9 @@ SHOWN = 20
 def weights(source: str, target: str, **options: Any) -> None:
     """Convert the checkpoint IN of a model to OUT, of the other framework.
 
-    PyTorch's .pt, .pth, .bin and .safetensors (also in shards) to Keras's .weights.h5 and .keras, or back. Values
-    and dtypes stay as they are; only axes move. Checkpoints are never unpickled, but --model IS RUN, to see which
-    weights belong together: only name a program that you would run.
+    PyTorch's .pt, .pth, .bin and .safetensors (also in shards) to Keras's .weights.h5 and .keras, or back (and from
+    older .h5 files and SavedModel folders). Values and dtypes stay as they are; only axes move. Checkpoints are never
+    unpickled, but --model IS RUN, to see which weights belong together: only name a program that you would run.
 
     Exit codes: 0 all converted; 1 something does not fit: nothing is written, unless --partial; 2 usage; 3 an input
     cannot be read or does not run, or the output cannot be written.

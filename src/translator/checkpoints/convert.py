@@ -16,6 +16,7 @@ from .keras_file import KerasWriter, archive, old_layout, optimizer_of, read_ker
 from .optimizer import AT, OPTIMIZER, STATE, Unknown, found_in, to_keras_arrays, to_torch_state
 from .plan import Model, Plan
 from .safetensors_file import SafetensorsWriter, read_safetensors
+from .saved_model import by_number, is_saved_model, read_saved_model
 from .states import state_dict, unwrapped
 from .torch_file import read_torch
 from .torch_write import TorchWriter
@@ -122,6 +123,8 @@ def side_of(path: str, *, written: bool) -> str:
         return "torch"
     if written and path.endswith((".h5", ".hdf5")) and not path.endswith(".weights.h5"):
         raise ValueError(f"{path}: Keras reads weights from a file that is named NAME.weights.h5")
+    if not written and is_saved_model(path):
+        return "keras"
     if path.endswith(KERAS) or (path.endswith(SHARDS) and not written):
         return "keras"
     known = ", ".join((*TORCH, *KERAS[:2]) if written else (*TORCH, *INDEX, *KERAS, SHARDS))
@@ -145,7 +148,7 @@ def _read(job: Job) -> Checkpoint:
     path = job.source
     try:
         if side_of(path, written=False) == "keras":
-            arrays = read_keras(path)
+            arrays = read_saved_model(path) if os.path.isdir(path) else read_keras(path)
             return Checkpoint(arrays, optimizer_of(path) if any(n.startswith(f"{AT}/") for n in arrays) else None)
         return _read_torch(path, job.key)
     except OSError as error:
@@ -197,6 +200,8 @@ def _moves(job: Job, side: str, plan: Plan, held: dict[str, Stored]) -> Moves:
     if side == "torch":
         wanted = {name for link in plan.links for names in link.torch for name in names}
         return moves_to_keras(plan, unwrapped(held, wanted))
+    if os.path.isdir(job.source):
+        return moves_to_torch(plan, by_number(job.source, held, plan.order))
     older = old_layout(job.source, held, plan.layers)
     return moves_to_torch(plan, held if older is None else older)
 

@@ -59,6 +59,8 @@ class Plan:
     """PyTorch's parameters in their order, and whether they learn: an optimizer's state goes by it."""
     variables: list[str] = field(default_factory=list)
     """Keras's trainable variables in their order."""
+    order: list[str] = field(default_factory=list)
+    """All of Keras's variables in their order; empty for one that stands in no file."""
     layers: list[list[list[str]]] = field(default_factory=list)
     """Paths of the weights of each layer at the top, for files of Keras 1 and 2."""
     config: str = ""

@@ -42,7 +42,9 @@ class Worker:
             return
         root = str(Path(__file__).resolve().parents[2])
         path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH", "")) if p)
-        environment = {**os.environ, "PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
+        # Threads that wait in a loop starve both processes where others want the processors too: minutes for seconds.
+        environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
+        environment |= {"PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
         with self.log.open("a", encoding="utf-8") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "translator.proof.worker", self.framework],

@@ -89,6 +89,7 @@ def _structure(side: Any, told: dict[str, Any], lazy: bool, config: bool) -> dic
     plan["parameters"] = told["parameters"]
     known = [files.paths.get(id(v), []) for v in getattr(side.model, "trainable_variables", ())]
     plan["variables"] = [paths[0] for paths in known if paths]
+    plan["order"] = [(files.paths.get(id(v)) or [""])[0] for v in getattr(side.model, "variables", ())]
     plan["notes"] = [note] if note else []
     if config:
         plan["config"], plan["metadata"] = _described(side)
