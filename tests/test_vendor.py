@@ -224,6 +224,13 @@ def test_without_the_option_the_finding_names_it(site: Path) -> None:
     assert "--vendor torchvision" in vision
 
 
+def test_a_project_is_no_library_to_itself(site: Path) -> None:
+    put(Path("kornia"), {"__init__.py": "", "a.py": "import torch\nx = torch.ones(2)\n",
+                         "b.py": "from kornia.a import x\n\ny = x + 1\n"})  # fmt: skip
+    said = xlate("kornia", "-o", "out").stderr
+    assert said == "3 files: 1 translated, 2 with nothing to translate; 0 copied; 3 written\n"
+
+
 def test_what_the_tables_know_stays_with_them(site: Path) -> None:
     table = '[[row]]\ntorch = "backbones.large.big"\ntf = "mykeras.big"\nargs = { x = "x" }\n'
     table += 'signature = "(x)"\ntf_signature = "(x)"\nreturns = "same"\n'

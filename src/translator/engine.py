@@ -142,7 +142,7 @@ def _translate(
     by_name = {f.module: f for f in files}
     for file in list(files):
         try:
-            file.tree = cst.parse_module(file.source.text)
+            file.tree = nodes.parse_module(file.source.text)
         except cst.ParserSyntaxError as error:
             results[file.path] = InputError(
                 f"cannot parse: {error.message}", line=error.raw_line, column=error.raw_column

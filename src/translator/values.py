@@ -230,6 +230,8 @@ class Func(Value):
     passed: dict[str, Value] = field(default_factory=dict)
     sites: dict[str, dict[Any, tuple[Any, Value]]] = field(default_factory=dict)
     """Parameters to what each call site passed, and in which run of its function."""
+    joined: dict[str, Value] = field(default_factory=dict)
+    """Parameters to what all call sites pass, as of the last call."""
     guessed: set[str] = field(default_factory=set)
     """Parameters in ``passed`` whose value comes from their use, not from a caller: a caller's replaces it."""
     returns: Value | None = None
@@ -357,13 +359,17 @@ MAX_UNION = 8
 
 def python_type(value: Value) -> str | None:
     """``"int"``, ``"float"``, ``"bool"``, ``"str"``, ``"NoneType"`` for Python scalars, else ``None``."""
-    if isinstance(value, Num):
-        return value.type
-    if isinstance(value, Const):
-        return type(value.value).__name__
-    if isinstance(value, Api) and value.name in ("torch.pi", "torch.inf", "torch.nan", "torch.e"):
+    kind = type(value)
+    if kind is Num:
+        return value.type  # type: ignore[attr-defined, no-any-return]
+    if kind is Const:
+        return type(value.value).__name__  # type: ignore[attr-defined]
+    if kind is not Api:
+        return None
+    assert isinstance(value, Api)
+    if value.name in ("torch.pi", "torch.inf", "torch.nan", "torch.e"):
         return "float"
-    if isinstance(value, Api) and value.name in ("torch.newaxis", "numpy.newaxis"):
+    if value.name in ("torch.newaxis", "numpy.newaxis"):
         return "NoneType"
     return None
 
@@ -430,8 +436,14 @@ def _join_tensors(a: Tensor, b: Tensor) -> Tensor:
     )
 
 
+_SCALARS = frozenset({Num, Const, Api})
+"""What may stand for Python's own scalars."""
+
+
 def _join_same_kind(a: Value, b: Value) -> Value | None:
     """The join of two values of one kind; ``None`` if they do not merge into one."""
+    if type(a) is not type(b) and not (type(a) in _SCALARS and type(b) in _SCALARS):
+        return None
     if isinstance(a, Tensor) and isinstance(b, Tensor):
         return _join_tensors(a, b)
     if isinstance(a, Seq) and isinstance(b, Seq) and a.kind == b.kind:

@@ -10,11 +10,13 @@ from .. import nodes
 from ..values import (
     NONE,
     UNKNOWN,
+    Api,
     Const,
     Func,
     Instance,
     Map,
     MethodOf,
+    Num,
     Seq,
     Tensor,
     Union,
@@ -272,12 +274,29 @@ def _joined(it: Interpreter, func: Func, name: str, value: Value, site: Any, old
     before = sites.get(site)
     if old is not None and not sites:
         sites["other"] = (None, old)
-    sites[site] = (run, join(before[1], value) if before is not None and before[0] == run else value)
+    here = join(before[1], value) if before is not None and before[0] == run else value
+    sites[site] = (run, here)
+    known = func.joined.get(name)
     out: Value | None = None
-    for _, one in sites.values():
-        out = one if out is None else join(out, one)
+    if known is not None and _settled(known):  # functions that are called in hundreds of places
+        if before is None:
+            out = join(known, here)
+        elif before[1] is here or (type(here) in _FROZEN and before[1] == here):
+            out = known
+    if out is None:
+        for _, one in sites.values():
+            out = one if out is None else join(out, one)
     assert out is not None
+    func.joined[name] = out
     return out
+
+
+_FROZEN = frozenset({Const, Num, Api})
+
+
+def _settled(value: Value) -> bool:
+    """Whether nothing that happens to a value can change what it is joined to."""
+    return value is UNKNOWN or type(value) in _FROZEN
 
 
 def _for_this_call(it: Interpreter, func: Func, passed: dict[str, Value] | None) -> Value | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from translator import source
@@ -16,25 +17,33 @@ TOOLS = frozenset({"triton", "pytorch-cuda", "accelerate", "lightning", "pytorch
 """Libraries that drive programs rather than being part of them: their source is no use to a translated project."""
 
 
-def say_what_stays(texts: Mapping[str, bytes], results: Results, options: Options) -> None:
+def say_what_stays(
+    texts: Mapping[str, bytes], results: Results, options: Options, names: Collection[str] = ()
+) -> None:
     """Add a finding to each file that goes on importing a library which needs the source's framework.
 
     Where a use of it is refused anyway, that is a note on what could be done; else it is the refusal itself.
+
+    Args:
+        names: what the project's own folder is imported as.
     """
     friends = {IMPORTED_AS.get(name, name.replace("-", "_")): name for name in FRIENDS[options.direction.source]}
     ours = {path.split("/")[-1].removesuffix(".py") for path in texts} | {part for p in texts for part in p.split("/")}
+    ours |= set(names)
+    friends = {module: name for module, name in friends.items() if module not in ours}
+    pattern = re.compile(rf"^[ \t]*(?:import|from)[ \t][^#\n]*\b(?:{'|'.join(friends)})\b".encode(), re.MULTILINE)
     for path, data in texts.items():
         result = results.results.get(path)
-        if not isinstance(result, Translation):
+        if not friends or not isinstance(result, Translation):
             continue
         after = data if result.status is Status.UNCHANGED else result.data
-        if not any(name.encode() in after for name in friends):
+        if not pattern.search(after):
             continue
         left = _imports(after)
         found = [
             _finding(friends[top], node, result, options)
             for top, node in _imports(data).items()
-            if top in left and top in friends and top not in ours
+            if top in left and top in friends
         ]
         if found:
             results.results[path] = _with(result, data, found)

@@ -221,15 +221,26 @@ def needless(ctx: Context, func: Func) -> bool:
     """Whether every use of a function that asks for gradients stands in a test that is decided without it."""
     if not only_asks_gradient(ctx, func):
         return False
-    uses: set[cst.CSTNode] = set()
+    if "gradient_uses" not in ctx.facts.cache:
+        ctx.facts.cache["gradient_uses"] = _gradient_uses(ctx)
+    uses, decided = ctx.facts.cache["gradient_uses"]
+    return bool(uses.get(func)) and uses[func] <= decided
+
+
+def _gradient_uses(ctx: Context) -> tuple[dict[Func, set[cst.CSTNode]], set[cst.CSTNode]]:
+    """Where the functions stand that only ask for gradients, and the tests that are decided without them."""
+    uses: dict[Func, set[cst.CSTNode]] = {}
     decided: set[cst.CSTNode] = set()
     for tree in ctx.facts.trees:
         for node in nodes.walk(tree):
-            if isinstance(node, cst.Name | cst.Attribute) and function_of(ctx, node) is func:
-                uses.add(node)
-            elif isinstance(node, cst.If) and decides_recomputing(ctx, node):
+            kind = type(node)
+            if kind is cst.Name or kind is cst.Attribute:
+                func = function_of(ctx, node)
+                if func is not None and only_asks_gradient(ctx, func):
+                    uses.setdefault(func, set()).add(node)
+            elif kind is cst.If and decides_recomputing(ctx, node):
                 decided.update(nodes.walk(node.test))
-    return bool(uses) and uses <= decided
+    return uses, decided
 
 
 def folded(ctx: Context, node: cst.BaseExpression, *, gradients: bool = False) -> Any:
