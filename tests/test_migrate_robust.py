@@ -29,7 +29,7 @@ from translator.project.migrate import Job, migrate
 from translator.project.pool import Died, Pool
 from translator.project.result import Migration
 from translator.project.run import Results
-from translator.project.units import Unit
+from translator.project.units import WORTHWHILE, Unit, divide
 
 Xlate = Callable[..., Result]
 LAYER = """\
@@ -240,6 +240,17 @@ def test_what_was_understood_without_a_file_is_not_kept_for_it(xlate: Xlate, mon
     assert migrate(Job("src", "out", Options())).exit_code == 0
     migrate(Job("src", "fresh", Options(), cached=False))
     assert tree() == tree("fresh")
+
+
+def test_reading_in_several_processes_finds_the_same() -> None:
+    texts = {f"net/part{i}.py": LAYER.format(i).encode() for i in range(WORTHWHILE)}
+    texts["net/__init__.py"] = b"from .part1 import Part1\nfrom .bad import x\n"
+    texts["bad.py"] = b"import torch\ndef f(:\n"
+    texts["net/bad.py"] = b"print 1\n"
+    one, two = (divide(texts, [], Options(), workers=workers) for workers in (0, 2))
+    assert {p: (str(e), e.line) for p, e in one.failed.items()} == {p: (str(e), e.line) for p, e in two.failed.items()}
+    assert list(one.failed) == ["bad.py"] and len(one.units) > 50
+    assert (one.units, one.untouched, one.helper_files) == (two.units, two.untouched, two.helper_files)
 
 
 def test_killed_in_the_middle_and_run_again(xlate: Xlate, tmp_path: Path) -> None:

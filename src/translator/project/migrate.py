@@ -225,7 +225,7 @@ def _translate(
     key = cache.program_key(digests, stem, name, *above, "--", *marks)
     program = cache.program(key)
     if program is None:
-        program = divide(texts, others, options, name, above, stem)
+        program = divide(texts, others, options, name, above, stem, job.workers)
         cache.keep_program(key, program)
     out, missing = Results(), []
     known: dict[tuple[str, ...], Results] = {}

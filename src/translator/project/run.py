@@ -99,7 +99,10 @@ def translate_task(task: Task) -> Results:
     from translator.engine import translate_sources
 
     def spread(paths: Sequence[str], rewrite: Callable[[str], Result]) -> dict[str, Result]:
-        return _spread([path for path in paths if path not in task.known], rewrite, task.workers)
+        todo = [path for path in paths if path not in task.known]
+        if task.workers > 1:  # the longest first, so that none is left with one at the end
+            todo.sort(key=lambda path: -len(task.sources[path]))
+        return _spread(todo, rewrite, task.workers)
 
     start = time.perf_counter()
     try:

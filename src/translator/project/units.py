@@ -12,8 +12,11 @@ from translator.modules import Modules
 
 from . import helper_module
 from .imports import Reference, Tree, components, find_roots, graph, references
+from .pool import Pool
 
 Result = Translation | InputError
+WORTHWHILE = 60
+"""Files from which on reading them in several processes is sooner done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ class Program:
 
 def divide(
     texts: Mapping[str, bytes], others: list[str], options: Options, name: str = "", above: tuple[str, ...] = (),
-    stem: str = helper_module.NAME,
+    stem: str = helper_module.NAME, workers: int = 0,
 ) -> Program:  # fmt: skip
     """Divide a project's Python files into units.
 
@@ -49,17 +52,17 @@ def divide(
         name: the name of the project's folder.
         above: if that folder is a package itself, its dotted name's parts.
         stem: name of the helper module.
+        workers: processes that read files at once; 0 for none but this one.
     """
     program = Program()
     imports: dict[str, list[Reference]] = {}
-    for path, data in texts.items():
-        try:
-            imports[path] = references(source.parse(source.decode(data)[0]))
-        except InputError as error:
-            if source.mentions(data, options.direction.source) or b"\0" in data:
-                program.failed[path] = error
-            else:
-                imports[path] = []
+    for path, found in _read(texts, workers).items():
+        if isinstance(found, list):
+            imports[path] = found
+        elif source.mentions(texts[path], options.direction.source) or b"\0" in texts[path]:
+            program.failed[path] = found
+        else:
+            imports[path] = []
     tree = Tree(frozenset(imports), name, above, find_roots(imports, others))
     links = graph(tree, imports)
     places = helper_module.places(tree, imports, stem)
@@ -71,6 +74,30 @@ def divide(
         else:
             program.untouched += paths
     return program
+
+
+def _read(texts: Mapping[str, bytes], workers: int) -> dict[str, list[Reference] | InputError]:
+    """The imports of each file, or why it cannot be read."""
+    if workers < 2 or len(texts) < WORTHWHILE:
+        return {path: _imports(data) for path, data in texts.items()}
+    order = sorted(texts, key=lambda path: -len(texts[path]))
+    parts = [{path: texts[path] for path in order[start :: 4 * workers]} for start in range(4 * workers)]
+    found: dict[str, list[Reference] | InputError] = {}
+    for number, answer in Pool(_imports_of, workers).run(parts):
+        # What a worker died of is met again, and told, where the file is translated.
+        found |= answer if isinstance(answer, dict) else {path: [] for path in parts[number]}
+    return {path: found[path] for path in texts}
+
+
+def _imports_of(texts: Mapping[str, bytes]) -> dict[str, list[Reference] | InputError]:
+    return {path: _imports(data) for path, data in texts.items()}
+
+
+def _imports(data: bytes) -> list[Reference] | InputError:
+    try:
+        return references(source.parse(source.decode(data)[0]))
+    except InputError as error:
+        return error
 
 
 def helper_stem(paths: Mapping[str, bytes], options: Options) -> str:
