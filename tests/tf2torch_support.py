@@ -402,3 +402,49 @@ def one_case(
     for x, g in zip([x for x in given if x.is_floating_point()], grads[len(unique) :], strict=True):
         expected = g.numpy().transpose(TO_NCHW[x.ndim]) if tuple(g.shape) != tuple(x.shape) else g.numpy()
         out.add(f"{mode} input gradient", expected, x.grad.numpy())
+
+
+# -- round trips -----------------------------------------------------------------------------------------------
+
+
+def compare_keras(source: str, there: Translation, back: str, model: dict[str, Any]) -> float:
+    """The largest relative difference of an output of a Keras program and of what came back of it.
+
+    ``there`` is the PyTorch program between them, whose axis orders the one that came back has.
+    """
+    import keras
+    import tensorflow as tf
+
+    nets, weights = [], []
+    for text in (source, back):
+        with recorded(keras.layers.Layer) as layers:
+            nets.append(entry(execute(text, f"round_trip_{len(nets)}"), model))
+            moved = nets[1:] and axes_of(there, nets[-1], model)
+            first = draw_inputs(model["inputs"][0], 3)
+            call_keras(nets[-1], ordered(nets[-1], first, moved or {}), training=False)
+        inside = {id(x) for x in nets[-1]._flatten_layers()}
+        weights.append([v for x in layers if id(x) in inside for v in own_weights(x)])
+    assert [tuple(v.shape) for v in weights[0]] == [tuple(v.shape) for v in weights[1]]
+    fill(weights[0], np.random.default_rng(5))
+    for a, b in zip(*weights, strict=True):
+        b.assign(a)
+    worst = 0.0
+    for number, case in enumerate(model["inputs"]):
+        arrays = draw_inputs(case, 7 + number)
+        expected = flat(call_keras(nets[0], [tf.convert_to_tensor(a) for a in arrays.values()], training=False))
+        given = [tf.convert_to_tensor(a) for a in ordered(nets[1], arrays, moved or {})]
+        found = flat(call_keras(nets[1], given, training=False))
+        assert len(found) == len(expected)
+        for i, (a, b) in enumerate(zip(expected, found, strict=True)):
+            x, y = np.asarray(a), np.asarray(b)
+            if ("return" if len(found) == 1 else f"return[{i}]") in (moved or {}):
+                order = TO_NCHW[y.ndim]
+                y = y.transpose([order.index(axis) for axis in range(y.ndim)])
+            assert x.shape == y.shape
+            worst = max(worst, float(np.linalg.norm(x - y) / np.linalg.norm(x)))
+    return worst
+
+
+def ordered(net: Any, arrays: dict[str, Any], moved: dict[str, str]) -> list[Any]:
+    """Inputs in the axis order that a program takes them in."""
+    return [a.transpose(TO_NCHW[a.ndim]) if name in moved else a for name, a in arrays.items()]

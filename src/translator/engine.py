@@ -15,6 +15,7 @@ import libcst as cst
 
 from . import nodes, syntax
 from .emit import finish
+from .infer.emitted import without_unused
 from .infer.imports import framework_name
 from .infer.interp import Interpreter
 from .infer.scope import Scope
@@ -231,9 +232,13 @@ def _rewrite(
 ) -> Translation:
     assert file.tree is not None
     ctx.taken = own_names(file.source.tree, ctx.dialect.roots)
+    ctx.taken -= {api.rpartition(".")[2] for node, api in ctx.facts.emitted.items() if node in file.tree.body}
     new = Rewriter(ctx).module(file.tree)
     helpers = {n.removeprefix("helper:") for n in ctx.needs if n.startswith("helper:")}
     text = new.code if new is not file.tree else file.source.text
+    emitted = {api.rpartition(".")[2] for node, api in ctx.facts.emitted.items() if node in file.tree.body}
+    if emitted:
+        text = without_unused(text, emitted, options.direction.source)
     lines = [need for need in ctx.needs if need.startswith(("import ", "from "))]
     roots = ctx.dialect.roots | {"tensorflow"} if options.direction.source == "tf" else ctx.dialect.roots
     module = file.module + ".__init__" * is_package(file.path)

@@ -134,6 +134,8 @@ class Facts:
     """Statements that make a tensor a variable, since an optimizer moves it."""
     configured: dict[int, Value] = field(default_factory=dict)
     """Values that Keras's data format decided (``bn_axis``), by identity."""
+    emitted: dict[cst.CSTNode, str] = field(default_factory=dict)
+    """Definitions that are helpers of a translation the other way, and the APIs that they stand for."""
     mask_readers: set[cst.CSTNode] = field(default_factory=set)
     """Calls that give tensors with a mask which some Keras layer reads, and those that make these layers."""
     cache: dict[str, Any] = field(default_factory=dict)

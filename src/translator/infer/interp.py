@@ -33,6 +33,7 @@ from ..values import (
     without_none,
 )
 from .dialect import DIALECTS
+from .emitted import recognise
 from .facts import Facts, InPlace, Run
 from .scope import Scope, join_vars
 
@@ -96,6 +97,7 @@ class Interpreter:
     def run_module(self, module: cst.Module, scope: Scope) -> None:
         """Interpret the top level of a file; its functions run when called or at the end."""
         self.facts.trees.append(module)
+        recognise(self, module)
         with self._in(scope, None):
             self.block(module.body)
 

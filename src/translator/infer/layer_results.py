@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..values import Dim, Tensor, Value
+from ..values import UNKNOWN, Const, Dim, Seq, Tensor, Value
 from .facts import BoundCall
 from .results import RESULTS, axis_of, tensor_arg
 
@@ -46,7 +46,31 @@ def similarity(call: BoundCall) -> Value:
     return Tensor(rank, dtype=x.dtype if x else None)
 
 
+def emitted_recurrent(call: BoundCall) -> Value:
+    """Keras's recurrent layers: their last output or all of them, and the states where they are asked for."""
+    x = tensor_arg(call)
+    batch, steps = (x.dims[0], x.dims[1]) if x is not None and x.dims is not None and len(x.dims) == 3 else (None, None)
+    whole = call.value("return_sequences")
+    out = Tensor(dims=(batch, steps, None) if whole == Const(True) else (batch, None), dtype="float")
+    if not isinstance(whole, Const) and whole is not UNKNOWN:
+        out = Tensor(dtype="float")
+    if call.value("return_state") != Const(True):
+        return out
+    states = 1 if "GRU" in call.api else 2
+    return Seq("tuple", [out, *(Tensor(dims=(batch, None), dtype="float") for _ in range(states))])
+
+
+def emitted_mean(call: BoundCall) -> Value:
+    """The mean over steps."""
+    x = tensor_arg(call)
+    if x is None or x.dims is None or len(x.dims) != 3:
+        return Tensor(dtype="float")
+    keep = call.value("keepdim") == Const(True)
+    return Tensor(dims=(x.dims[0], 1, x.dims[2]) if keep else (x.dims[0], x.dims[2]), dtype=x.dtype)
+
+
 RESULTS.update({
+    "emitted_recurrent": emitted_recurrent, "emitted_mean": emitted_mean,
     "softmax_of_logits": softmax_of_logits, "halved": halved, "like_target": like_target, "patches": patches,
     "similarity": similarity,
 })  # fmt: skip

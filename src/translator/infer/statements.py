@@ -484,6 +484,9 @@ def _try(it: Interpreter, node: cst.Try | cst.TryStar) -> None:
 
 
 def _function(it: Interpreter, node: cst.FunctionDef) -> None:
+    if node in it.facts.emitted:
+        it.scope.bind_import(node.name.value, Api(it.facts.emitted[node]))
+        return
     func = define(it, node, node.name.value)
     func.decorators = [it.expr(d.decorator) for d in node.decorators]
     for decorator in func.decorators:
@@ -511,6 +514,9 @@ def _signature(it: Interpreter, params: cst.Parameters, returns: cst.Annotation 
 
 
 def _class(it: Interpreter, node: cst.ClassDef) -> None:
+    if node in it.facts.emitted:
+        it.scope.bind_import(node.name.value, Api(it.facts.emitted[node]))
+        return
     cls = it.facts.classes.get(node)
     if cls is None:
         cls = UserClass(node.name.value, node, it.scope)

@@ -260,6 +260,8 @@ class Rewriter:
 
     def definition(self, node: Any) -> Any:
         """A class or function: structural rules may take it over, else header and body."""
+        if node in self.ctx.facts.emitted:
+            return node
         for rule in self.rules.structures.get(type(node), ()):
             outcome = rule(self, node)
             if outcome is not None:

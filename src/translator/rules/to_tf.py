@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import libcst as cst
 
-from . import RuleSet
+from . import RuleSet, emitted  # noqa: F401  (it registers rules that rows name)
 from .api import api_call, api_name
 from .class_names import name_test
 from .control import conditional, if_statement, star_import, with_statement

@@ -27,7 +27,7 @@ def get_activation(activation, dim=-1):
         "silu": F.silu,
         "swish": F.silu,
         "mish": F.mish,
-        "exponential": torch.exp,
+        "exponential": lambda x: torch.exp(x),
         "leaky_relu": lambda x: F.leaky_relu(x, 0.2),
         "hard_sigmoid": F.hardsigmoid,
         "hard_silu": F.hardswish,

@@ -116,7 +116,8 @@ class RandomContrast(nn.Module):
             return x
         factor = drawn(x, 1 - self.factor[0], 1 + self.factor[1])[:, None, None, None]
         mean = x.mean((2, 3), keepdim=True)
-        return ((x - mean) * factor + mean).clamp(*self.value_range)
+        low, high = self.value_range
+        return ((x - mean) * factor + mean).clamp(low, high)
 
 
 class RandomBrightness(nn.Module):
