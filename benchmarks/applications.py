@@ -173,15 +173,20 @@ class Outcome:
     said: str = ""
 
 
-def outcome(architecture: Architecture, texts: dict[str, str], translations: dict[str, Translation]) -> Outcome:
-    """Build both versions and compare them; what was found for the same texts before is not computed again."""
-    from translator.compare.precision import precision
-
+def place(architecture: Architecture, texts: dict[str, str], translations: dict[str, Translation]) -> Path:
+    """Where what was found for the same texts is kept."""
     names = [architecture.file, *re.findall(r"^from \. import (\w+)", texts[architecture.file], re.MULTILINE)]
     digest = hashlib.sha256(repr((architecture, VERSION)).encode())
     for name in names:
         digest.update(texts[name].encode() + translations[name].text.encode())
-    kept = CACHE / "applications" / "outcomes" / f"{architecture.name}.{digest.hexdigest()[:16]}.json"
+    return CACHE / "applications" / "outcomes" / f"{architecture.name}.{digest.hexdigest()[:16]}.json"
+
+
+def outcome(architecture: Architecture, texts: dict[str, str], translations: dict[str, Translation]) -> Outcome:
+    """Build both versions and compare them; what was found for the same texts before is not computed again."""
+    from translator.compare.precision import precision
+
+    kept = place(architecture, texts, translations)
     if kept.is_file():
         return Outcome(**json.loads(kept.read_text("utf-8")))
     began = time.perf_counter()
@@ -227,7 +232,9 @@ def totals(outcomes: list[tuple[Architecture, Outcome]]) -> str:
     )
 
 
-def table(translations: dict[str, Translation], outcomes: list[tuple[Architecture, Outcome]]) -> str:
+def table(
+    translations: dict[str, Translation], outcomes: list[tuple[Architecture, Outcome]], missing: list[str]
+) -> str:
     """What was found, as a page of Markdown."""
     lines = [
         "# Keras's applications", "",
@@ -244,7 +251,10 @@ def table(translations: dict[str, Translation], outcomes: list[tuple[Architectur
         worst = f"{out.worst:.1e}" if out.builds else ""
         cells = (f"{a.file}.py", codes(refused(translations[a.file])[0]), a.name, *yes, worst)
         lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*lines, "", totals(outcomes) + "."]) + "\n"
+    lines += ["", totals(outcomes) + "."]
+    if missing:
+        lines += ["", f"Not run again on these translations: {', '.join(missing)}."]
+    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
@@ -252,6 +262,7 @@ def main() -> None:
     parser.add_argument("family", nargs="*", help="only these, by file or builder")
     parser.add_argument("--write", type=Path, help="a folder for the translations")
     parser.add_argument("--no-run", action="store_true", help="translate only")
+    parser.add_argument("--known", action="store_true", help="run nothing that was not run before on these texts")
     parser.add_argument("--record", type=Path, help="write the table to this file, too")
     chosen = parser.parse_args()
     start = time.perf_counter()
@@ -269,9 +280,12 @@ def main() -> None:
                 print(f"      {line}")
     if chosen.no_run:
         return
-    outcomes = []
+    outcomes, missing = [], []
     for architecture in ARCHITECTURES:
         if chosen.family and not {architecture.file, architecture.name} & set(chosen.family):
+            continue
+        if chosen.known and not place(architecture, texts, translations).is_file():
+            missing.append(architecture.name)
             continue
         out = outcome(architecture, texts, translations)
         outcomes.append((architecture, out))
@@ -280,7 +294,7 @@ def main() -> None:
         print(f"  {shown} {out.seconds:6.1f} s {out.said}", flush=True)
     print(totals(outcomes))
     if chosen.record:
-        chosen.record.write_text(table(translations, outcomes), "utf-8")
+        chosen.record.write_text(table(translations, outcomes, missing), "utf-8")
 
 
 if __name__ == "__main__":
