@@ -10,9 +10,9 @@ from html import escape
 from pathlib import Path
 
 from .judge import TOLERANCE, Check
-from .plots import bars, histogram
+from .plots import EXPECTED, bars, histogram
 from .result import FileReport, ModelReport, Report, Spot
-from .table import call, number, spot_lines
+from .table import call, count, number, spot_lines
 
 AROUND = 3
 """How many lines are shown around a place."""
@@ -36,7 +36,7 @@ def page(report: Report) -> str:
 
 def _summary(report: Report) -> str:
     rows = "".join(
-        f"<tr><td>{escape(m.file)}</td><td><code>{escape(call(m))}</code></td><td class=n>{len(m.checks)}</td>"
+        f"<tr><td>{escape(m.file)}</td><td><code>{escape(call(m))}</code></td><td class=n>{count(m)}</td>"
         f"<td class=n>{number(m.largest)}</td><td class=n>{number(m.worst)}</td>"
         f"<td class=n>{number(m.single_worst)}</td><td>{_verdict(m)}</td></tr>"
         for m in report.models
@@ -55,7 +55,8 @@ def _summary(report: Report) -> str:
 
 
 def _verdict(model: ModelReport) -> str:
-    return f'<span class="{model.verdict}">{model.verdict}</span>'
+    expected = f" ({len(model.expected)} expected)" if model.expected else ""
+    return f'<span class="{model.verdict}">{model.verdict}</span>{expected}'
 
 
 def _file(file: FileReport) -> str:
@@ -109,7 +110,8 @@ def _groups(checks: Iterable[Check]) -> dict[str, list[float]]:
     groups: dict[str, list[float]] = {}
     for check in checks:
         if not check.quantity.problem and check.group != "weights":
-            groups.setdefault(check.group, []).append(check.quantity.error)
+            name = f"{check.group}{EXPECTED}" if check.expected else check.group
+            groups.setdefault(name, []).append(check.quantity.error)
     return groups
 
 

@@ -40,6 +40,10 @@ def bars(layers: Sequence[tuple[str, float]], tolerance: float) -> str:
     return "".join([*out, "</svg>", note])
 
 
+EXPECTED = ", expected"
+"""The end of the name of a group whose differences decide nothing."""
+
+
 def histogram(groups: Mapping[str, Sequence[float]], tolerance: float) -> str:
     """For each group a row of its differences: how many stand at each power of ten, by the size of the dots."""
     height = ROW * 1.6 * len(groups) + 24
@@ -54,6 +58,7 @@ def histogram(groups: Mapping[str, Sequence[float]], tolerance: float) -> str:
             counts[place] = counts.get(place, 0) + 1
         for place, count in sorted(counts.items()):
             kind = "wrong" if place / 2 > math.log10(tolerance) else "right"
+            kind = "listed" if name.endswith(EXPECTED) else kind
             radius = 3 + 7 * math.sqrt(count / len(values))
             out.append(
                 f'<circle class="{kind}" cx="{_x(place / 2):.1f}" cy="{y:.1f}" r="{radius:.1f}">'
