@@ -11,7 +11,7 @@ import os
 import posixpath
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from translator import source
@@ -22,6 +22,7 @@ from . import helper_module
 from .dependencies import canonical
 from .imports import INIT, Tree, find_roots, graph, references
 from .installed import Package, find
+from .packages import FRAMEWORK
 from .reach import Chain, Module, Reach, absolute, chains, words
 from .vendored import Vendored
 
@@ -72,7 +73,7 @@ def vendor(
             homes[posixpath.dirname(places.module[path])] = None
     out.names = {canonical(dist): package.name for package in packages for dist in (package.name, package.distribution)}
     for number, home in enumerate(homes):
-        _place(out, packages, family, tree, home, first=not number)
+        _place(out, packages, family, tree, home, first=not number, ours=FRAMEWORK[options.direction.source])
     return out
 
 
@@ -197,9 +198,14 @@ def _moved(old: bytes, new: str, indent: str) -> bytes:
 
 
 def _place(
-    out: Vendored, packages: Sequence[Package], family: Mapping[str, Reach], tree: Tree, home: str, first: bool
-) -> None:
-    """Put what is reached of the packages into one folder of the project."""
+    out: Vendored, packages: Sequence[Package], family: Mapping[str, Reach], tree: Tree, home: str, first: bool,
+    ours: Collection[str],
+) -> None:  # fmt: skip
+    """Put what is reached of the packages into one folder of the project.
+
+    Args:
+        ours: what the framework is imported as, which needs no mention.
+    """
     base = posixpath.join(home, FOLDER)
     above = tree.module_name(posixpath.join(home, INIT)) if tree.is_package(home) else ""
     prefix = f"{above}.{FOLDER}" if above else FOLDER
@@ -216,7 +222,7 @@ def _place(
             out.origins[path] = module.path if first else path
         for licence in package.licences:
             out.licences[f"{base}/{package.name}/{os.path.basename(licence)}"] = licence
-        out.notes[f"{base}/{package.name}/{INIT}"] = _said(package, reach, family)
+        out.notes[f"{base}/{package.name}/{INIT}"] = _said(package, reach, {*family, *ours})
 
 
 def _own_imports(text: str, family: Mapping[str, Reach], prefix: str) -> str:
@@ -227,10 +233,10 @@ def _own_imports(text: str, family: Mapping[str, Reach], prefix: str) -> str:
     return _edited(text, edits) if edits else text
 
 
-def _said(package: Package, reach: Reach, family: Mapping[str, Reach]) -> tuple[Diagnostic, ...]:
-    """How much of a package came along, under which terms, and what it needs in turn."""
+def _said(package: Package, reach: Reach, there: Collection[str]) -> tuple[Diagnostic, ...]:
+    """How much of a package came along, under which terms, and what it needs besides what is there."""
     count = len(reach.modules)
-    needs = sorted(_needs(reach.modules.values()) - family.keys() - sys.stdlib_module_names)
+    needs = sorted(_needs(reach.modules.values()) - set(there) - sys.stdlib_module_names)
     more = f"; it imports {', '.join(needs)}" if needs else ""
     message = f"{count} module{'s' * (count > 1)} of {package.label} translated along{more}"
     note = Diagnostic(1, 1, "XL605", Severity.NOTE, message, "see to it that its licence allows what you do with it")
