@@ -528,7 +528,14 @@ def slice_values(it: Interpreter, node: cst.Subscript) -> list[Value]:
 def _subscript(it: Interpreter, node: cst.Subscript) -> Value:
     owner = it.expr(node.value)
     keys = slice_values(it, node)
-    owner = without_none(owner)
+    items = [_item(it, node, one, keys) for one in options_of(without_none(owner))]
+    out = items[0]
+    for item in items[1:]:
+        out = join(out, item)
+    return out
+
+
+def _item(it: Interpreter, node: cst.Subscript, owner: Value, keys: list[Value]) -> Value:
     if isinstance(owner, Tensor):
         it.touch()
         return indexing.tensor_index(it, node, owner, keys)

@@ -200,24 +200,30 @@ def set_attribute(it: Interpreter, cls: UserClass, name: str, value: Value) -> N
 
 
 def _unpack(it: Interpreter, target: cst.Tuple | cst.List, value: Value) -> None:
-    from .expressions import dim_value
-
     value = without_none(value)
-    if isinstance(value, Shape | Tensor):
+    if any(isinstance(one, Shape | Tensor) for one in options_of(value)):
         it.touch()
     n = len(target.elements)
     star = any(isinstance(e, cst.StarredElement) for e in target.elements)
     for i, element in enumerate(target.elements):
-        item: Value
-        if isinstance(value, Seq) and value.items is not None and len(value.items) == n and not star:
-            item = value.items[i]
-        elif isinstance(value, Shape) and not star:
-            item = dim_value(value, i)
-        elif isinstance(value, Const) and isinstance(value.value, tuple) and len(value.value) == n:
-            item = Const(value.value[i])
-        else:
-            item = elem_of(value)
+        items = [_nth(one, i, n, star) for one in options_of(value)]
+        item = items[0]
+        for other in items[1:]:
+            item = join(item, other)
         bind(it, element if star and isinstance(element, cst.StarredElement) else element.value, item)
+
+
+def _nth(value: Value, i: int, n: int, star: bool) -> Value:
+    """What the ``i``-th of ``n`` names is bound to."""
+    from .expressions import dim_value
+
+    if isinstance(value, Seq) and value.items is not None and len(value.items) == n and not star:
+        return value.items[i]
+    if isinstance(value, Shape) and not star:
+        return dim_value(value, i)
+    if isinstance(value, Const) and isinstance(value.value, tuple) and len(value.value) == n:
+        return Const(value.value[i])
+    return elem_of(value)
 
 
 def _bind_item(it: Interpreter, target: cst.Subscript, value: Value) -> None:
@@ -251,7 +257,8 @@ def _bind_item(it: Interpreter, target: cst.Subscript, value: Value) -> None:
         owner.items = None
     elif isinstance(owner, Instance) and owner.api in it.dialect.containers:
         it.facts.opened.append(owner)
-        owner.elem, owner.children = join(elem_of(owner), value), None
+        owner.elem = value if owner.children == [] else join(elem_of(owner), value)
+        owner.children = None
     else:
         escape(value)
 

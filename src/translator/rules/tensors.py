@@ -343,12 +343,16 @@ def subscript(ctx: Context, node: cst.Subscript, new: cst.Subscript) -> Outcome:
         return Edit(new.value)  # `DataLoader[T]`: what stands for the class is not generic
     if isinstance(owner, Shape):
         return shape_item(ctx, node, new, owner)
-    if not isinstance(owner, Tensor):
+    several = isinstance(owner, Union) and any(isinstance(option, Tensor) for option in owner.options)
+    if not isinstance(owner, Tensor) and not several:
         return None
     keys = index_keys(ctx, node)
     kinds = [key_kind(e, v) for e, v in keys]
     if all(k == "basic" for k in kinds):
         return None
+    if several:
+        message = "this is a tensor or something else, and tensors are indexed in another way by this"
+        return Refusal("XL209", message, "ask with isinstance first, or annotate it with one type")
     if kinds == ["mask"]:
         return Edit(nodes.call("tf.boolean_mask", new.value, index_nodes(ctx, node)[0]), ("tf",))
     parts = list(nodes.walk(node.slice[0]))
