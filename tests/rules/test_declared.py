@@ -45,6 +45,8 @@ TENSORS = {
     "    return x if y is None else y.view(1, -1)\n\ndef f(x: Tensor):\n    return g(x, None)\n",
     "one of several types": "def f(x: Union[Tensor, List[Tensor]]):\n    if isinstance(x, list):\n"
     "        x = torch.cat(x)\n    return x.to(torch.float32)\n",
+    "no objects where tensors are declared": "def g(x: Tensor) -> Tensor:\n    return x.clone()\n\n"
+    "def f(x: Tensor, some: List[nn.Module]):\n    return g(x) + g([x, some[0]][1])\n",
     "a part of one of several types": "def f(x: Union[Tensor, Tuple[Tensor, Tensor]]):\n    a, b = x\n"
     "    return a.view(1, -1), x[1].view(1, -1)\n",
     "layers that are set one by one": "class Net(nn.Module):\n    def __init__(self, names):\n"
@@ -71,7 +73,8 @@ REFUSED = {
     "another class's method": ("class A:\n    def view(self, *sizes):\n        return self\n\n"
                                "def f(x: Union[Tensor, A]):\n    return x.view(1, -1)\n", "XL209", 11),
     "an array's method": ("def f(x: Union[Tensor, np.ndarray]):\n    return x.reshape(1, -1)\n", "XL209", 7),
-    "an index that only tensors take": ("def f(x: Union[Tensor, List[int]], i: Tensor):\n    return x[i]\n", "XL209", 7),
+    "an index that only tensors take": ("def f(x: Union[Tensor, List[int]], i: Tensor):\n    return x[i]\n",
+                                        "XL209", 7),
     "a list's method": ("def f(x: Union[Tensor, List[int]]):\n    x.sort()\n    return x\n", "XL209", 7),
     "an unknown alias": ("Some = outside()\n\ndef f(x: Some):\n    return x.view(y)\n", "XL205", 9),
     "a literal in quotes": ("def f(x: 'Callable[[int], Tensor]'):\n    return x.view(y)\n", "XL205", 7),

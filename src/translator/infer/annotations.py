@@ -161,6 +161,10 @@ def filled(value: Value, promise: Value) -> Value:
         return promise
     if promise is UNKNOWN:
         return value
+    if isinstance(value, Union) and not any(isinstance(o, Instance) for o in options_of(promise)):
+        # What a call is seen to pass may be one of many things in a container: no objects where none are declared.
+        rest = tuple(o for o in value.options if not isinstance(o, Instance))
+        value = value if not rest or len(rest) == len(value.options) else rest[0] if len(rest) == 1 else Union(rest)
     matching = next((o for o in options_of(promise) if type(o) is type(value)), UNKNOWN)
     if isinstance(value, Seq) and isinstance(matching, Seq):
         if matching.items is None:

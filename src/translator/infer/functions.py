@@ -77,7 +77,7 @@ def declared_result(it: Interpreter, func: Func, result: Value) -> Value:
         return result
     if result is NONE and _is_abstract(node):
         result = UNKNOWN
-    if result is not UNKNOWN and not isinstance(result, Seq | Map):
+    if result is not UNKNOWN and not isinstance(result, Seq | Map | Union):
         return result
     home = Scope("function", func.scope.module, func.scope, func=func, cls=func.owner)
     saved, it.scope = it.scope, home
