@@ -23,6 +23,20 @@ HEAD = """
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+import torch.utils.checkpoint as cp
+
+
+class Blocks(nn.ModuleDict):
+    def __init__(self):
+        super().__init__()
+        for i in range(2):
+            self.add_module("block%d" % i, nn.Conv2d(3 + 4 * i, 4, 3, padding=1))
+
+    def forward(self, x):
+        maps = [x]
+        for name, layer in self.items():
+            maps.append(layer(torch.cat(maps, 1)))
+        return torch.cat(maps, 1)
 
 
 class Net(nn.Module):
@@ -35,7 +49,14 @@ class Net(nn.Module):
         self.scale = nn.Parameter(torch.ones(8, 1, 1))
         self.full = nn.Parameter(torch.ones(1, 8, 1, 1))
         self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 5))
+        self.block = nn.Sequential(nn.ReLU(), nn.Conv2d(8, 6, 3), nn.MaxPool2d(2))
+        self.blocks = Blocks()
+        for i in range(2):
+            setattr(self, "stage%d" % (i + 1), nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.ReLU()))
         self.wide = nn.Sequential(nn.AdaptiveAvgPool2d((2, 3)), nn.Flatten(), nn.Linear(48, 5))
+
+    def joined(self, *maps):
+        return torch.cat(maps, 1)
 
     def forward(self, x):
 """
@@ -57,6 +78,15 @@ BODIES = {
     "cat_width": ("y = self.conv(x)\nreturn torch.cat((y, F.relu(y)), -1)", 0),
     "chunk": ("a, b = self.conv(x).chunk(2, dim=1)\nreturn a * torch.sigmoid(b)", 0),
     "split": ("a, b = torch.split(self.conv(x), [3, 5], 1)\nreturn torch.cat([b, a], 1)", 0),
+    "rest_of_arguments": ("y = self.conv(x)\nreturn self.joined(y, F.relu(y), x)", 0),
+    "list_as_arguments": (
+        "y = self.conv(x)\nparts = [y]\nfor _ in range(2):\n    parts.append(F.relu(y))\nreturn self.joined(*parts)",
+        0,
+    ),
+    "layers_of_made_names": ("return self.stage2(self.stage1(x))", 0),
+    "checkpoint_method": ("return cp.checkpoint(self.joined, self.conv(x), x, use_reentrant=False)", 0),
+    "checkpoint_container": ("return cp.checkpoint(self.block, self.conv(x), use_reentrant=False)", 0),
+    "items_of_a_subclass": ("return self.blocks(x)", 0),
     "slice": ("y = self.conv(x)\nreturn y[:, 1:5, ::2, 1:]", 0),
     "channel": ("y = self.conv(x)\nreturn y[:, 2]", 0),
     "new_axis": ("y = self.conv(x)\nreturn y * y.mean((2, 3))[:, :, None, None]", 0),
@@ -255,3 +285,13 @@ def test_permutations() -> None:
     assert inserted(last, 1) == (0, 3, 4, 1, 2) and inserted((0, 1), 2) == (0, 1, 2)
     assert rearranged(last, [0, 2, 3, 1]) == (0, 1, 2, 3)
     assert same_memory(last, (2, 5, 1, 1)) and not same_memory(last, (2, 5, 1, 3))
+
+
+def test_a_layer_that_is_called_from_elsewhere_is_no_channels_last_layer() -> None:
+    """What calls it converts nothing, so the whole program keeps source order, and says why."""
+    translation = translate(
+        program("return cp.checkpoint(self.grow, self.conv(x), use_reentrant=False)"), layout="channels_last"
+    )
+    (note,) = [d for d in translation.diagnostics if d.code == "XL304"]
+    assert "a layer is called by a function that it is given to" in note.message
+    assert 'data_format="channels_first"' in translation.text

@@ -551,6 +551,9 @@ def elem_of(value: Value) -> Value:
     if isinstance(value, Map):
         return _join_all(list(value.items.values())) if value.items is not None else value.elem
     if isinstance(value, Instance):
+        added = value.cls.find("<children>") if isinstance(value.cls, UserClass) else None
+        if isinstance(added, Instance) and value.children is None and value.elem is UNKNOWN:
+            value = added
         return _join_all(value.children) if value.children is not None else value.elem
     if isinstance(value, Shape):
         return Num("int", True)

@@ -34,6 +34,7 @@ from ..values import (
 )
 from .annotations import annotation, filled
 from .binding import Args
+from .made_names import made_name
 
 if TYPE_CHECKING:
     from .interp import Interpreter
@@ -156,7 +157,7 @@ def _setattr(it: Interpreter, node: cst.Call, args: Args) -> Value:
     owner = _first(args)
     if len(args) == 3 and isinstance(owner, Instance) and isinstance(owner.cls, UserClass):
         key = args[1][1]
-        name = str(key.value) if isinstance(key, Const) else "<dynamic>"
+        name = str(key.value) if isinstance(key, Const) else made_name(args[1][0].value)
         attrs, value = owner.cls.attrs, args[2][1]
         attrs[name] = join(attrs[name], value) if name in attrs else value
     return UNKNOWN

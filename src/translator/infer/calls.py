@@ -223,7 +223,8 @@ def call_api(it: Interpreter, node: cst.Call, name: str, args: Args, receiver: B
         bound.result = next((b.value for b in bound.args.values() if not b.star), UNKNOWN)
     elif rows and rows[0].returns == "called" and args:
         plain = [a for a in args[1:] if a[0].keyword is None]
-        inner = cst.Call(args[0][0].value)  # no call of the program: what is noted about it concerns nobody
+        inner = cst.Call(args[0][0].value)
+        it.facts.handed[inner] = node
         bound.result = call_value(it, inner, without_none(args[0][1]), plain)
     elif (made := called_type(bound)) is not None:
         bound.result = made

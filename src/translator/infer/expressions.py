@@ -49,6 +49,7 @@ from .imports import framework_name
 from .keras_config import compared
 from .keras_graph import operated
 from .layer_attributes import SIZES, having
+from .made_names import of_made_name
 from .results import binary_result
 
 if TYPE_CHECKING:
@@ -225,7 +226,7 @@ def _instance_attribute(it: Interpreter, owner: Instance, name: str) -> Value:
                 return layer_weight(Instance(Api(base)), name)
         if name == WRAPPED and owner.cls.module:
             return owner
-        return BoundMethod(owner, name)
+        return of_made_name(owner.cls, name) or BoundMethod(owner, name)
     it.facts.opened.append(owner)
     if name == WRAPPED and name not in owner.args and (owner.api or "").startswith("torch.nn."):
         return owner

@@ -113,6 +113,8 @@ class Facts:
     """Layers that containers run."""
     entries: dict[cst.CSTNode, Pass] = field(default_factory=dict)
     """Calls of containers to the first layer that they run."""
+    handed: dict[cst.CSTNode, cst.Call] = field(default_factory=dict)
+    """Calls of what a function is given, which stand nowhere, to the calls of that function."""
     opened: list[Value] = field(default_factory=list)
     """Containers that are indexed, iterated, extended or asked for attributes somewhere."""
     opened_unknown: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import libcst as cst
@@ -22,6 +23,7 @@ from ..values import (
     Union,
     UserClass,
     Value,
+    elem_of,
     escape,
     join,
     of_rank,
@@ -61,7 +63,11 @@ def initial_parameters(it: Interpreter, func: Func, scope: Scope) -> None:
         else:
             scope.vars[name] = _own(it, _parameter(it, func, param, is_forward or (i > 0 and is_backward(func))))
     if isinstance(params.star_arg, cst.Param):
-        scope.vars[params.star_arg.name.value] = Seq("tuple", None, _declared(it, params.star_arg))
+        declared = _declared(it, params.star_arg)
+        passed = _own(it, func.passed.get(params.star_arg.name.value, UNKNOWN))
+        seen = declared is UNKNOWN and isinstance(passed, Seq)
+        rest = Seq("tuple", None, elem_of(passed), passed.head()) if seen else Seq("tuple", None, declared)
+        scope.vars[params.star_arg.name.value] = rest  # how many are passed is another caller's choice
     if params.star_kwarg is not None:
         scope.vars[params.star_kwarg.name.value] = Map(None, _declared(it, params.star_kwarg))
 
@@ -105,19 +111,8 @@ def is_backward(func: Func) -> bool:
     return owner is not None and func.name == "backward" and framework_base(owner) == "torch.autograd.Function"
 
 
-def _own(it: Interpreter, value: Value) -> Value:
-    """A parameter may stand in another axis order than what is passed: each call converts it."""
-    if it.direction == "tf2torch":
-        return value
-    if isinstance(value, Union):
-        return Union(tuple(_own(it, option) for option in value.options))
-    if not isinstance(value, Tensor):
-        return value
-    return Tensor(value.rank, value.dims, value.dtype, storage=value.storage, tail=value.tail)
-
-
-def _given_back(it: Interpreter, value: Value, depth: int = 0) -> Value:
-    """A result may stand in another axis order than what the function returns: each call converts it."""
+def _own(it: Interpreter, value: Value, depth: int = 0) -> Value:
+    """The value with axis orders of its own: what crosses a call is converted there, or agrees there."""
     if it.direction == "tf2torch" or depth > 3:
         return value
     if isinstance(value, Tensor):
@@ -125,13 +120,13 @@ def _given_back(it: Interpreter, value: Value, depth: int = 0) -> Value:
             return value
         return Tensor(value.rank, value.dims, value.dtype, storage=value.storage, tail=value.tail)
     if isinstance(value, Union):
-        return Union(tuple(_given_back(it, option, depth + 1) for option in value.options))
+        return Union(tuple(_own(it, option, depth + 1) for option in value.options))
     if isinstance(value, Seq) and isinstance(elem_of_kind(value), Tensor):
-        items = None if value.items is None else [_given_back(it, v, depth + 1) for v in value.items]
-        first = _given_back(it, value.first, depth + 1) if value.first is not None else None
-        return Seq(value.kind, items, _given_back(it, value.elem, depth + 1), first)
+        items = None if value.items is None else [_own(it, v, depth + 1) for v in value.items]
+        first = _own(it, value.first, depth + 1) if value.first is not None else None
+        return Seq(value.kind, items, _own(it, value.elem, depth + 1), first)
     if isinstance(value, Map) and value.items is not None:
-        return Map({k: _given_back(it, v, depth + 1) for k, v in value.items.items()}, value.elem)
+        return Map({k: _own(it, v, depth + 1) for k, v in value.items.items()}, value.elem)
     return value
 
 
@@ -190,19 +185,42 @@ def bind_user(func: Func, args: Args, *, bound: bool) -> dict[str, Value] | None
         positional = positional[1:]
     out: dict[str, Value] = {}
     hidden = False
-    for arg, value in args:
-        if arg.star:
-            hidden = True
-            for name in (*positional, *(p.name.value for p in params.kwonly_params)):
+    rest: list[Value] = []
+    many: list[Value] = []
+    for star, keyword, value in _spread(args):
+        if star == "**" or (star and (positional or not isinstance(value, Seq))):
+            hidden = hidden or star == "*"
+            for name in (*positional, *(p.name.value for p in params.kwonly_params if star == "**")):
                 out.setdefault(name, UNKNOWN)
             escape(value)
-        elif arg.keyword is not None:
-            out[arg.keyword.value] = value
-        elif not hidden and positional:
+        elif keyword is not None:
+            out[keyword] = value
+        elif star or hidden or many:
+            many.append(value)
+        elif positional:
             out[positional.pop(0)] = value
         else:
-            escape(value)
+            rest.append(value)
+    if isinstance(params.star_arg, cst.Param) and not hidden and (not many or (len(many) == 1 and not rest)):
+        # One by one, or a list of unknown length that is passed on whole.
+        whole = many[0] if many else None
+        elem = Seq("tuple", None, whole.elem) if isinstance(whole, Seq) else Seq("tuple", rest)
+        out[params.star_arg.name.value] = elem
+        return out
+    for value in (*rest, *many):
+        escape(value)
+    if isinstance(params.star_arg, cst.Param):
+        out[params.star_arg.name.value] = Seq("tuple")
     return out
+
+
+def _spread(args: Args) -> Iterator[tuple[str, str | None, Value]]:
+    """Star, keyword and value of each argument, those of a list of known length one by one."""
+    for arg, value in args:
+        if arg.star == "*" and isinstance(value, Seq) and value.items is not None:
+            yield from (("", None, item) for item in value.items)
+        else:
+            yield arg.star, arg.keyword.value if arg.keyword is not None else None, value
 
 
 def _unset(it: Interpreter, func: Func, args: Args, *, bound: bool) -> set[str]:
@@ -250,7 +268,7 @@ def call_user(it: Interpreter, func: Func, args: Args, *, bound: bool) -> Value:
         if name in func.guessed and value is not UNKNOWN:
             func.guessed.discard(name)
             old = None
-        new = _joined(it, func, name, value, args[0][0] if args else None, old)
+        new = _joined(it, func, name, _own(it, value), args[0][0] if args else None, old)
         if isinstance(new, Tensor) and new.rank is None and name in func.ranks:
             new = of_rank(new, func.ranks[name])
         if old is None or not _alike(old, new):
@@ -262,7 +280,7 @@ def call_user(it: Interpreter, func: Func, args: Args, *, bound: bool) -> Value:
         if changed:
             it.invalidate(func)
         result = func.returns if func.returns is not None else UNKNOWN
-    return _for_this_call(it, func, passed) or _given_back(it, result)
+    return _for_this_call(it, func, passed) or _own(it, result)
 
 
 def _joined(it: Interpreter, func: Func, name: str, value: Value, site: Any, old: Value | None) -> Value:

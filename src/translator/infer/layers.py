@@ -30,6 +30,7 @@ from . import image_results, keras_graph, keras_masks
 from .binding import Args, bind_api
 from .facts import Bound, BoundCall, Pass
 from .functions import call_user
+from .made_names import made_name
 from .ranks import evidence, ranked_parameter
 from .results import RESULTS
 
@@ -58,7 +59,7 @@ def call_instance(it: Interpreter, node: cst.Call, owner: Instance, args: Args) 
                 if it.direction == "tf2torch" and args:
                     keras_masks.through(owner.cls, args[0][1], result)
                 return result
-        children = owner.cls.attrs.get("<children>")
+        children = owner.cls.find("<children>")
         if isinstance(children, Instance):
             return call_container(it, node, children, args)
         base = module_base(owner.cls)
@@ -275,8 +276,10 @@ def _add_child(owner: Instance, name: str, args: Args) -> None:
             return
         target = found
         key = args[0][1]
-        if name in ("add_module", "register_module") and isinstance(key, Const):
-            owner.cls.attrs[str(key.value)] = values
+        if name in ("add_module", "register_module"):
+            attrs, made = owner.cls.attrs, isinstance(key, Const)
+            known = str(key.value) if isinstance(key, Const) else made_name(args[0][0].value)
+            attrs[known] = values if made or known not in attrs else join(attrs[known], values)
     elif name in ("add_module", "register_module") and isinstance(args[0][1], Const):
         # A container's step is an attribute too.
         owner.args = {**owner.args, str(args[0][1].value): values}

@@ -3,7 +3,8 @@
 ``pointwise``: any order, the same in and out. ``channels``: made for channels-last tensors. ``axis``: any order, its
 axis arguments follow. ``rearrange``: axes change places. ``einsum`` and ``create``: any order, in and out. ``reshape``:
 sees memory order. ``pass``: values go through the project's own code. ``look`` and ``iterate``: builtins that do
-not look into tensors, or go through them row by row. ``opaque``: source order in and out.
+not look into tensors, or go through them row by row. ``handed``: a layer is called from elsewhere. ``opaque``: source
+order in and out.
 """
 
 from __future__ import annotations
@@ -58,7 +59,10 @@ TRANSPARENT = frozenset({"dtype", "device", "data", "ndim", "shape", "grad", "re
 POINTWISE_NODES = (cst.BinaryOperation, cst.Comparison, cst.UnaryOperation, cst.AugAssign)
 
 
-LOOKING = frozenset({"len", "isinstance", "print", "type", "id", "hasattr", "super", "str", "repr", "dict", "range"})
+LOOKING = frozenset({
+    "len", "isinstance", "print", "type", "id", "hasattr", "getattr", "setattr", "delattr", "super", "str", "repr",
+    "dict", "range",
+})  # fmt: skip
 """Builtins that do not look into tensors. So do methods of lists and dicts."""
 ITERATING = frozenset({"list", "tuple", "zip", "enumerate", "reversed", "sorted", "iter", "next", "set"})
 """Builtins that hand on what stands in lists; a tensor they go through row by row."""
@@ -112,6 +116,8 @@ def _of_call(world: World, node: cst.Call) -> str:
         row = row_of(world, call)
         if isinstance(call.result, Instance):
             return "opaque"  # a layer is made, not called
+        if row is not None and row.returns == "called":
+            return _of_handed(world, node)
         return "pass" if row is not None and row.rule == "drop_call" else of_row(row)
     func = without_none(world.facts.value(node.func))
     if func == Api("builtins.sum") and node.args and isinstance(world.facts.value(node.args[0].value), Seq):
@@ -120,6 +126,13 @@ def _of_call(world: World, node: cst.Call) -> str:
     if kinds <= {"channels", "pointwise", "pass"}:
         return "channels" if "channels" in kinds else kinds.pop() if len(kinds) == 1 else "pass"
     return kinds.pop() if len(kinds) == 1 else "opaque"
+
+
+def _of_handed(world: World, node: cst.Call) -> str:
+    """How a call of a function that runs its first argument treats what it hands on."""
+    func = without_none(world.facts.value(node.args[0].value)) if node.args else None
+    kinds = {of_callee(world, option) for option in options_of(func)} if func is not None else set()
+    return "pass" if kinds == {"pass"} else "handed" if "channels" in kinds else "opaque"
 
 
 def of_callee(world: World, func: Value) -> str:
@@ -145,7 +158,7 @@ def container(world: World, owner: Value) -> Instance | None:
     if not isinstance(owner, Instance):
         return None
     if isinstance(owner.cls, UserClass):
-        children = owner.cls.attrs.get("<children>")
+        children = owner.cls.find("<children>")
         return children if isinstance(children, Instance) else None
     return owner if owner.cls.name in world.dialect.containers else None
 

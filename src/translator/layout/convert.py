@@ -18,10 +18,11 @@ from ..rewrite.context import Context
 from ..values import UNKNOWN, Instance, Seq, Tensor, Value, as_tensor, options_of, without_none
 from . import behaviour
 from .axes import main_argument, main_tensor, permutation, physical_pads, plan_reshape, with_axes
+from .calls import arguments, called, callees, passed
 from .natural import axis_plan, order_of, results
 from .perms import Perm, between, channels_last, identity, same_memory
 from .sites import SOURCE, order_at
-from .solve import NORMS, LayoutUnproven, arguments, callees
+from .solve import NORMS, LayoutUnproven
 from .subscripts import plan_subscript, written
 
 CONVERTED = (
@@ -72,16 +73,17 @@ class Conversion:
         wanted: dict[int, Tensor] = {}
         found = callees(self.ctx, node)
         for func, bound in found:
-            passed = bind_user(func, arguments(self.ctx, node), bound=bound) or {}
-            for name, value in passed.items():
+            bindings = bind_user(func, arguments(self.ctx, node), bound=bound) or {}
+            for name, value in bindings.items():
                 start = as_tensor(func.start.get(name)) if name in func.start else None
                 for i, arg in enumerate(node.args):
                     if start is not None and self.ctx.value(arg.value) is value and not arg.star:
                         wanted.setdefault(i, start)
             self.natural = next((o for r in func.returned if (o := order_of(as_tensor(r)))), None)
         entry = self.ctx.interpreter.facts.entries.get(node) if not found else None
-        if entry is not None and node.args and isinstance(entry.given, Tensor):
-            wanted[0] = entry.given
+        first = passed(self.ctx, node)[:1] if entry is not None else []
+        if entry is not None and first and isinstance(entry.given, Tensor):
+            wanted[node.args.index(first[0])] = entry.given
         if not found:
             self.natural = order_of(self.result)
         args = []
@@ -99,6 +101,10 @@ class Conversion:
                 return arg
             return arg.with_changes(value=self._moved(old.value, arg.value, None, wanted))
         return arg.with_changes(value=self._moved(old.value, arg.value, order_of(tensor), wanted))
+
+    def _handed(self, new: Any) -> Any:
+        assert isinstance(self.node, cst.Call)
+        raise LayoutUnproven(called(self.ctx, self.node), "a layer is called by a function that it is given to")
 
     def _opaque(self, new: Any) -> Any:
         if not isinstance(self.node, cst.Call):

@@ -37,6 +37,7 @@ from ..values import (
 )
 from . import behaviour
 from .axes import given_axes, main_tensor
+from .calls import arguments, callees, forward_of, passed
 from .natural import natural_orders, results
 from .perms import Perm, channels_last
 
@@ -53,6 +54,7 @@ SAME_RANK_LISTS = frozenset({"split", "cumulative_pair", "pair_same"})
 
 ROUNDS = 6
 """How often orders spread over all operations: values that go around loops settle in two or three."""
+
 
 class LayoutUnproven(Exception):
     """The channels-last order of a value cannot be proven: the program is translated with channels first."""
@@ -83,7 +85,7 @@ class Solver:
 
     def run(self) -> None:
         for item in self.passes():
-            self.facts.entries.setdefault(item.node, item)
+            self.facts.entries.setdefault(self.facts.handed.get(item.node, item.node), item)
         self.lose()
         self.unite()
         self.rank()
@@ -136,7 +138,8 @@ class Solver:
 
     def _blind(self, node: cst.Call) -> bool:
         """Whether a call of something unknown may run a module of the project."""
-        if self.facts.value(node.func) is not UNKNOWN:
+        func = self.facts.value(node.func)
+        if func is not UNKNOWN and not (isinstance(func, BoundMethod) and self.facts.value(node) is UNKNOWN):
             return False
         if isinstance(node.func, cst.Attribute):
             owner = self.facts.value(node.func.value)
@@ -183,7 +186,7 @@ class Solver:
         row, main = behaviour.row_of(self.it, call), main_tensor(call)
         axes = given_axes(call) if kind == "axis" else None
         parts = row is not None and row.returns in SAME_RANK_LISTS and bool(axes) and None not in (axes or {}).values()
-        if parts and main is not None and main.rank is not None:
+        if parts and main is not None:
             for tensor in results(value):
                 tensor.layout.unite(main.layout)
         else:
@@ -208,18 +211,53 @@ class Solver:
                 _set_rank(tensor, next(iter(ranks)))
 
     def _rank_calls(self) -> bool:
-        """What a call of the project's functions gives has the rank that they return; whether that was news."""
+        """Ranks that calls hand on; whether that was news."""
         news = False
         for node, value in self.facts.values.items():
             tensor = as_tensor(value) if isinstance(node, cst.Call) else None
-            if tensor is None or tensor.rank is not None or not isinstance(node, cst.Call):
+            if isinstance(node, cst.Call):
+                news = self._rank_arguments(node) or news
+            if tensor is None or not isinstance(node, cst.Call):
                 continue
+            if tensor.rank is not None:
+                news = self._rank_parts(node, tensor.rank) or news
+                continue
+            # What a call of the project's functions gives has the rank that they return.
             returned = [as_tensor(r) for func, _ in callees(self.it, node) for r in func.returned]
-            ranks = {t.rank if t is not None else None for t in returned}
+            ranks = {t.rank if t is not None else None for t in (*returned, *self._parts(node))}
             if len(ranks) == 1 and (rank := ranks.pop()) is not None:
                 _set_rank(tensor, rank)
                 news = True
         return news
+
+    def _rank_arguments(self, node: cst.Call) -> bool:
+        """What is passed to a parameter that is used as a tensor of some rank is of that rank."""
+        news = False
+        for func, bound in callees(self.it, node):
+            for name, value in (bind_user(func, arguments(self.it, node), bound=bound) or {}).items():
+                given, start = as_tensor(value), as_tensor(func.start.get(name, UNKNOWN))
+                if given is not None and start is not None and given.rank is None and start.rank is not None:
+                    _set_rank(given, start.rank)
+                    news = True
+        entry, first = self.facts.entries.get(node), passed(self.it, node)[:1]
+        inner = as_tensor(entry.given) if entry is not None else None
+        given = as_tensor(self.facts.value(first[0].value)) if first else None
+        if given is not None and inner is not None and given.rank is None and inner.rank is not None:
+            _set_rank(given, inner.rank)
+            news = True
+        return news
+
+    def _parts(self, node: cst.Call) -> list[Tensor]:
+        """The tensors that a call joins to one of the same rank."""
+        call = self.facts.calls.get(node)
+        row = behaviour.row_of(self.it, call) if call is not None else None
+        return results(call.value("tensors")) if call is not None and row is not None and row.returns == "cat" else []
+
+    def _rank_parts(self, node: cst.Call, rank: int) -> bool:
+        unranked = [part for part in self._parts(node) if part.rank is None]
+        for part in unranked:
+            _set_rank(part, rank)
+        return bool(unranked)
 
     def mixed_ranks(self) -> None:
         """A variable of tensors of several ranks, or of one that is not known, keeps source order."""
@@ -345,7 +383,8 @@ class Solver:
                 for func, bound in callees(self.it, node):
                     changed |= self._spread_call(node, func, bound, value)
                 entry = self.facts.entries.get(node)
-                given = as_tensor(self.facts.value(node.args[0].value)) if entry is not None and node.args else None
+                first = passed(self.it, node)[:1] if entry is not None else []
+                given = as_tensor(self.facts.value(first[0].value)) if first else None
                 inner = as_tensor(entry.given) if entry is not None else None
                 if given is not None and inner is not None:
                     changed |= assign(inner, order(given)) or assign(given, order(inner))
@@ -385,35 +424,6 @@ def assign(tensor: Tensor, perm: Perm | None) -> bool:
         return False
     root.perm = perm
     return True
-
-
-def forward_of(it: Any, value: Value) -> Func | None:
-    """The method that calling a module of the project runs."""
-    if isinstance(value, Instance) and isinstance(value.cls, UserClass):
-        found = value.cls.find(it.dialect.forward[0])
-        return found if isinstance(found, Func) else None
-    return None
-
-
-def callees(it: Any, node: cst.Call) -> list[tuple[Func, bool]]:
-    """The project's functions that a call as it is written may run, and whether they are bound to their object."""
-    out: list[tuple[Func, bool]] = []
-    for option in options_of(without_none(it.facts.value(node.func))):
-        if isinstance(option, Func):
-            out.append((option, False))
-        elif isinstance(option, MethodOf):
-            out.append((option.func, True))
-        elif isinstance(option, UserClass):
-            init = option.find("__init__")
-            if isinstance(init, Func):
-                out.append((init, True))
-        elif (forward := forward_of(it, option)) is not None:
-            out.append((forward, True))
-    return out
-
-
-def arguments(it: Any, node: cst.Call) -> list[tuple[cst.Arg, Value]]:
-    return [(arg, it.facts.value(arg.value)) for arg in node.args]
 
 
 def _is_none(value: Value) -> bool:
