@@ -29,7 +29,7 @@ FAULTS = [
     Fault("kernel of a depthwise convolution", "block1.depthwise", "3, padding=1", "5, padding=2", "self.depthwise"),
     Fault("groups of a convolution", "block1.depthwise", "groups=width", "groups=1", "self.depthwise"),
     Fault("batch_first", "lstm", "batch_first=True", "batch_first=False", "self.lstm"),
-    Fault("batch_first of a GRU", "gru", "batch_first=True", "batch_first=False", "class KerasGRU", elsewhere=True),
+    Fault("batch_first of a GRU", "gru", "batch_first=True", "batch_first=False", "class KerasGRU"),
     Fault("another activation", "side*", "nn.Tanh()", "nn.Sigmoid()", "self.side"),
     Fault("affine off", "norm", "eps=1e-05", "eps=1e-05, elementwise_affine=False", "self.norm"),
     Fault("a frozen bias", "lstm", "zero_()", "zero_(); self.lstm.bias_ih_l0.requires_grad_(False)", "self.lstm", elsewhere=True),

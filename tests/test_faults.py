@@ -70,8 +70,8 @@ def placed(model: ModelReport, fault: Fault, line: int) -> bool:
     spot = model.spot
     if spot is None or not fnmatch.fnmatchcase(spot.path, fault.path):
         return False
-    shown = spot.translated
-    return fault.elsewhere or (shown is not None and shown[1] <= line <= shown[2])
+    shown = [place for place in (spot.translated, spot.code) if place is not None]
+    return fault.elsewhere or any(first <= line <= last for _, first, last in shown)
 
 
 @pytest.mark.parametrize(("planting", "fault"), SAMPLED)

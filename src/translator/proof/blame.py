@@ -235,7 +235,8 @@ def _spot(case: Any, finding: Finding, first: Check, torch: Told, tf: Told, near
         source, translated = (lines.made(side, finding.path) for side in (case.direction.source, case.direction.target))
     keras_path = tf.plain["modules"].get(finding.path, {}).get("path", "")
     what = finding.what if near is None or not near.what else near.what
-    return Spot(finding.path, keras_path, what, source, translated, trap)
+    code = None if own or setting else lines.own_class(case.direction.target, finding.path)
+    return Spot(finding.path, keras_path, what, source, translated, trap, code)
 
 
 def _place(lines: Lines, framework: str, finding: Finding, own: bool) -> Place | None:

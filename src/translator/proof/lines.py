@@ -59,6 +59,11 @@ class Lines:
                     return file.path, node
         return None
 
+    def own_class(self, framework: str, path: str) -> Place | None:
+        """The lines of the class of a part, where the program has it."""
+        found = self._class(framework, path)
+        return (found[0], found[1].lineno, found[1].end_lineno or found[1].lineno) if found is not None else None
+
     def made(self, framework: str, path: str) -> Place | None:
         """The statement that makes a part."""
         part = self.torch_part(path) if framework == "torch" else self.keras_part(path)

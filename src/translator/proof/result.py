@@ -45,6 +45,8 @@ class Spot:
     translated: tuple[str, int, int] | None
     trap: str = ""
     """The likeliest cause."""
+    code: tuple[str, int, int] | None = None
+    """The part's class in the translation, where that is the program's own and the source's is the framework's."""
 
 
 @dataclass(frozen=True, slots=True)

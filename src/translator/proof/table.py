@@ -85,6 +85,8 @@ def spot_lines(spot: Spot) -> Iterable[str]:
     for place in (spot.source, spot.translated):
         if place is not None:
             yield f"  {place[0]}:{place[1]}" + (f"-{place[2]}" if place[2] > place[1] else "")
+    if spot.code is not None:
+        yield f"  or its class: {spot.code[0]}:{spot.code[1]}-{spot.code[2]}"
     if spot.trap:
         yield f"  likeliest: {spot.trap}"
 
