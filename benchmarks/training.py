@@ -49,7 +49,8 @@ def deviations() -> list[str]:
     for name, drive in sorted((training_drives.DRIVES | training_drives_more.DRIVES).items()):
         expected, actual, gaps = trajectories(name, drive, "idiomatic")
         # Some programs log single components, which may be 0: the largest of all is the measure.
-        losses = max(abs(a - b) for a, b in zip(expected, actual, strict=True)) / max(map(abs, expected))
+        pairs = [np.asarray(pair, np.float64) for pair in zip(expected, actual, strict=True)]
+        losses = max(np.abs(a - b).max() for a, b in pairs) / max(np.abs(a).max() for a, _ in pairs)
         found = causes(translated(name, "idiomatic"))
         rows.append(f"| {name} | {len(expected)} | {losses:.1e} | {max(gaps.values()):.1e} | {found} |")
         print(rows[-1], flush=True)

@@ -34,6 +34,9 @@ KERAS = (
     ("keras.src", "keras"), ("keras.api", "keras"),
 )  # fmt: skip
 
+ALBUMENTATIONS = "albumentations.pytorch"
+"""The part of a library of arrays that makes PyTorch's tensors: as a part of PyTorch it is known to be left over."""
+
 INNER = {
     "keras.models.Functional": "keras.Model", "keras.models.functional.Functional": "keras.Model",
     "keras.engine.training.Model": "keras.Model", "keras.models.model.Model": "keras.Model",
@@ -54,6 +57,8 @@ def framework_name(name: str) -> str:
         return INNER[name]
     while name.startswith("torch.torch"):  # `from torch import torch`
         name = name[len("torch.") :]
+    if name.startswith(ALBUMENTATIONS):
+        return "torch." + name
     if name == "tensorflow" or name.startswith("tensorflow."):
         return "tf" + name[len("tensorflow") :]
     return name

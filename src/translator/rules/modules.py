@@ -34,9 +34,10 @@ def class_def(rewriter: Rewriter, node: cst.ClassDef) -> Any:
         decorators = [d for d in node.decorators if not dropped_decorator(ctx, d)]
         new = node
         if found:
-            new = rewriter.marked(node, found)
+            # A class of the other framework with layers of this one inside would be neither.
             ctx.refused += len(found)
-        elif any(a is not b for a, b in zip(bases, node.bases, strict=True)):
+            return rewriter.marked(node, found)
+        if any(a is not b for a, b in zip(bases, node.bases, strict=True)):
             new = node.with_changes(bases=bases)
         if len(decorators) != len(node.decorators):
             new = new.with_changes(decorators=decorators)
@@ -66,7 +67,11 @@ def base_arg(rewriter: Rewriter, cls: UserClass, arg: cst.Arg) -> cst.Arg:
             ctx.translated += 1
             ctx.needs.add(f"helper:{adapter}")
             return arg.with_changes(value=nodes.dotted(adapter))
-        rewriter.refuse(arg.value, Refusal("XL204", f"{value.name} as a base class has no counterpart"))
+        if rows and rows[0].refuse:
+            why = Refusal("XL203", f"{value.name} as a base class: {rows[0].refuse}", rows[0].hint)
+        else:
+            why = Refusal("XL204", f"{value.name} as a base class has no counterpart")
+        rewriter.refuse(arg.value, why)
         return arg
     new = rewriter.in_role("base", arg.value)
     return arg.with_changes(value=new) if new is not arg.value else arg
