@@ -25,6 +25,22 @@ FUNCTIONS: dict[str, tuple[str, Any]] = {
         "    def __getitem__(self, i):\n        return self.x[i] * (i + 1)\n\n\n"
         "def f(x):\n    rows = Rows(x)\n    return torch.stack([rows[i] for i in range(len(rows))])\n", None,
     ),
+    "torch.utils.data.Sampler": (
+        "from torch.utils.data import DataLoader, Sampler, TensorDataset\n\n\n"
+        "class Outside(Sampler):\n    def __init__(self, source):\n        super().__init__()\n"
+        "        self.count = len(source)\n\n"
+        "    def __iter__(self):\n        return iter([i for k in range(self.count // 2) for i in (k, -k - 1)])\n\n"
+        "    def __len__(self):\n        return self.count\n\n\n"
+        "class Pairs(torch.utils.data.sampler.Sampler[list]):\n    def __init__(self, source):\n"
+        "        self.source = source\n\n"
+        "    def __iter__(self):\n        yield from ([i, len(self.source) - 1 - i] for i in range(3))\n\n"
+        "    def __len__(self):\n        return 3\n\n\n"
+        "def f(x):\n    rows = TensorDataset(x, x * 2)\n"
+        "    one = DataLoader(rows, batch_size=2, sampler=Outside(rows))\n"
+        "    two = DataLoader(rows, batch_sampler=Pairs(rows))\n"
+        "    parts = [a - 3 * b for loader in (one, two) for a, b in loader]\n"
+        "    return torch.cat(parts) * (len(one) + 10 * len(two))\n", None,
+    ),
     "torch.utils.data.default_collate": (
         "def f(x):\n    one, two = torch.utils.data.default_collate([(x[0], x[1]), (x[2], x[3])])\n"
         "    return one - 2 * two\n", None,

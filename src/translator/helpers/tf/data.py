@@ -73,8 +73,9 @@ class TensorDataset(Dataset):
         return len(self.tensors[0])
 
     def rows(self, indices):
-        """Several rows at once."""
-        return [tf.gather(tensor, indices) for tensor in self.tensors]
+        """Several rows at once; negative indices count from the end."""
+        places = [i + len(self) if i < 0 else i for i in map(int, indices)]
+        return [tf.gather(tensor, places) for tensor in self.tensors]
 
 
 class Subset(Dataset):
@@ -105,6 +106,13 @@ def random_split(dataset, lengths, generator=None):
     order = permutation(len(dataset), generator)
     ends = list(itertools.accumulate(lengths))
     return [Subset(dataset, order[end - size : end]) for end, size in zip(ends, lengths, strict=True)]
+
+
+class Sampler:
+    """Indices, or lists of them, in an order of its own: a subclass has ``__iter__``, and perhaps ``__len__``."""
+
+    def __init__(self, data_source=None):
+        self.data_source = data_source
 
 
 class SequentialSampler:
