@@ -447,4 +447,9 @@ def compare_keras(source: str, there: Translation, back: str, model: dict[str, A
 
 def ordered(net: Any, arrays: dict[str, Any], moved: dict[str, str]) -> list[Any]:
     """Inputs in the axis order that a program takes them in."""
-    return [a.transpose(TO_NCHW[a.ndim]) if name in moved else a for name, a in arrays.items()]
+    names = [n for n in inspect.signature(net.call).parameters if n not in ("training", "mask")]
+    out = []
+    for i, array in enumerate(arrays.values()):
+        known = {names[i] if i < len(names) else "", "input" if i == 0 else ""}  # PyTorch's containers take an `input`
+        out.append(array.transpose(TO_NCHW[array.ndim]) if known & moved.keys() else array)
+    return out

@@ -60,6 +60,18 @@ def emitted_recurrent(call: BoundCall) -> Value:
     return Seq("tuple", [out, *(Tensor(dims=(batch, None), dtype="float") for _ in range(states))])
 
 
+def emitted_image(call: BoundCall) -> Value:
+    """Images, channels first, whose size Keras's same padding decides."""
+    x = tensor_arg(call)
+    rank = int(call.api.removesuffix(".__call__")[-2]) + 2
+    batch = x.dims[0] if x is not None and x.dims is not None and len(x.dims) == rank else None
+    channels = x.dims[1] if "Pool" in call.api and x is not None and x.dims and len(x.dims) == rank else None
+    filters = call.value("out_channels")
+    if isinstance(filters, Const) and isinstance(filters.value, int):
+        channels = filters.value
+    return Tensor(dims=(batch, channels, *(None,) * (rank - 2)), dtype=x.dtype if x is not None else "float")
+
+
 def emitted_mean(call: BoundCall) -> Value:
     """The mean over steps."""
     x = tensor_arg(call)
@@ -70,7 +82,7 @@ def emitted_mean(call: BoundCall) -> Value:
 
 
 RESULTS.update({
-    "emitted_recurrent": emitted_recurrent, "emitted_mean": emitted_mean,
+    "emitted_recurrent": emitted_recurrent, "emitted_mean": emitted_mean, "emitted_image": emitted_image,
     "softmax_of_logits": softmax_of_logits, "halved": halved, "like_target": like_target, "patches": patches,
     "similarity": similarity,
 })  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import libcst as cst
 
 from .. import nodes
@@ -27,3 +29,44 @@ def recurrent(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.
     if both is not None and both.value == Const(True):
         made = nodes.call("keras.layers.Bidirectional", made)
     return Edit(made, ("keras",))
+
+
+def given(ctx: Context, call: BoundCall, **names: str) -> dict[str, Any]:
+    """Arguments that are given, under the names that Keras has for them."""
+    return {new: nodes.bare(ctx.updated(call.args[old].node), call.args[old].node) for old, new in names.items()
+            if old in call.args}  # fmt: skip
+
+
+@named("emitted_convolution")
+def convolution(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
+    """``SameConv2d(8, 16, 3, stride=2)``: a convolution with Keras's own padding."""
+    if call.problem or call.extra or call.varargs:
+        return Refusal("XL202", f"{call.api}: which arguments it gets is not known here")
+    axes = call.api[-2]
+    padding = call.args.get("padding")
+    padded = ctx.updated(padding.node) if padding is not None else nodes.literal("valid")
+    options = given(ctx, call, stride="strides")
+    options["padding"] = nodes.literal("same") if "SameConv" in call.api else padded
+    options |= {"data_format": nodes.literal("channels_first")}
+    options |= given(ctx, call, dilation="dilation_rate", groups="groups", bias="use_bias")
+    size, filters = (nodes.bare(ctx.updated(call.args[n].node), call.args[n].node)
+                     for n in ("kernel_size", "out_channels"))  # fmt: skip
+    inside = nodes.code(call.args["in_channels"].node)
+    if "groups" in call.args and nodes.code(call.args["groups"].node) == inside == nodes.code(
+        call.args["out_channels"].node
+    ):
+        del options["groups"]
+        return Edit(nodes.call(f"keras.layers.DepthwiseConv{axes}D", size, **options), ("keras",))
+    return Edit(nodes.call(f"keras.layers.Conv{axes}D", filters, size, **options), ("keras",))
+
+
+@named("emitted_pool")
+def pool(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
+    """``SameMaxPool2d(3, 2)``: a pool with Keras's own padding."""
+    if call.problem or call.extra or call.varargs:
+        return Refusal("XL202", f"{call.api}: which arguments it gets is not known here")
+    kind = "Max" if "Max" in call.api else "Average"
+    options = given(ctx, call, stride="strides")
+    options |= {"padding": nodes.literal("same"), "data_format": nodes.literal("channels_first")}
+    size = nodes.bare(ctx.updated(call.args["kernel_size"].node), call.args["kernel_size"].node)
+    return Edit(nodes.call(f"keras.layers.{kind}Pooling{call.api[-2]}D", size, **options), ("keras",))

@@ -462,6 +462,8 @@ def api_call(ctx: Context, call: BoundCall, node: cst.Call, new: cst.Call) -> Ou
     row = next((r for r in rows if applies(r, call)), None)
     if row is None:
         raise Refused("XL209", f"{api}: which form applies is not known here")
+    if row.refuse:
+        raise Refused("XL203", f"{api}: {row.refuse}", row.hint)
     natural = arranged(ctx, row, call, node)
     if row.rule is None and row.tf_expr is None and not row.tf:
         raise Refused("XL200", f"{api} has no counterpart in the tables yet")
