@@ -423,7 +423,7 @@ def compare_keras(source: str, there: Translation, back: str, model: dict[str, A
             first = draw_inputs(model["inputs"][0], 3)
             call_keras(nets[-1], ordered(nets[-1], first, moved or {}), training=False)
         inside = {id(x) for x in nets[-1]._flatten_layers()}
-        weights.append([v for x in layers if id(x) in inside for v in own_weights(x)])
+        weights.append(in_order([x for x in layers if id(x) in inside]))
     assert [tuple(v.shape) for v in weights[0]] == [tuple(v.shape) for v in weights[1]]
     fill(weights[0], np.random.default_rng(5))
     for a, b in zip(*weights, strict=True):
@@ -443,6 +443,18 @@ def compare_keras(source: str, there: Translation, back: str, model: dict[str, A
             assert x.shape == y.shape
             worst = max(worst, float(np.linalg.norm(x - y) / np.linalg.norm(x)))
     return worst
+
+
+def in_order(layers: list[Any]) -> list[Any]:
+    """The variables of layers in the order in which these were made; those that hold others make them when they run."""
+    whole = [x for x in layers if type(x).__name__ in ("MultiHeadAttention", "Bidirectional", "LSTM", "GRU")]
+    parts = {id(y): x for x in whole for y in x._flatten_layers() if y is not x}
+    out = []
+    for x in layers:
+        if id(x) not in parts:
+            every = list(x._flatten_layers()) if x in whole else [x]
+            out += [v for y in every for v in own_weights(y)]
+    return out
 
 
 def ordered(net: Any, arrays: dict[str, Any], moved: dict[str, str]) -> list[Any]:

@@ -43,7 +43,10 @@ def convolution(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cs
     if call.problem or call.extra or call.varargs:
         return Refusal("XL202", f"{call.api}: which arguments it gets is not known here")
     axes = call.api[-2]
+    turned = "Transpose" * ("Transpose" in call.api)
     padding = call.args.get("padding")
+    if turned and {"groups", "padding", "output_padding"} & call.args.keys():
+        return Refusal("XL201", f"{call.api}: groups or padding of its own")
     padded = ctx.updated(padding.node) if padding is not None else nodes.literal("valid")
     options = given(ctx, call, stride="strides")
     options["padding"] = nodes.literal("same") if "SameConv" in call.api else padded
@@ -57,7 +60,7 @@ def convolution(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cs
     ):
         del options["groups"]
         return Edit(nodes.call(f"keras.layers.DepthwiseConv{axes}D", size, **options), ("keras",))
-    return Edit(nodes.call(f"keras.layers.Conv{axes}D", filters, size, **options), ("keras",))
+    return Edit(nodes.call(f"keras.layers.Conv{axes}D{turned}", filters, size, **options), ("keras",))
 
 
 @named("emitted_pool")
