@@ -67,3 +67,24 @@ def test_what_does_not_come_back_says_so(name: str) -> None:
         pytest.skip("sampled; XLATE_EVERY=1 runs all")
     _, back = trip(FIXTURES / name)
     assert any(WAY_BACK_REFUSED[name] in e for e in errors(back)), errors(back)
+
+
+BACK = [
+    ("(6, 4)", "LSTM(3)"), ("(6, 4)", "GRU(3, return_sequences=True)"),
+    ("(6, 4)", "Bidirectional(keras.layers.LSTM(3))"),
+    ("(9, 8, 3)", 'Conv2D(4, 3, strides=2, padding="same"'), ("(9, 8, 3)", 'MaxPooling2D(3, strides=2, padding="same"'),
+    ("(9, 8, 3)", 'Conv2DTranspose(4, 3, strides=2, padding="same"'), ("(9, 8, 3)", "BatchNormalization("),
+]  # fmt: skip
+"""Layers for which helpers stand, which come back: also `MultiHeadAttention`, `RepeatVector`, `Masking` and its `mask`,
+and `GlobalAveragePooling1D` behind a mask."""
+
+
+@pytest.mark.parametrize(("shape", "layer"), BACK)
+def test_layers_come_back_from_their_helpers(shape: str, layer: str) -> None:
+    made = layer if layer.endswith(")") else layer + ("scale=False)" if layer.endswith("(") else ")")
+    source = f"import keras\n\nm = keras.Sequential([keras.Input({shape}), keras.layers.{made}])\n"
+    there = translate(source, "tf2torch")
+    back = translate(there.text, "torch2tf", layout="channels_first")
+    assert not errors(there) and not errors(back)
+    assert f"keras.layers.{layer}" in back.text
+    assert not any(f"class {name}(" in back.text for name in there.helpers)
