@@ -49,6 +49,7 @@ types: venv
 	$(BIN)/mypy
 
 nightly: venv
+	$(BIN)/python -m pip install --quiet --editable '.[dev,ray]'
 	XLATE_EVERY=1 $(BIN)/python -m pytest -n $(JOBS)
 
 pytest: venv
