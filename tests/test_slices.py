@@ -55,3 +55,10 @@ def test_what_feeds_a_statement(line: int, good: Set[tuple[str, int]], lines: tu
 @pytest.mark.parametrize(("line", "lines"), [(2, (2, 4)), (3, (3, 7)), (4, (4, 14)), (13, (13, 14)), (14, None)])
 def test_what_uses_a_value(line: int, lines: tuple[int, int] | None) -> None:
     assert using(function(), line) == lines
+
+
+@pytest.mark.parametrize(
+    ("line", "until", "lines"), [(2, 3, (2, 3)), (3, 12, (3, 12)), (4, 13, (4, 13)), (2, 14, (2, 14))]
+)
+def test_what_is_computed_from_a_value_up_to_a_line(line: int, until: int, lines: tuple[int, int]) -> None:
+    assert using(function(), line, until) == lines

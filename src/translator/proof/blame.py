@@ -64,7 +64,7 @@ def find_spot(pool: Pool, case: Any, report: ModelReport, torch: Told, tf: Told)
         watched = trace(pool, case, tf, first.case, mode == "train", (finding.path, finding.call))
         own = narrowed(case, watched, finding.before) if watched is not None else None
     elif finding.inside and first.group.endswith("gradient"):
-        own = downstream(case, finding.after)
+        own = downstream(case, finding.after, finding.before)
     report.spot = _spot(case, finding, first, torch, tf, own)
 
 

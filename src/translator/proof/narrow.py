@@ -70,11 +70,18 @@ def narrowed(case: Any, traces: Traces, before: dict[str, Any] | None) -> Narrow
     return Narrowed(what, {side: place for side, place in found_at.items() if place is not None})
 
 
-def downstream(case: Any, event: dict[str, Any] | None) -> Narrowed:
-    """The statements from a part's call to where what it gives is used: a gradient is lost on the way back there."""
+def downstream(case: Any, event: dict[str, Any] | None, before: dict[str, Any] | None) -> Narrowed:
+    """The statements from a part's call to where what it gives is used: a gradient is lost on the way back there.
+
+    Args:
+        before: the next call of a part in the same code, up to which what is computed from it counts too.
+    """
     sides = (case.direction.source, case.direction.target)
     lines = event["lines"] if event is not None else {}
-    found = {side: _place(case.program(side), lines[side], None) for side in sides if lines.get(side)}
+    ends = before["lines"] if before is not None else {}
+    found = {
+        side: _place(case.program(side), lines[side], None, ends.get(side)) for side in sides if lines.get(side)
+    }  # fmt: skip
     return Narrowed("", {side: place for side, place in found.items() if place is not None})
 
 
@@ -125,8 +132,10 @@ def _good(notes: list[Note], right: list[bool]) -> set[tuple[str, int]]:
     return {key for key, good in told.items() if good}
 
 
-def _place(program: Any, seed: tuple[str, int] | None, good: set[tuple[str, int]] | None) -> Place | None:
-    """What feeds a statement; what uses it where ``good`` is missing."""
+def _place(
+    program: Any, seed: tuple[str, int] | None, good: set[tuple[str, int]] | None, end: tuple[str, int] | None = None,
+) -> Place | None:  # fmt: skip
+    """What feeds a statement; what uses it, up to ``end``, where ``good`` is missing."""
     if not seed:
         return None
     file, line = seed[0], seed[1]
@@ -134,7 +143,8 @@ def _place(program: Any, seed: tuple[str, int] | None, good: set[tuple[str, int]
     function = function_at(_tree(text), line)
     if function is None:
         return None
-    lines = feeding(function, line, good) if good is not None else using(function, line)
+    until = end[1] if end is not None and end[0] == file and end[1] > line else None
+    lines = feeding(function, line, good) if good is not None else using(function, line, until)
     return (file, *lines) if lines is not None else None
 
 

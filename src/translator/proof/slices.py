@@ -37,8 +37,11 @@ def feeding(function: Function, line: int, good: Good) -> tuple[int, int] | None
     return first, _end(seed)
 
 
-def using(function: Function, line: int) -> tuple[int, int] | None:
-    """The lines from the statement at ``line`` to the last that uses what it binds; ``None`` if it binds nothing."""
+def using(function: Function, line: int, until: int | None = None) -> tuple[int, int] | None:
+    """The lines from the statement at ``line`` to the last that uses what it binds; ``None`` if it binds nothing.
+
+    With ``until``, a later line, what is computed from it up to there counts too.
+    """
     pieces = list(_pieces(function.body))
     at = next((i for i, p in enumerate(pieces) if p.lineno <= line <= _end(p)), None)
     bound = _stores(pieces[at]) if at is not None else set()
@@ -46,8 +49,13 @@ def using(function: Function, line: int) -> tuple[int, int] | None:
         return None
     last = _end(pieces[at])
     for piece in pieces[at + 1 :]:
+        if until is not None and piece.lineno > until:
+            break
         if _loads(piece) & bound:
             last = max(last, _end(piece))
+            if until is not None:
+                bound |= _stores(piece)
+                continue
         if isinstance(piece, ast.Assign | ast.AnnAssign) and not _partly(piece):
             bound -= _stores(piece)
     return pieces[at].lineno, last
