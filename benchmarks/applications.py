@@ -65,7 +65,7 @@ ARCHITECTURES = (
     Architecture("efficientnet", "EfficientNetB0"),
     Architecture("efficientnet_v2", "EfficientNetV2B0"),
     Architecture("inception_resnet_v2", "InceptionResNetV2", (160, 144)),
-    Architecture("inception_v3", "InceptionV3", (96, 80)),
+    Architecture("inception_v3", "InceptionV3", (160, 144)),
     Architecture("mobilenet", "MobileNet"),
     Architecture("mobilenet_v2", "MobileNetV2"),
     Architecture("mobilenet_v3", "MobileNetV3Small"),

@@ -304,7 +304,11 @@ def compare_models(
             x.rate = 0.0
         if isinstance(x, keras.layers.Normalization) and own_weights(x):
             x.finalize_state()
-        if isinstance(x, keras.layers.Rescaling):  # Keras rounds Python's numbers to float32 before it casts them
+        # Keras rounds Python's numbers to float32 before it casts them.
+        if isinstance(x, keras.layers.Normalization) and x.input_mean is not None:
+            given = (x.input_mean, x.input_variance)
+            x.mean, x.variance = (np.broadcast_to(np.asarray(v, np.float64), x.mean.shape) for v in given)
+        if isinstance(x, keras.layers.Rescaling):
             x.scale, x.offset = np.asarray(x.scale, np.float64), np.asarray(x.offset, np.float64)
     for m in module.modules():
         if isinstance(m, torch.nn.Dropout) or type(m).__name__ == "SharedDropout":

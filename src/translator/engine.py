@@ -23,7 +23,7 @@ from .layout.solve import LayoutUnproven, solve
 from .model import Counts, Diagnostic, InputError, Layout, Options, Severity, Status, Translation
 from .modules import Modules, is_package
 from .outputs import module_name
-from .rewrite.context import Context, Finding, api_uses, diagnostics, moves_channels
+from .rewrite.context import Again, Context, Finding, api_uses, diagnostics, moves_channels
 from .rewrite.rewriter import Rewriter
 from .rules.modules import inner_layers, training_functions
 from .source import Source, call_with_room, check_loops, decode, mentions, output_too_deep, read
@@ -166,6 +166,14 @@ def _translate(
     plain = plain_sequentials(interpreter)
 
     def rewritten(path: str) -> Translation | InputError:
+        while True:
+            try:
+                return once(path)
+            except Again:
+                for name in ("keras_helpers", "keras_build"):  # what the rewriting itself worked out
+                    interpreter.facts.cache.pop(name, None)
+
+    def once(path: str) -> Translation | InputError:
         file = by_path[path]
         ctx = Context(options, interpreter.tables, interpreter.facts, interpreter.dialect)
         ctx.training, ctx.local_layers, ctx.plain_sequentials = training, layers, plain

@@ -57,6 +57,8 @@ class LayoutVar:
     """Two orders met where one value must have one: whatever uses it is refused."""
     mixed: bool = False
     """Tensors of different ranks met, each in an order of its own: only what looks at axes is refused."""
+    parts: tuple[tuple[LayoutVar, int | None], ...] = ()
+    """Of mixed ones: the orders, with the ranks."""
 
     def find(self) -> LayoutVar:
         root = self
@@ -417,7 +419,8 @@ def _join_layouts(a: Tensor, b: Tensor) -> LayoutVar:
     one, other = a.layout.find(), b.layout.find()
     ranks = a.rank != b.rank and a.rank is not None and b.rank is not None
     if one.mixed or other.mixed or (ranks and (one.perm or other.perm)):
-        return LayoutVar(clash=True, mixed=True)
+        every = [p for t, v in ((a, one), (b, other)) for p in (v.parts if v.mixed else ((v, t.rank),))]
+        return LayoutVar(clash=True, mixed=True, parts=tuple(every))
     one.unite(other)
     return one
 

@@ -403,6 +403,8 @@ def arithmetic(it: Interpreter, operator: type, a: Value, b: Value) -> Value:
     if isinstance(ta, Seq):
         if isinstance(tb, Seq) and ta.items is not None and tb.items is not None:
             return Seq(ta.kind, ta.items + tb.items)
+        if operator is cst.Multiply and ta.kind == "tuple" and ta.items is not None and repeats(b) is not None:
+            return Seq(ta.kind, ta.items * (repeats(b) or 0))
         return ta.added(elem_of(tb), tb.head()) if isinstance(tb, Seq) else Seq(ta.kind, None, elem_of(ta))
     if of_numpy(ta, tb):
         return NUMPY
@@ -417,6 +419,13 @@ def arithmetic(it: Interpreter, operator: type, a: Value, b: Value) -> Value:
     return Num("float", dim) if "float" in (pa, pb) and pa and pb else UNKNOWN
 
 
+def repeats(value: Value) -> int | None:
+    """How often ``(1,) * n`` repeats its items, if that is known and not very often."""
+    number = value.value if isinstance(value, Const) and type(value.value) is int else None
+    return number if number is not None and number <= MOST_REPEATS else None
+
+
+MOST_REPEATS = 16
 WRAPPED = "module"
 """Where parallel wrappers keep the model that they wrap: their translation is that model."""
 NUMPY = Instance(Api("numpy.ndarray"))

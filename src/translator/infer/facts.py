@@ -140,6 +140,8 @@ class Facts:
     """Definitions that are helpers of a translation the other way, and the APIs that they stand for."""
     mask_readers: set[cst.CSTNode] = field(default_factory=set)
     """Calls that give tensors with a mask which some Keras layer reads, and those that make these layers."""
+    unsized: set[tuple[cst.CSTNode, str]] = field(default_factory=set)
+    """Functions of a Keras program and the tensors that some caller cannot tell the channels of."""
     cache: dict[str, Any] = field(default_factory=dict)
     """What rules found out about the whole project."""
     quoted: dict[cst.CSTNode, cst.BaseExpression] = field(default_factory=dict)

@@ -28,6 +28,8 @@ from ..values import (
     as_tensor,
     elem_of,
     join,
+    options_of,
+    without_none,
 )
 from .facts import BoundCall, Facts
 
@@ -51,6 +53,12 @@ def made_by(value: Value) -> cst.CSTNode | None:
     """The call that made a layer, if it is known."""
     mark = value.args.get(MADE) if isinstance(value, Instance) else None
     return mark.node if isinstance(mark, Made) else None
+
+
+def makers(value: Value) -> frozenset[cst.CSTNode]:
+    """The calls that may have made a layer; empty where one of them is not known."""
+    sites = [o.sites if isinstance(o, Instance) else frozenset() for o in options_of(without_none(value))]
+    return frozenset[cst.CSTNode]().union(*sites) if all(sites) else frozenset()
 
 
 def demand(tensor: Tensor, perm: tuple[int, ...]) -> bool:
@@ -146,6 +154,7 @@ def made(it: Interpreter, bound: BoundCall, instance: Value) -> Value:
     if not isinstance(instance, Instance):
         return instance
     instance.args[MADE] = Made(bound.node)
+    instance.sites = frozenset({bound.node})
     for name in ("input_shape", "input_dim", "batch_input_shape", "name"):
         if name in bound.extra:
             instance.args[name] = bound.extra[name].value

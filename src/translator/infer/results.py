@@ -335,6 +335,8 @@ def cast(call: BoundCall) -> Value:
     dtype = next((d for d in found if d and d not in ("device", "cpu", "cuda")), None)
     other = tensor_arg(call, "other")
     dtype = dtype or (other.dtype if other else x.dtype if x else None)
+    if x is None and python_type(call.value("input")) in ("int", "float", "bool"):
+        return Tensor(0, dtype=dtype)
     return Tensor(x.rank, x.dims, dtype, x.layout, x.storage) if x else Tensor(dtype=dtype)
 
 

@@ -33,6 +33,7 @@ from .annotations import annotation, filled
 from .functions import define
 from .imports import import_from, import_names
 from .keras_config import by_format, decided_value
+from .keras_given import never_given
 from .narrowing import narrow_type
 from .scope import Scope
 
@@ -373,6 +374,7 @@ def _if(it: Interpreter, node: cst.If) -> None:
     it.conditions -= 1
     it.rejoin(first)
     _forget_contradicted(paths, never)
+    truth = never_given(it, node) if truth is None else truth
     if truth is not None and paths[not truth][1]:
         it.merge([paths[not truth]])
     else:

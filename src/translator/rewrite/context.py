@@ -34,6 +34,10 @@ class Refusal:
     hint: str = ""
 
 
+class Again(Exception):
+    """The facts learned something that what was written already depends on: the file is rewritten from its start."""
+
+
 Outcome = Edit | Refusal | None
 
 

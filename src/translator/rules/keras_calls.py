@@ -41,10 +41,12 @@ from .keras_layout import (
     Refused,
     in_source_order,
     mapped_axes,
+    mixed,
     moved,
     order,
     rank_of,
     settled,
+    unmixed,
 )
 from .keras_training import moded, training_call, within_forward
 from .named import named
@@ -104,7 +106,10 @@ SAFE = frozenset(f"builtins.{n}" for n in (
 def handed_over(ctx: Context, node: cst.Call, new: cst.Call, func: Value) -> Outcome:
     """What is not followed gets tensors in Keras's own order."""
     if isinstance(func, Api) and func.name in SAFE:
-        return None
+        from .keras_tensors import rank_asked
+
+        asked = rank_asked(ctx, node)
+        return Edit(asked) if asked is not None else None
     if unfollowed(func) and any(a.keyword is not None and a.keyword.value == "training" for a in node.args):
         if not within_forward(ctx):
             raise Refused("XL205", "which model is called here is not known", "annotate or pass the model")
@@ -206,9 +211,10 @@ def applied(ctx: Context, node: cst.Call, new: cst.Call, func: Value) -> Outcome
     if ctx.cls is None and ctx.claim is None and moded(ctx, node, new.func) is new.func:
         ctx.note(node, "XL404", "Keras calls a model for inference unless told; PyTorch modules start in training mode",
                  "call `.eval()` on the model first")  # fmt: skip
-    if any(isinstance(o.cls, UserClass) for o in options) and not all(isinstance(o.cls, UserClass) for o in options):
+    several = any(isinstance(o.cls, UserClass) for o in options) and any(isinstance(o.cls, Api) for o in options)
+    if several and (len(without_training(ctx, node, new)) != 1 or keras_masks.masked(ctx.value(node.args[0].value))):
         raise Refused("XL301", "layers of several kinds are called here")
-    if isinstance(options[0].cls, UserClass):
+    if isinstance(options[0].cls, UserClass) and not several:
         for arg in node.args:
             order(ctx.value(arg.value))
         order(ctx.value(node))
@@ -225,7 +231,7 @@ def applied(ctx: Context, node: cst.Call, new: cst.Call, func: Value) -> Outcome
     first = node.args[0].value
     tensor = as_tensor(ctx.value(first))
     rank = rank_of(tensor)
-    have = order(tensor) if tensor is not None else None
+    have = order(tensor) if tensor is not None and not mixed(tensor) else None
     passing = {passes(ctx, o, rank, have) for o in options}
     if len(passing) != 1:
         raise Refused("XL301", "layers that want different axis orders are called here")
@@ -235,9 +241,12 @@ def applied(ctx: Context, node: cst.Call, new: cst.Call, func: Value) -> Outcome
         in_source_order(ctx, arg.value)
     args = [a.with_changes(value=ctx.updated(o.value)) if o is not node.args[0] else a
             for a, o in zip(args, kept(ctx, node), strict=True)]  # fmt: skip
-    args[0] = args[0].with_changes(
-        value=moved(args[0].value, have, want), keyword=None, equal=cst.MaybeSentinel.DEFAULT
-    )
+    given = moved(args[0].value, have, want)
+    if tensor is not None and mixed(tensor):
+        if want is not None or any(o.api in layers.FREE for o in options):
+            order(tensor)
+        given = unmixed(given, tensor)
+    args[0] = args[0].with_changes(value=given, keyword=None, equal=cst.MaybeSentinel.DEFAULT)
     keras_masks.made(ctx, node, options[0], args)
     args = keras_masks.told(ctx, node, options[0], args)
     direct = ctx.claim.direct(node) if ctx.claim is not None else None
@@ -342,8 +351,19 @@ def user_passes(cls: UserClass) -> tuple[Perm, Perm]:
 
 
 def sequence_passes(ctx: Context, layer: Instance, rank: int | None, have: Perm) -> tuple[Perm, Perm]:
-    """A sequential model takes what its first layer with a wish takes."""
-    if layer.children is None:
+    """A sequential model takes what its first layer with a wish takes; those that may stand in one place take the
+    same."""
+    from .keras_places import alternatives, common
+
+    every = alternatives(ctx, layer)
+    if len(every) < 2:
+        return own_passes(ctx, layer, rank)
+    return common(ctx, every, [own_passes(ctx, one, rank) for one in every])
+
+
+def own_passes(ctx: Context, layer: Instance, rank: int | None) -> tuple[Perm, Perm]:
+    """What a sequential model takes and gives for its own sake."""
+    if layer.children is None or not all(isinstance(c, Instance) for c in layer.children):
         raise Refused("XL209", "which layers this Sequential holds is not known here")
     start: Perm = None
     for child in layer.children:

@@ -14,8 +14,8 @@ import libcst as cst
 
 from .. import nodes
 from ..infer.facts import BoundCall
-from ..infer.keras_graph import made_by
-from ..rewrite.context import Context
+from ..infer.keras_graph import made_by, makers
+from ..rewrite.context import Again, Context
 from ..values import Const, Func, Instance, UserClass, Value, as_tensor, options_of, without_none
 from . import keras_activations as activations
 from . import keras_layers as layers
@@ -24,7 +24,10 @@ from .keras_calls import MERGE_FUNCTIONS, MERGES
 from .keras_direct import DIRECT, is_direct
 from .keras_flow import Branches
 from .keras_helpers import Helper, bound_arguments, known_callees, named_directly
+from .keras_inputs import input_choice
 from .keras_layout import Perm, Refused, order
+from .keras_lists import Lists
+from .keras_lists import find as find_lists
 from .keras_names import KINDS, assigned, assignment, calls_in, expression, is_layer, names_in, plural, snake, tensorish
 from .keras_sizes import Sizes
 
@@ -42,6 +45,8 @@ class Claim:
         self.this = this
         self.names: dict[cst.CSTNode, str] = {}
         """Calls that make what becomes an attribute, to the attribute's name."""
+        self.shared: set[cst.CSTNode] = set()
+        """Calls in branches whose layers end up in one variable, and so in one attribute."""
         self.layers: dict[cst.CSTNode, layers.Layer | None] = {}
         self.applied_to: dict[cst.CSTNode, cst.Call] = {}
         self.init_names: set[cst.CSTNode] = set()
@@ -54,6 +59,10 @@ class Claim:
         self.labels: set[str] = set()
         """Variables that only name layers: nothing of them is left."""
         self.kept: list[str] = []
+        self.layer_variables: set[str] = set()
+        """Variables that hold layers and nothing else: no trace of them is left."""
+        self.lists = Lists()
+        """The lists of layers."""
         self.unsteady: set[str] = set()
         """Variables that a loop changes: `forward` cannot read them."""
         self.loop_names: set[str] = set()
@@ -78,6 +87,8 @@ class Claim:
         """The channels of what a helper returns."""
         self.unsaid: Refused | None = None
         """Why an inner loop of ``forward`` cannot be written as it is."""
+        self.read: set[str] = set()
+        """The variables that the region's statements name, but for those that only say what its inputs are."""
         self.inputs: dict[str, str] = {}
         """Variables that hold an input of the model, with the input's own name."""
 
@@ -87,6 +98,7 @@ class Claim:
         """Find everything that is made, and name it."""
         wanted: list[tuple[cst.Call, str]] = []
         self.variables = self.locals | set(assigned(body))
+        self.read = {n.value for s in body if input_choice(self.ctx, s) is None for n in names_in(s)}
         self.tensor_names = {n.value for s in body for n in names_in(s) if tensorish(self.ctx.value(n))}
         wrapped = {a.value for s in body for c in calls_in(s) if is_wrapper(self.ctx, c) for a in c.args}
         for statement in body:
@@ -94,29 +106,63 @@ class Claim:
             for call in calls_in(statement):
                 if isinstance(call.func, cst.Call):
                     self.applied_to[call.func] = call
+        self.lists = find_lists(self.ctx, body, variables)
         for statement in body:
             for call in calls_in(statement):
+                if call in self.lists.made:
+                    self.init_names.update(n for a in call.args for n in names_in(a.value))
+                    continue
                 name = self.base_name(call, variables)
                 if name and call not in wrapped:
                     wanted.append((call, name))
+        self.layer_variables = set(variables.values()) - {n for s in body for n in otherwise_assigned(s, variables)}
+        self.layer_variables -= self.lists.held
+        variables = {c: n for c, n in variables.items() if c not in self.lists.made}
+        first = self.same_attribute(body, variables)
+        self.shared = {*first, *first.values()}
         counts: dict[str, int] = {}
-        for _, name in wanted:
-            counts[name] = counts.get(name, 0) + 1
+        for call, name in wanted:
+            counts[name] = counts.get(name, 0) + (call not in first)
         numbers: dict[str, int] = {}
         for call, name in wanted:
-            if counts[name] == 1:
+            if call in first:
+                continue
+            if call in self.shared:
+                final = variables[call]
+            elif counts[name] == 1:
                 final = name
             else:
                 numbers[name] = numbers.get(name, 0) + 1
                 final = f"{name}{numbers[name]}"
             self.names[call] = self.unique(final)
+        for call, _ in wanted:
+            self.names[call] = self.names[first.get(call, call)]
             for inner in self.made_from(call):
                 self.init_names.update(names_in(inner))
+
+    def same_attribute(
+        self, body: list[Any], variables: dict[cst.CSTNode, str]
+    ) -> dict[cst.CSTNode, cst.CSTNode]:
+        """``layer = A() if drop else B()``, as an ``if``: the later calls that one variable's layer may come from, with
+        the first one."""
+        out: dict[cst.CSTNode, cst.CSTNode] = {}
+        for name in (n for s in body for n in names_in(s)):
+            found = makers(self.ctx.value(name)) if name.value in variables.values() else frozenset()
+            if len(found) > 1 and all(variables.get(c) == name.value for c in found):
+                first, *later = (c for c in variables if c in found)
+                out.update(dict.fromkeys(later, first))
+        return out
+
+    def maker(self, value: Value) -> cst.CSTNode | None:
+        """The call that made a layer of the region: any of those that share its attribute."""
+        found = makers(value)
+        names = {self.names.get(c) for c in found}
+        return next(iter(found)) if len(names) == 1 and None not in names else None
 
     def unique(self, name: str) -> str:
         if name in self.ctx.tables.target.reserved:
             name += "_"
-        if name in self.variables and name not in self.tensor_names:
+        if name in self.variables and name not in self.tensor_names | self.layer_variables:
             name += "_layer"  # the variable may become an attribute itself
         n = self.used.get(name, 0)
         self.used[name] = n + 1
@@ -188,11 +234,11 @@ class Claim:
     def name(self, node: cst.Name) -> Any:
         """A layer's variable is an attribute; so is a Python variable that `forward` reads."""
         value = self.ctx.value(node)
-        maker = made_by(value)
-        if maker is not None and maker in self.names:
+        maker = self.maker(value)
+        if maker is not None:
             if self.names[maker] in self.stepped:
                 raise Refused("XL213", "a layer that only some turns of a loop make is kept in a variable")
-            return self.place(maker)
+            return self.kept_at(maker) if self.mode == "init" else self.place(maker)
         if self.plain or self.mode == "init" or node in self.init_names or node.value in self.loop_names:
             return None
         if node.value in self.locals:
@@ -226,9 +272,12 @@ class Claim:
             return Edit(self.helper_call(helper, node))
         if call is not None and call.api in layers.LAYERS:
             layer = layers.build(self.ctx, call)
-            self.layers[node] = layer
+            self.layers[node] = layer if node not in self.shared else None
             self.ctx.needs.update(layer.needs)
-            modules = layer.in_sequence() if layer.chosen is not None else layer.modules
+            whole = layer.chosen is not None or node in self.shared
+            modules = layer.in_sequence() if whole else layer.modules
+            if not modules and node in self.shared:
+                modules = [layers.module("Identity")]
             if modules:
                 one = modules[0] if len(modules) == 1 else nodes.call("nn.Sequential", *modules)
                 self.keep(node, one)
@@ -289,6 +338,9 @@ class Claim:
             size: Any = cst.Name("None")
             if name in bound and self.ctx.value(bound[name].value) != Const(None):
                 size = self.sizes.of(bound[name].value)
+            if size is None and not helper.value and helper.func.node in set(nodes.walk(self.ctx.tree)):
+                self.ctx.facts.unsized.add((helper.func.node, name))
+                raise Again
             if size is None:
                 raise Refused("XL402", f"`{helper.func.name}`: the number of its input's channels is not known here")
             args.append(cst.Arg(size))
@@ -356,7 +408,7 @@ class Claim:
     def direct(self, node: cst.Call) -> Any:
         """What has to be written around the call of a layer: its activation, or an expression instead of it."""
         value = without_none(self.ctx.value(node.func))
-        maker = made_by(value)
+        maker = self.maker(value)
         if isinstance(node.func, cst.Call) and node.func not in self.names:
             call = self.ctx.call(node.func)
             if call is not None and call.api in DIRECT:
@@ -374,6 +426,22 @@ class Claim:
         if not found.modules and found.chosen is None:
             result = args[0].value
         return activations.applied(self.ctx, found.activation, result, found.perm or natural)
+
+
+def otherwise_assigned(node: cst.CSTNode, variables: dict[cst.CSTNode, str]) -> set[str]:
+    """The variables that a statement sets to anything but what makes a layer."""
+    out: set[str] = set()
+
+    class Assigns(cst.CSTVisitor):
+        def visit_Assign(self, one: cst.Assign) -> None:
+            if one.value not in variables or len(one.targets) != 1:
+                out.update(assigned([cst.SimpleStatementLine([one])]))
+
+        def visit_For(self, one: cst.For) -> None:
+            out.update(n.value for n in names_in(one.target))
+
+    node.visit(Assigns())
+    return out
 
 
 def is_wrapper(ctx: Context, node: cst.Call) -> bool:

@@ -161,5 +161,24 @@ def reads(node: Any) -> set[str]:
                 one.default.visit(self)
             return False
 
+        def comprehension(self, one: cst.BaseComp) -> bool:
+            out.update(free_in(one))
+            return False
+
+        visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = comprehension
+
     node.visit(Reads())
     return out
+
+
+def free_in(node: Any) -> set[str]:
+    """The names that a comprehension reads from around it."""
+    bound: set[str] = set()
+    loop = node.for_in
+    inner: list[Any] = [node.key, node.value] if isinstance(node, cst.DictComp) else [node.elt]
+    while loop is not None:
+        bound |= {n.value for n in nodes.walk(loop.target) if isinstance(n, cst.Name)}
+        inner += [loop.iter] if loop is not node.for_in else []
+        inner += [c.test for c in loop.ifs]
+        loop = loop.inner_for_in
+    return (set().union(*(reads(part) for part in inner)) - bound) | reads(node.for_in.iter)

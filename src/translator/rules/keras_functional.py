@@ -394,7 +394,7 @@ def model_class(
         lines = [x for x in replaced.leading_lines if x.comment is not None]
         start = body[first].leading_lines if hasattr(body[first], "leading_lines") else []
         replaced = replaced.with_changes(leading_lines=lines or [x for x in start if x.comment is None][:1])
-    given = list(dict.fromkeys(c.given for c in input_choices(ctx, inner) if c.call is not None))
+    given = list(dict.fromkeys(c.given for c in input_choices(ctx, inner)))
     before_it = pruned(list(body[:first]), set(given))
     start = 1 if docs(before_it) else 0
     guards = [refuses(name) for name in given]

@@ -35,6 +35,8 @@ class Helper:
     """The channels of what it returns, in terms of the constructor's parameters; a list for a tuple."""
     told: bool = False
     """Whether ``out_channels`` says what it returns."""
+    unsized: set[str] = field(default_factory=set)
+    """The tensor parameters whose channels not every caller knows: what is made for them finds out itself."""
     value: bool = False
     """Whether it is passed on, so that its constructor has to be the one that all such classes have."""
     plain: bool = False
@@ -149,7 +151,9 @@ def as_helper(ctx: Context, func: Func, known: dict[cst.CSTNode, Helper]) -> Hel
     if not makes and not any(known_callees(known, ctx.value(c.func)) for c in calls):
         return None
     gone = labels(ctx, func)
-    return Helper(func, class_name(func.name), tensors, [n for n in names if n not in tensors and n not in gone])
+    helper = Helper(func, class_name(func.name), tensors, [n for n in names if n not in tensors and n not in gone])
+    helper.unsized = {n for n in tensors if (node, n) in ctx.facts.unsized}
+    return helper
 
 
 def known_callees(known: dict[cst.CSTNode, Helper], value: Value) -> list[Helper]:

@@ -12,8 +12,11 @@ import libcst as cst
 
 from .. import nodes
 from ..infer.facts import BoundCall
+from ..infer.keras_given import none_test
 from ..rewrite.context import Context
 from .keras_names import names_in
+
+Assignments = list[tuple[str, cst.BaseExpression]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,47 +29,58 @@ class Choice:
     """The parameter that may bring a tensor."""
     call: BoundCall | None
     """The ``Input(...)`` that is made where nothing is brought."""
-    alias: str
-    """The variable that the input was in before, if it was in one."""
+    aliases: tuple[tuple[str, str], ...] = ()
+    """Variables that are set to one that holds the input already, with that one."""
 
 
 def input_choice(ctx: Context, node: Any) -> Choice | None:
     """Recognise ``if input_tensor is None: x = Input(...) else: ...`` and its counterpart for ``inputs = x``."""
-    if not isinstance(node, cst.If) or not isinstance(node.orelse, cst.Else):
+    if not isinstance(node, cst.If) or node.orelse is None:
         return None
     test = none_test(node.test)
     if test is None:
         return None
     given, absent = test
-    plain, other = (node.body.body, node.orelse.body.body) if absent else (node.orelse.body.body, node.body.body)
+    orelse = [node.orelse] if isinstance(node.orelse, cst.If) else node.orelse.body.body
+    plain, other = (node.body.body, orelse) if absent else (orelse, node.body.body)
     made = single_assignment(plain)
-    if made is None or not only_inputs(ctx, other, made[0], given):
-        return None
-    name, value = made
-    call = ctx.call(value)
-    if call is not None and call.api == "keras.Input":
-        return Choice(name, given, call, "")
-    if isinstance(value, cst.Name) and asks_for_sources(ctx, other):
-        return Choice(name, given, None, value.value)
-    return None
+    call = ctx.call(made[1]) if made is not None else None
+    if made is not None and call is not None and call.api == "keras.Input":
+        return Choice(made[0], given, call) if only_inputs(ctx, other, made[0], given) else None
+    return renaming(ctx, assignments(plain), assignments(other), given)
 
 
-def none_test(test: cst.BaseExpression) -> tuple[str, bool] | None:
-    """``x is None``: the name, and whether the test holds where it is absent."""
-    if not isinstance(test, cst.Comparison) or len(test.comparisons) != 1 or not isinstance(test.left, cst.Name):
+def renaming(ctx: Context, plain: Assignments | None, other: Assignments | None, given: str) -> Choice | None:
+    """``inputs = get_source_inputs(tensor); x = tensor`` against ``inputs = img_input; x = inputs``."""
+    if not plain or not other or [n for n, _ in plain] != [n for n, _ in other]:
         return None
-    target = test.comparisons[0]
-    if not nodes.is_name(target.comparator, "None") or not isinstance(target.operator, cst.Is | cst.IsNot):
+    if not all(isinstance(value, cst.Name) for _, value in plain):
         return None
-    return test.left.value, isinstance(target.operator, cst.Is)
+    if not all(nodes.is_name(value, given) or asks_for_sources(ctx, value) for _, value in other):
+        return None
+    if not any(asks_for_sources(ctx, value) for _, value in other):
+        return None
+    aliases = tuple((name, value.value) for name, value in plain if isinstance(value, cst.Name))
+    return Choice(plain[0][0], given, None, aliases)
 
 
 def single_assignment(body: Any) -> tuple[str, cst.BaseExpression] | None:
-    if len(body) != 1 or not isinstance(body[0], cst.SimpleStatementLine) or len(body[0].body) != 1:
-        return None
-    small = body[0].body[0]
-    target = small.targets[0].target if isinstance(small, cst.Assign) and len(small.targets) == 1 else None
-    return (target.value, small.value) if isinstance(target, cst.Name) else None
+    found = assignments(body)
+    return found[0] if found is not None and len(found) == 1 else None
+
+
+def assignments(body: Any) -> Assignments | None:
+    """Variables and what they are set to, if a body does nothing else."""
+    out: Assignments = []
+    for statement in body:
+        small = statement.body[0] if isinstance(statement, cst.SimpleStatementLine) else None
+        if not isinstance(small, cst.Assign) or len(statement.body) != 1 or len(small.targets) != 1:
+            return None
+        target = small.targets[0].target
+        if not isinstance(target, cst.Name):
+            return None
+        out.append((target.value, small.value))
+    return out
 
 
 def only_inputs(ctx: Context, body: Any, name: str, given: str) -> bool:
@@ -82,10 +96,11 @@ def only_inputs(ctx: Context, body: Any, name: str, given: str) -> bool:
     return made is not None and made[0] == name and any(n.value == given for n in names_in(made[1]))
 
 
-def asks_for_sources(ctx: Context, body: Any) -> bool:
-    """``inputs = get_source_inputs(input_tensor)``."""
-    made = single_assignment(body)
-    func = ctx.value(made[1].func) if made is not None and isinstance(made[1], cst.Call) else None
+def asks_for_sources(ctx: Context, node: cst.BaseExpression) -> bool:
+    """``get_source_inputs(input_tensor)``, or its first one."""
+    if isinstance(node, cst.Subscript) and nodes.code(node.slice[0]) == "0":
+        node = node.value
+    func = ctx.value(node.func) if isinstance(node, cst.Call) else None
     return getattr(func, "name", "").endswith("get_source_inputs")
 
 

@@ -44,6 +44,26 @@ def order(value: Value) -> Perm:
     return perm
 
 
+def mixed(tensor: Tensor | None) -> bool:
+    """Whether a value may have one of several ranks, each in an order of its own."""
+    return tensor is not None and tensor.layout.find().mixed
+
+
+def unmixed(node: Any, tensor: Tensor) -> Any:
+    """A tensor of one of several ranks in Keras's order: the channels go from the second axis to the last one.
+
+    Raises:
+        Refused: where they are not the second axis in each of the ranks.
+    """
+    from ..infer.keras_graph import CHANNELS_FIRST
+
+    parts = tensor.layout.find().parts
+    if not parts or not all(n == 2 or (n in CHANNELS_FIRST and v.resolved() == CHANNELS_FIRST[n]) for v, n in parts):
+        order(tensor)
+        raise Refused("XL301", "the axis order of this value differs between the paths that lead here")
+    return method(node, "movedim", nodes.literal(1), nodes.literal(-1))
+
+
 def rank_of(tensor: Tensor | None) -> int | None:
     """The rank, which a demanded order proves too."""
     if tensor is None:

@@ -53,7 +53,10 @@ def input_names(ctx: Context, body: list[Any], bound: Any) -> Any:
             return Refusal("XL213", "the inputs of this model are not written as variables")
         names.append(part.value)
     choices = input_choices(ctx, body)
-    alias = {c.name: c.alias for c in choices if c.alias}
+    alias: dict[str, str] = {}
+    for choice in choices:
+        for name, source in choice.aliases:
+            alias[name] = alias.get(source, source)
     names = [alias.get(n, n) for n in names]
     made = {c.name for c in choices if c.call is not None}
     for statement in body:

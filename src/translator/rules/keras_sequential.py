@@ -14,7 +14,7 @@ from ..rewrite.context import Context, Edit, Outcome
 from ..values import Instance, Value
 from . import keras_activations as activations
 from . import keras_layers as layers
-from .keras_calls import child_rank, passes, sequence_passes
+from .keras_calls import child_rank, own_passes, passes, sequence_passes
 from .keras_layout import Perm, Refused, letters
 from .keras_masks import in_sequence
 
@@ -26,6 +26,10 @@ def sequential(ctx: Context, call: BoundCall, node: cst.Call, new: cst.Call) -> 
     bound = call.args.get("layers")
     instance = call.result
     told = isinstance(instance, Instance) and instance.children is not None and in_sequence(instance.children)
+    if isinstance(instance, Instance) and instance.children:
+        written_out = bound is not None and len(getattr(bound.node, "elements", ())) == len(instance.children)
+        if not written_out and sequence_passes(ctx, instance, None, None) != own_passes(ctx, instance, None):
+            raise Refused("XL301", "models that want different axis orders may stand in one place")
     if bound is None:
         if isinstance(instance, Instance) and instance.children:
             at_edge(ctx, instance)
@@ -38,13 +42,15 @@ def sequential(ctx: Context, call: BoundCall, node: cst.Call, new: cst.Call) -> 
         raise Refused("XL202", "the layers of this Sequential are not written out")
     old = ctx.updated(bound.node)
     parts: list[tuple[Any, Any]] = []
-    state, _ = sequence_passes(ctx, instance, None, None)
+    state, end = sequence_passes(ctx, instance, None, None)
     elements = [e for e in bound.node.elements if not is_declaration(ctx.value(e.value))]
     if len(elements) > len(instance.children) or any(isinstance(e, cst.StarredElement) for e in elements):
         raise Refused("XL202", "the layers of this Sequential are not known one by one")
     for element, value in zip(elements, instance.children, strict=False):
         modules, state = child_modules(ctx, element.value, value, state)
         parts.append((element, modules))
+    if parts and state != end:
+        parts[-1][1].append(permutation(ctx, state, end))
     at_edge(ctx, instance)
     made = written(new, old, parts)
     return Edit(made.with_changes(func=cst.Name(MASKED)), (f"helper:{MASKED}",)) if told else Edit(made)

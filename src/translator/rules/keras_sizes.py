@@ -170,7 +170,7 @@ class Sizes:
 
     def _own(self, name: str) -> Any:
         this = self.claim.this
-        if this is None or name not in this.tensors:
+        if this is None or name not in this.tensors or name in this.unsized:
             return None
         if name not in this.sized:
             this.sized.append(name)

@@ -221,7 +221,7 @@ def shape_item(ctx: Context, node: cst.Subscript, new: cst.Subscript, owner: Sha
         known = ctx.claim.size(x, key.value)
         if known is not None:
             return Edit(known)
-    shape = cst.Attribute(nodes.parenthesized(ctx.updated(x)), cst.Name("shape"))
+    shape = cst.Attribute(nodes.parenthesized(unmoved(ctx.updated(x), perm)), cst.Name("shape"))
     if perm is not None and isinstance(key, Const) and type(key.value) is int:
         index = nodes.literal(perm.index(key.value % len(perm)))
         return Edit(cst.Subscript(shape, [cst.SubscriptElement(cst.Index(index))]))
@@ -230,6 +230,23 @@ def shape_item(ctx: Context, node: cst.Subscript, new: cst.Subscript, owner: Sha
     if isinstance(source, cst.Call):
         return Edit(new.with_changes(value=shape))
     return None
+
+
+def unmoved(node: Any, perm: Perm) -> Any:
+    """A tensor without the permutation to Keras's order that was written for it."""
+    if perm is None or not isinstance(node, cst.Call) or not isinstance(node.func, cst.Attribute):
+        return node
+    inner = node.func.value
+    return inner if nodes.code(moved(inner, perm, None)) == nodes.code(node) else node
+
+
+def rank_asked(ctx: Context, node: cst.Call) -> Any:
+    """``len(tf.shape(x))`` as ``x.ndim``; ``None`` for any other call."""
+    x = shape_source(ctx, node.args[0].value) if len(node.args) == 1 else None
+    tensor = as_tensor(ctx.value(x)) if x is not None else None
+    if x is None or tensor is None or ctx.value(node.func) != Api("builtins.len"):
+        return None
+    return cst.Attribute(nodes.parenthesized(unmoved(ctx.updated(x), order(tensor))), cst.Name("ndim"))
 
 
 def shape_source(ctx: Context, node: cst.BaseExpression) -> cst.BaseExpression | None:

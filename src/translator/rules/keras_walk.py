@@ -8,15 +8,15 @@ import libcst as cst
 
 from .. import nodes
 from ..infer.facts import BoundCall
-from ..infer.keras_graph import made_by
 from .keras_claim import Claim
 from .keras_config import decided
 from .keras_flow import Branches, choice, settled
 from .keras_inputs import input_choice
 from .keras_labels import is_label_assignment, is_name_scope, only_labels
 from .keras_layout import Refused
+from .keras_lists import module_list
 from .keras_loops import loop
-from .keras_names import assigned, is_layer, names_in, tensorish
+from .keras_names import assigned, assignment, is_layer, names_in, tensorish
 
 if TYPE_CHECKING:
     from ..rewrite.rewriter import Rewriter
@@ -139,7 +139,7 @@ def simple(rewriter: Rewriter, claim: Claim, node: Any) -> list[tuple[Any, bool]
         if isinstance(node, cst.Assign):
             declare(claim, [n.value for t in node.targets for n in names_in(t.target)], call)
         return []
-    if isinstance(node, cst.Assign) and is_layer(value):
+    if isinstance(node, cst.Assign) and is_layer(value) and node.value not in claim.lists.made:
         return made(rewriter, claim, node)
     if (
         tensorish(value)
@@ -191,7 +191,7 @@ def returned(claim: Claim, node: cst.Return, rewriter: Rewriter) -> cst.Return:
 
 def made(rewriter: Rewriter, claim: Claim, node: cst.Assign) -> list[tuple[Any, bool]]:
     """``dense = Dense(10)``: the attribute is set in ``__init__``, the variable is not needed."""
-    if made_by(claim.ctx.value(node.value)) is None and node.value not in claim.names:
+    if claim.maker(claim.ctx.value(node.value)) is None and node.value not in claim.names:
         raise Refused("XL213", "a layer is picked at run time here")
     rewriter.visit(node.value)
     return []
@@ -242,6 +242,8 @@ def python(rewriter: Rewriter, claim: Claim, node: Any) -> list[tuple[Any, bool]
         new = nodes.rebuild(node, lambda child: child if is_target(child) else rewriter.visit(child))
     finally:
         claim.mode = outer
+    if isinstance(node, cst.Assign) and any(n.value in claim.lists.names for t in node.targets for n in names_in(t)):
+        new = new.with_changes(value=module_list(node.value, new.value))
     if isinstance(node, cst.Assign | cst.AugAssign | cst.AnnAssign):
         targets = [t.target for t in node.targets] if isinstance(node, cst.Assign) else [node.target]
         for target in targets:
@@ -313,10 +315,14 @@ def chosen_input(claim: Claim, chosen: Any) -> list[Any]:
     """``img_input = Input(shape) if input_tensor is None else input_tensor``: the module is told its input."""
     if chosen.call is not None:
         declare(claim, [chosen.name], chosen.call)
-    claim.inputs[chosen.name] = chosen.alias or chosen.name
-    if chosen.alias and chosen.alias in claim.sizes.known:
-        claim.sizes.known[chosen.name] = claim.sizes.known[chosen.alias]
-    return []
+    out = []
+    for name, source in chosen.aliases:
+        if source in claim.sizes.known:
+            claim.sizes.known[name] = claim.sizes.known[source]
+        claim.inputs[name] = claim.inputs.get(source, source)
+        if name in claim.read:
+            out.append(assignment(cst.Name(name), cst.Name(claim.inputs[name])))
+    return out
 
 
 def tested(rewriter: Rewriter, claim: Claim, node: cst.BaseExpression, mode: str) -> Any:

@@ -10,7 +10,7 @@ from .. import nodes
 from ..infer.facts import BoundCall
 from ..rewrite.context import Context, Edit, Outcome
 from ..tables.schema import Row
-from ..values import UNKNOWN, Const, Instance, Value
+from ..values import UNKNOWN, Api, Const, Instance, Tensor, Value
 from .keras_layout import Refused
 from .named import named
 
@@ -50,30 +50,57 @@ def filled(ctx: Context, call: BoundCall, target: Any) -> Any:
         return nodes.template(PLAIN[name], {"x": target})
     if isinstance(value, Instance) and value.api is not None and value.api.rsplit(".", 1)[-1] in CLASSES:
         kind, defaults = CLASSES[value.api.rsplit(".", 1)[-1]]
-        return with_arguments(value, kind, defaults, target)
+        written = ctx.call(bound.node) if bound is not None else None
+        return with_arguments(ctx, value, written, kind, defaults, target)
     raise Refused("XL201", "this initializer has no counterpart that is known")
 
 
-def with_arguments(value: Instance, kind: str, defaults: dict[str, Any], target: Any) -> Any:
-    """An initializer object with its literal arguments."""
+def with_arguments(
+    ctx: Context, value: Instance, written: BoundCall | None, kind: str, defaults: dict[str, Any], target: Any
+) -> Any:
+    """An initializer object with its arguments: literals, or expressions where it is ``written`` in this place."""
     given: dict[str, Any] = {}
     for name, default in defaults.items():
         found = value.args.get(name, Const(default))
-        if not isinstance(found, Const):
+        argument = written.args.get(name) if written is not None else None
+        if argument is not None and number(argument.node) is None and not framework(ctx, argument.node):
+            given[name] = ctx.updated(argument.node)
+        elif isinstance(found, Const):
+            given[name] = nodes.literal(found.value)
+        else:
             raise Refused("XL201", f"the initializer's `{name}` must be a literal to be translated")
-        given[name] = found.value
     if kind == "random_normal":
-        mean = {} if not given["mean"] else {"mean": nodes.literal(given["mean"])}
-        return nodes.call("nn.init.normal_", target, **mean, std=nodes.literal(given["stddev"]))
+        mean = {} if number(given["mean"]) == 0 else {"mean": given["mean"]}
+        return nodes.call("nn.init.normal_", target, **mean, std=given["stddev"])
     if kind == "random_uniform":
-        return nodes.call("nn.init.uniform_", target, nodes.literal(given["minval"]), nodes.literal(given["maxval"]))
+        return nodes.call("nn.init.uniform_", target, given["minval"], given["maxval"])
     if kind == "constant":
-        return nodes.call("nn.init.constant_", target, nodes.literal(given["value"]))
-    if kind == "truncated_normal" and given["stddev"] != 0.05:
-        std = given["stddev"]
-        return nodes.call("nn.init.trunc_normal_", target, nodes.literal(given["mean"]), nodes.literal(std),
-                          nodes.literal(given["mean"] - 2 * std), nodes.literal(given["mean"] + 2 * std))  # fmt: skip
+        return nodes.call("nn.init.constant_", target, given["value"])
+    if kind == "truncated_normal" and (number(given["mean"]), number(given["stddev"])) != (0, 0.05):
+        return truncated(given["mean"], given["stddev"], target)
     return nodes.template(PLAIN[kind], {"x": target})
+
+
+def framework(ctx: Context, node: Any) -> bool:
+    """Whether an expression computes with the framework."""
+    return any(ctx.call(n) is not None or isinstance(ctx.value(n), Api | Tensor) for n in nodes.walk(node))
+
+
+def truncated(mean: Any, std: Any, target: Any) -> Any:
+    """Keras cuts a normal distribution off at two standard deviations."""
+    m, s = number(mean), number(std)
+    if m is None or s is None:
+        parts = {"x": target, "m": mean, "s": std}
+        return nodes.template("nn.init.trunc_normal_({x}, {m}, {s}, {m} - 2 * {s}, {m} + 2 * {s})", parts)
+    return nodes.call("nn.init.trunc_normal_", target, mean, std, nodes.literal(m - 2 * s), nodes.literal(m + 2 * s))
+
+
+def number(node: Any) -> float | None:
+    """The value of a number that is written out, with its sign."""
+    if isinstance(node, cst.UnaryOperation) and isinstance(node.operator, cst.Minus):
+        inner = number(node.expression)
+        return -inner if inner is not None else None
+    return node.evaluated_value if isinstance(node, cst.Integer | cst.Float) else None
 
 
 def shape_of(ctx: Context, call: BoundCall) -> Any:
