@@ -1,7 +1,8 @@
 """How fast a large checkpoint is converted, and in how much memory: against reading and writing as many bytes.
 
 Makes a checkpoint of random weights, copies it (the floor), and converts it with ``xlate weights`` both ways, each as a
-process of its own. ``--map`` leaves out what does not grow with the checkpoint: starting both frameworks once.
+process of its own that writes a new file: freeing the blocks of an old one takes seconds. ``--map`` leaves out what
+does not grow with the checkpoint: starting both frameworks once.
 Prints a table in Markdown; ``--write`` puts it into ``docs/weights.md``.
 Run: python benchmarks/weights.py [--gigabytes N] [--rounds N] [--folder DIR] [--write]
 """
@@ -115,20 +116,24 @@ def measured(command: list[str], folder: Path) -> tuple[float, int]:
 
 def rounds(folder: Path, depth: int, count: int) -> dict[str, list[tuple[float, int]]]:
     """Each command several times, in turns."""
-    xlate = [sys.executable, "-m", "translator", "weights", "--force"]
+    copy = [sys.executable, "-c", COPY]
+    xlate = [sys.executable, "-m", "translator", "weights"]
     program = ["--model", "model.py", "--init", f"depth={depth}", "--input", "ids=int[1,3]"]
+    known = ["--map", "map.json"]
     commands = {
-        "copy the file": [sys.executable, "-c", COPY, "in.pt", "copy.pt"],
-        ".pt to .weights.h5, with a map": [*xlate, "in.pt", "net.weights.h5", "--map", "map.json"],
-        ".weights.h5 to .pt, with a map": [*xlate, "net.weights.h5", "out.pt", "--map", "map.json"],
-        ".weights.h5 to .safetensors, with a map": [*xlate, "net.weights.h5", "out.safetensors", "--map", "map.json"],
-        ".pt to .weights.h5, both programs run": [*xlate, "in.pt", "net.weights.h5", *program],
+        "copy the file": (copy, "in.pt", "copy.pt", []),
+        ".pt to .weights.h5, with a map": (xlate, "in.pt", "new.weights.h5", known),
+        ".weights.h5 to .pt, with a map": (xlate, "net.weights.h5", "new.pt", known),
+        ".weights.h5 to .safetensors, with a map": (xlate, "net.weights.h5", "new.safetensors", known),
+        ".pt to .weights.h5, both programs run": (xlate, "in.pt", "new.weights.h5", program),
     }
     measured([*xlate, "in.pt", "net.weights.h5", *program, "--save-map", "map.json"], folder)
     out: dict[str, list[tuple[float, int]]] = {name: [] for name in commands}
     for _ in range(count):
-        for name, command in commands.items():
-            out[name].append(measured(command, folder))
+        for name, (start, source, target, rest) in commands.items():
+            os.sync()  # what others wrote is none of this one's work, nor is it to give back the space of an old file
+            out[name].append(measured([*start, source, target, *rest], folder))
+            (folder / target).unlink()
             print(f"{name}: {out[name][-1][0]:.1f} s, {out[name][-1][1] >> 20} MiB", file=sys.stderr)
     return out
 

@@ -15,7 +15,7 @@ from translator.proof.pool import Pool
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 EVERY = bool(os.environ.get("XLATE_EVERY"))
 """Verify every model of every case, not only a sample: many minutes more."""
-SAMPLE = {"custom_autograd", "tf_lstm_text"}
+SAMPLE = {"custom_autograd", "tf_lstm_text", "tf_augment", "tf_stack_fn"}
 GROUPS = {"weights", "eval output"}
 
 

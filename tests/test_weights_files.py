@@ -23,7 +23,7 @@ import ml_dtypes  # noqa: E402
 import numpy as np  # noqa: E402
 from click.testing import CliRunner  # noqa: E402
 
-from translator.checkpoints import arrays  # noqa: E402
+from translator.checkpoints import arrays, flush  # noqa: E402
 from translator.checkpoints.convert import Job, convert  # noqa: E402
 from translator.checkpoints.keras_file import KerasWriter, read_keras  # noqa: E402
 from translator.checkpoints.plan import Link, Plan  # noqa: E402
@@ -117,6 +117,48 @@ def test_large_arrays_travel_in_pieces(monkeypatch: pytest.MonkeyPatch, tmp_path
         assert go(tmp_path / "in.pt", tmp_path / "k.weights.h5", plan, force=True).ok
         assert go(tmp_path / "k.weights.h5", tmp_path / "out.pt", plan, force=True).ok
         identical(state(), torch.load(tmp_path / "out.pt", weights_only=True))
+
+
+@pytest.mark.parametrize(
+    ("shape", "order"),
+    [
+        ((3, 40, 50), (2, 1, 0)), ((50, 40, 3), (2, 1, 0)), ((2, 3, 33, 50), (3, 2, 0, 1)),
+        ((50, 33, 2, 3), (2, 3, 1, 0)), ((3, 3, 64, 1), (2, 3, 0, 1)), ((60, 7), (1, 0)), ((7, 60), (1, 0)),
+        ((5, 1, 50, 40), (2, 0, 3, 1)), ((0, 50, 40), (2, 1, 0)), ((1, 1, 40), (2, 1, 0)),
+        ((4, 40, 5, 50, 2), (3, 1, 4, 0, 2)),
+    ],
+)  # fmt: skip
+def test_turned_arrays_are_copied_in_order(
+    shape: tuple[int, ...], order: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrays, "STRIP", 16)
+    source = np.random.default_rng(1).standard_normal(shape, "float32").transpose(order)
+    for array in (source, source[1::2], source[::-1]):
+        found = [piece.copy() for piece in arrays.pieces(array)]
+        np.testing.assert_array_equal(np.concatenate(found or [np.zeros(0, "float32")]), array.reshape(-1))
+
+
+@pytest.mark.parametrize("name", ["out.pt", "out.safetensors"])
+def test_a_new_file_is_whole_on_the_disk(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, plan: str
+) -> None:
+    flushes: list[tuple[int, int]] = []
+    sync = os.fsync
+
+    def fsync(handle: int) -> None:
+        told = os.fstat(handle)
+        flushes.append((told.st_ino, told.st_size))
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(flush, "EVERY", 1)
+    torch.save(state(), tmp_path / "in.pt")
+    for source, target in (("in.pt", "k.weights.h5"), ("k.weights.h5", name)):
+        assert go(tmp_path / source, tmp_path / target, plan).ok
+        told = (tmp_path / target).stat()
+        assert [size for inode, size in flushes if inode == told.st_ino][-1] == told.st_size
+        assert len(flushes) > 1
+        flushes.clear()
 
 
 def test_shards_are_read_as_one(tmp_path: Path, plan: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from ..model import InputError
 PIECE = 32 << 20
 """Bytes that are copied at once: what is larger goes in pieces of about this size."""
 STRIP = 128
-"""Elements of the last axis that are copied at once where axes are turned."""
+"""Elements of an axis that are copied at once where axes are turned."""
 NUMPY = frozenset({
     "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64",
     "complex64", "complex128",
@@ -90,14 +91,37 @@ def pieces(array: Any) -> Iterator[Any]:
 
 
 def _contiguous(array: Any) -> Any:
-    """The values in order. Turned axes are copied in strips, since numpy walks one side of them against its caches."""
+    """The values in order. Turned axes are copied block by block: numpy walks one side of them against its caches."""
     import numpy as np
 
-    if array.flags.c_contiguous or array.ndim < 2 or array.shape[-1] <= STRIP:
+    if array.flags.c_contiguous or array.ndim < 2:
+        return np.ascontiguousarray(array)
+    if array.shape[-1] > STRIP:
+        out = np.empty(array.shape, array.dtype)
+        for start in range(0, array.shape[-1], STRIP):
+            out[..., start : start + STRIP] = array[..., start : start + STRIP]
+        return out
+    return _blocks(array)
+
+
+def _blocks(array: Any) -> Any:
+    """The same where the last axis is short, as a convolution's kernels are in PyTorch: a short axis makes slow loops.
+
+    So the short axes are gone through one by one, within blocks of the source's last axis and the longest other one.
+    """
+    import numpy as np
+
+    steps = {axis: abs(step) for axis, step in enumerate(array.strides) if array.shape[axis] > 1}
+    first = min(steps, key=lambda axis: steps[axis], default=0)
+    other = max((axis for axis in steps if axis != first), key=lambda axis: array.shape[axis], default=first)
+    short = [n if axis not in (first, other) else 1 for axis, n in enumerate(array.shape)]
+    if min(array.shape[first], array.shape[other]) <= STRIP or math.prod(short) > STRIP:
         return np.ascontiguousarray(array)
     out = np.empty(array.shape, array.dtype)
-    for start in range(0, array.shape[-1], STRIP):
-        out[..., start : start + STRIP] = array[..., start : start + STRIP]
+    wide = [axis in (first, other) for axis in range(array.ndim)]
+    for place in itertools.product(*(range(0, n, STRIP if w else 1) for n, w in zip(array.shape, wide, strict=True))):
+        block = tuple(slice(at, at + STRIP) if w else at for at, w in zip(place, wide, strict=True))
+        out[block] = array[block]
     return out
 
 

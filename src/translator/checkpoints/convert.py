@@ -12,6 +12,7 @@ from typing import Any
 from ..model import InputError
 from ..outputs import replacing
 from .arrays import Stored, broken
+from .flush import flushed
 from .keras_file import KerasWriter, archive, old_layout, optimizer_of, read_keras, shard
 from .optimizer import AT, OPTIMIZER, STATE, Unknown, found_in, to_keras_arrays, to_torch_state
 from .plan import Model, Plan
@@ -236,27 +237,34 @@ def _optimizer(job: Job, side: str, plan: Plan, held: Checkpoint, moves: Moves) 
 def _write(job: Job, plan: Plan, moves: Moves, whole: Any, done: Callable[[int], None]) -> None:
     target, arrays = job.target, moves.arrays
     if target.endswith(TORCH):
-        with replacing(target) as part, open(part, "wb") as file:
+        with replacing(target) as part, flushed(part) as flusher, open(part, "wb") as file:
             safe = target.endswith(".safetensors")
             writer = SafetensorsWriter(file, arrays) if safe else TorchWriter(file, arrays, whole)
-            write_arrays(writer, arrays, job.source, job.nan, done)
+            write_arrays(writer, arrays, job.source, job.nan, _both(done, flusher.wrote))
             writer.close()
-            os.fsync(file.fileno())
     elif target.endswith(".keras"):
-        with replacing(target) as part, replacing(f"{target}.weights.h5") as weights:
+        with replacing(target) as part, flushed(part), replacing(f"{target}.weights.h5") as weights:
             _write_h5(weights, plan, job, arrays, done)
             archive(part, plan.config, plan.metadata, weights)
     else:
         with replacing(target) as part:
             _write_h5(part, plan, job, arrays, done)
-            with open(part, "rb+") as file:
-                os.fsync(file.fileno())
+
+
+def _both(*told: Callable[[int], None]) -> Callable[[int], None]:
+    """One function that tells several."""
+
+    def tell(count: int) -> None:
+        for one in told:
+            one(count)
+
+    return tell
 
 
 def _write_h5(path: str, plan: Plan, job: Job, arrays: list[Stored], done: Callable[[int], None]) -> None:
-    os.unlink(path)  # HDF5 makes its own
     writer = KerasWriter(path, arrays, plan.groups)
-    try:
-        write_arrays(writer, arrays, job.source, job.nan, done)
-    finally:
-        writer.close()
+    with flushed(path) as flusher:
+        try:
+            write_arrays(writer, arrays, job.source, job.nan, _both(done, flusher.wrote))
+        finally:
+            writer.close()

@@ -4,7 +4,8 @@ The CPU has channels-first convolutions, and averages over volumes, in float32 a
 float32 fail in float64. While two programs are compared the same numbers are computed in the other axis order.
 Leaky ReLU keeps its slope, and GELU its constants, as float32 in every precision: 0.2 is 0.20000000298 there. That
 is no difference between programs either, so the same formulas run with the constants in the input's precision.
-So does PyTorch's hard sigmoid, whose gradient is float32's 1/6.
+So does PyTorch's hard sigmoid, whose gradient is float32's 1/6. And ``tf.cast`` makes a Python number float32
+before it looks at the type that is asked for, so that Keras's ``Rescaling(1 / 255)`` scales by 0.0039215688.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 from unittest.mock import patch
 
 LAST = {3: "NWC", 4: "NHWC", 5: "NDHWC"}
+
 
 @contextmanager
 def double_kernels(frameworks: Collection[str] = ("torch", "tf")) -> Iterator[None]:
@@ -36,6 +38,7 @@ def double_kernels(frameworks: Collection[str] = ("torch", "tf")) -> Iterator[No
             }
             for name, function in wrapped.items():
                 stack.enter_context(patch.object(tf.nn, name, function))
+            stack.enter_context(patch.object(tf, "cast", _cast(tf.cast)))
         yield
 
 
@@ -115,6 +118,23 @@ def _gelu(features: Any, approximate: bool = False, name: str | None = None) -> 
     if approximate:
         return 0.5 * x * (1.0 + tf.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x * x * x)))
     return 0.5 * x * (1.0 + tf.math.erf(x * math.sqrt(0.5)))
+
+
+def _cast(original: Any) -> Any:
+    def cast(x: Any, dtype: Any, name: str | None = None) -> Any:
+        import tensorflow as tf
+
+        wanted = tf.as_dtype(dtype)
+        if _fraction(x) and (wanted.is_floating or wanted.is_complex):
+            return tf.constant(x, wanted)
+        return original(x, dtype, name)
+
+    return cast
+
+
+def _fraction(value: Any) -> bool:
+    """Whether a value is a Python float, or a list of such."""
+    return bool(value) and all(map(_fraction, value)) if isinstance(value, list | tuple) else isinstance(value, float)
 
 
 def _hardsigmoid(input: Any, inplace: bool = False) -> Any:

@@ -160,14 +160,24 @@ def _owners(entry: Entry, translation: Translation) -> Iterator[str]:
 
 
 def _made_by(name: str, text: str) -> list[str]:
-    """The classes of the translation that a function of it calls, or that an object of it is made of."""
-    tree = ast.parse(text)
-    classes = {n.name for n in tree.body if isinstance(n, ast.ClassDef)}
-    maker = next((n for n in tree.body if name in _defines(n)), None)
-    if maker is None:
-        return []
-    calls = [n.func.id for n in ast.walk(maker) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)]
-    return [c for c in calls if c in classes]
+    """The classes of the translation that a function of it calls, or that an object of it is made of.
+
+    What it calls counts as its own code: ``ResNet50()`` calls ``ResNet(...)``, which makes the model.
+    """
+    body = ast.parse(text).body
+    classes = {n.name for n in body if isinstance(n, ast.ClassDef)}
+    makers = {made: n for n in reversed(body) for made in _defines(n)}
+    called = [name]
+    for one in called:  # which grows
+        called += [c for c in dict.fromkeys(_calls(makers.get(one))) if c not in called]
+    return [c for c in called[1:] if c in classes]
+
+
+def _calls(node: ast.stmt | None) -> Iterator[str]:
+    """The plain names that a statement calls."""
+    for inner in ast.walk(node) if node is not None else ():
+        if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name):
+            yield inner.func.id
 
 
 def _defines(node: ast.stmt) -> list[str]:

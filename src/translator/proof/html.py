@@ -50,7 +50,7 @@ def _summary(report: Report) -> str:
     return (
         f"<h1>xlate verify</h1>\n<p>{same} of {len(report.models)} models compute the same. float64 decides: a norm of "
         f"the difference of at most {TOLERANCE:g} of the norm of the reference.</p>\n"
-        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>\n"
+        f"<div class=wide><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>\n"
     )
 
 
@@ -80,10 +80,11 @@ def _model(model: ModelReport, file: FileReport) -> str:
         worst: dict[str, float] = {}
         for path, gap in model.layers:
             worst[path or "(model)"] = max(gap, worst.get(path or "(model)", 0.0))
-        parts.append(f"<h4>Error by layer</h4>\n{bars(list(worst.items()), TOLERANCE)}\n")
+        parts.append(f"<h4>Error by layer</h4>\n<div class=wide>{bars(list(worst.items()), TOLERANCE)}</div>\n")
     checks = [*model.checks, *model.exact]
     if checks:
-        parts.append(f"<h4>Distribution of the differences</h4>\n{histogram(_groups(checks), TOLERANCE)}\n")
+        plot = histogram(_groups(checks), TOLERANCE)
+        parts.append(f"<h4>Distribution of the differences</h4>\n<div class=wide>{plot}</div>\n")
         parts.append(_checks(model))
     parts += [f"<p class=note>{escape(note)}</p>\n" for note in model.notes]
     return "".join([*parts, "</section>\n"])
@@ -121,8 +122,8 @@ def _checks(model: ModelReport) -> str:
     more = f"<p>and {len(checks) - SHOWN} more</p>" if len(checks) > SHOWN else ""
     head = "<th>what</th><th>quantity</th><th class=n>inputs</th><th class=n>max abs</th><th class=n>rel</th><th></th>"
     return (
-        f"<details><summary>All {len(checks)} quantities</summary><table><thead><tr>{head}</tr></thead>"
-        f"<tbody>{rows}</tbody></table>{more}</details>\n"
+        f"<details><summary>All {len(checks)} quantities</summary><div class=wide><table><thead><tr>{head}</tr></thead>"
+        f"<tbody>{rows}</tbody></table></div>{more}</details>\n"
     )
 
 
