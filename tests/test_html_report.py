@@ -14,7 +14,11 @@ from urllib.parse import quote
 import pytest
 
 from translator.batch import Outcome
+from translator.compare.values import Quantity
 from translator.model import ApiUse, Counts, Diagnostic, Edge, InputError, Options, Severity, Status, Translation
+from translator.proof.html import page as verified
+from translator.proof.judge import Check
+from translator.proof.result import FileReport, ModelReport, Report, Spot
 from translator.report import document, texts
 from translator.reports.html import page
 
@@ -288,3 +292,26 @@ def test_two_thousand_files_open_at_once(tab: Any, tmp_path: Path) -> None:
     assert tab.locator(".row.target .ln").inner_text() == "40000"
     assert tab.locator(".row").count() < 5_000
     assert time.perf_counter() - start < 10
+
+
+@pytest.mark.parametrize("width", [420, 1280])
+def test_a_page_of_verify_fits_into_its_window(width: int, tab: Any, tmp_path: Path) -> None:
+    name = "a_rather_long.path_of_parts.within_a_model." * 2 + "weight"
+    sizes = [Quantity(f"{name}{i}", 10.0**-i, absolute=1e-3) for i in range(9)]
+    checks = [Check("steps", q, expected="so it is" * (i % 2)) for i, q in enumerate(sizes)]
+    place = ("network.py", 3, 4)
+    model = ModelReport("network.py", "ARatherLongNameOfANetwork", {"sizes": list(range(40))}, [], checks)
+    model.spot = Spot(name, name, f"{name} differs", place, place, "a trap")
+    model.layers = [(name, 1e-3), ("head", 1e-12)]
+    long = "x = 1\n" * 4 + "y = [" + "1, " * 90 + "]\n"
+    folder = "folder/" * 20
+    report = Report([FileReport(folder + "network.py", folder + "network_tf.py", long, long, models=[model])])
+    (tmp_path / "verify.html").write_text(verified(report), "utf-8")
+    tab.set_viewport_size({"width": width, "height": 900})
+    tab.goto((tmp_path / "verify.html").as_uri())
+    for details in tab.locator("details").all():
+        details.evaluate("node => node.open = true")
+    assert tab.locator("table").count() == 2
+    assert tab.evaluate("document.documentElement.scrollWidth") == width
+    for wide in tab.locator(".wide").all():
+        assert wide.evaluate("node => node.getBoundingClientRect().right") <= width
