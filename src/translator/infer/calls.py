@@ -36,7 +36,7 @@ from ..values import (
     python_type,
     without_none,
 )
-from . import einops_results, keras_graph, keras_results, layer_results, shape_results, shapes, training  # noqa: F401  (some register)
+from . import einops_results, keras_graph, keras_results, layer_results, shape_results, shapes, tf_results, training  # noqa: F401  (some register)
 from .annotations import filled
 from .binding import Args, bind_api
 from .builtin_calls import BUILTIN_CALLS, cast
@@ -303,6 +303,8 @@ def inplace_argument(it: Interpreter, node: cst.Call, bound: BoundCall) -> None:
 
 
 def _parameter(bound: BoundCall) -> Value:
+    if bound.api == "tf.Variable":
+        return RESULTS["tf_variable"](bound)
     data = bound.args.get("data")
     tensor = as_tensor(data.value) if data is not None else None
     if tensor is None:
@@ -393,6 +395,8 @@ def _tensor_method(
 ) -> Value:
     it.touch()
     full = f"{it.dialect.tensor}.{name}"
+    if full not in it.tables.source and f"tf.Variable.{name}" in it.tables.source:
+        full = f"tf.Variable.{name}"
     if name.endswith("_") and not name.startswith("_"):
         escape(owner)
         it.changed_in_place(node, owner)

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from .. import nodes
 from ..tables.schema import Row
 from ..values import (
     UNKNOWN,
+    Func,
     Tensor,
     of_rank,
     without_none,
@@ -52,6 +54,8 @@ def ranked_parameter(it: Interpreter, node: cst.BaseExpression, tensor: Tensor, 
 
     if not isinstance(node, cst.Name) or it.func is None or not is_parameter(it.func, node.value):
         return refined(it, tensor, rank)
+    if it.func.start.get(node.value) is not tensor and reassigned(it.func, node.value):
+        return refined(it, tensor, rank)
     passed = it.func.passed.get(node.value, UNKNOWN)
     if passed is not UNKNOWN:
         if isinstance(passed, Tensor) and passed.rank is None and it.func.ranks.setdefault(node.value, rank) == rank:
@@ -65,6 +69,12 @@ def ranked_parameter(it: Interpreter, node: cst.BaseExpression, tensor: Tensor, 
     it.scope.bind(node.value, ranked)
     it.facts.values[node] = ranked
     return ranked
+
+
+def reassigned(func: Func, name: str) -> bool:
+    """Whether a function puts something else under the name of a parameter: what is used then says nothing of it."""
+    targets = (n.target for n in nodes.walk(func.node) if isinstance(n, cst.AssignTarget | cst.AugAssign | cst.For))
+    return any(isinstance(n, cst.Name) and n.value == name for t in targets for n in nodes.walk(t))
 
 
 def refined(it: Interpreter, tensor: Tensor, rank: int) -> Tensor | None:

@@ -8,6 +8,7 @@ import libcst as cst
 
 from .. import nodes
 from ..infer.facts import BoundCall
+from ..infer.keras_graph import CHANNELS_FIRST
 from ..rewrite.context import Context
 from ..tables.schema import Row
 from ..values import Const, Seq, Tensor, Value, as_tensor, python_type, without_none
@@ -15,6 +16,8 @@ from .keras_layout import Perm, Refused, axes_of, axis_node, in_source_order, ma
 
 TRANSPARENT = frozenset({"same", "same_float", "same_bool", "alias", "create_like"})
 PAIRWISE = frozenset({"broadcast", "compare"})
+WINDOWED = frozenset({"tf_conv2d", "tf_pool2d"})
+"""Operations on images, whose PyTorch form wants the channels first."""
 
 
 def arranged(ctx: Context, row: Row, call: BoundCall, node: cst.Call) -> Perm:
@@ -25,6 +28,7 @@ def arranged(ctx: Context, row: Row, call: BoundCall, node: cst.Call) -> Perm:
     first = named.get("input") or next(iter(call.args.values()), None)
     x = as_tensor(first.value) if first is not None else None
     have = order(x) if x is not None else None
+    plain = ctx.updated(first.node) if first is not None else None
     others = [
         b.node for b in call.args.values() if b is not first and (t := as_tensor(b.value)) is not None and t.rank != 0
     ]
@@ -36,6 +40,11 @@ def arranged(ctx: Context, row: Row, call: BoundCall, node: cst.Call) -> Perm:
         return reduced(ctx, named, first, have, x)
     if kind == "cat" and "tensors" in named:
         return joined(ctx, named)
+    if kind in WINDOWED and first is not None:
+        for bound in call.args.values():
+            in_source_order(ctx, bound.node)
+        ctx.new[first.node] = moved(plain, have, CHANNELS_FIRST[4])
+        return CHANNELS_FIRST[4]
     for bound in (*call.args.values(), *call.varargs, *call.extra.values()):
         in_source_order(ctx, bound.node)
     return None

@@ -370,6 +370,11 @@ def assign(ctx: Context, node: cst.Assign, new: cst.Assign) -> Outcome:
         if container:
             plain = isinstance(new.value, cst.List | cst.Dict) and not new.value.elements
             return Edit(new.with_changes(value=nodes.call(container, *([] if plain else [new.value]))))
+    if isinstance(target, cst.Attribute) and tensor is not None and tensor.variable and call is None:
+        from .tf_nn import KEPT, kept_by_keras
+
+        if isinstance(node.value, cst.Call) and kept_by_keras(ctx):
+            return KEPT
     if isinstance(value, Instance) and value.api in MERGES and call is not None and call.api == value.api:
         return Edit([])
     return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import libcst as cst
 
-from . import RuleSet, keras_images, keras_layers_more, keras_ops, keras_records, keras_weights  # noqa: F401  (they register rules that rows name)
+from . import RuleSet, keras_images, keras_layers_more, keras_ops, keras_records, keras_weights, tf_nn  # noqa: F401  (they register rules that rows name)
 from .keras_calls import keras_call
 from .keras_collection import documents, undocumented
 from .keras_config import alternative, configured

@@ -252,3 +252,10 @@ class CosineDecay:
             top, start = self.warmup_target, self.warmup_steps
         done = min(step - start, self.decay_steps) / self.decay_steps
         return top * ((1 - self.alpha) * 0.5 * (1 + math.cos(math.pi * done)) + self.alpha)
+
+
+def clip_by_global_norm(tensors, max_norm):
+    """Tensors scaled down so that their norm as one vector is at most ``max_norm``; and what the norm was."""
+    norm = torch.stack([t.norm() for t in tensors if t is not None]).norm()
+    scale = max_norm / norm.clamp_min(max_norm)
+    return [None if t is None else t * scale for t in tensors], norm
