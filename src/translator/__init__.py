@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Options,
         Severity,
         Status,
+        Style,
         Translation,
     )
     from translator.proof.pool import Pool
@@ -56,6 +57,7 @@ def translate(
     layout: Layout | str = "channels_first",
     fidelity: Fidelity | str = "idiomatic",
     mappings: Sequence[str] = (),
+    style: Style | str = "loop",
 ) -> Translation:
     """Translate one Python file, given as text or as the bytes of the file.
 
@@ -69,16 +71,19 @@ def translate(
         layout: the axis order of image tensors in the TensorFlow program.
         fidelity: ``"idiomatic"`` or ``"exact"``.
         mappings: paths of tables of your own, in the form of the shipped ones; their rows win.
+        style: what training loops become: ``"loop"`` or ``"fit"``.
 
     Raises:
         InputError: the source is no Python 3 that can be read; it says where and why.
         ValueError: an option is none of its choices, or a table of yours is not in order (`TableError`).
     """
     from translator.engine import translate_sources
-    from translator.model import Direction, Fidelity, InputError, Layout, Options
+    from translator.model import Direction, Fidelity, InputError, Layout, Options, Style
     from translator.source import encode
 
-    options = Options(Direction(direction), Layout(layout), Fidelity(fidelity), mappings=tuple(mappings))
+    options = Options(
+        Direction(direction), Layout(layout), Fidelity(fidelity), Style(style), mappings=tuple(mappings)
+    )
     data = encode(source) if isinstance(source, str) else source
     name = path if path is not None else "<string>"
     result = translate_sources({name: data}, options)[name]

@@ -16,7 +16,7 @@ from translator.cli_config import configured, message
 from translator.cli_root import HELP_OPTIONS
 from translator.cli_translate import own_tables
 from translator.config import Patterns
-from translator.model import Direction, Fidelity, InputError, Layout, Options, Status, Translation
+from translator.model import Direction, Fidelity, InputError, Layout, Options, Status, Style, Translation
 from translator.project.migrate import Job, migrate
 from translator.project.result import Migration
 from translator.reports.options import Reports, report_options
@@ -32,6 +32,7 @@ def translating_options(callback: Callable[..., Any]) -> Callable[..., Any]:
         choice("--direction", [str(d) for d in Direction], "Which way to translate."),
         choice("--layout", _first(Layout, Options().layout), "Axis order of images in the TensorFlow program."),
         choice("--fidelity", _first(Fidelity, Options().fidelity), "Plain layers, or the source's behaviour in full."),
+        choice("--style", _first(Style, Options().style), "Training loops stay, or become fit where that is all."),
         click.option("--include", multiple=True, metavar="PATTERN", help="Translate only these (as in .gitignore)."),
         click.option("--exclude", multiple=True, metavar="PATTERN", help="Copy these as they are (as in .gitignore)."),
         click.option("--vendor", multiple=True, metavar="PKG",
@@ -106,8 +107,8 @@ def options_of(given: dict[str, Any]) -> Options:
     """
     direction = Direction(given["direction"])
     return Options(
-        direction, Layout(given["layout"]), Fidelity(given["fidelity"]), outputs=given["outputs"],
-        mappings=own_tables(direction, given["mappings"]),
+        direction, Layout(given["layout"]), Fidelity(given["fidelity"]), Style(given["style"]),
+        outputs=given["outputs"], mappings=own_tables(direction, given["mappings"]),
     )  # fmt: skip
 
 

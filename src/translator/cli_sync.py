@@ -18,7 +18,7 @@ from translator.cli_root import HELP_OPTIONS
 from translator.cli_translate import own_tables
 from translator.config import Patterns
 from translator.discover import Found, discover
-from translator.model import Direction, Fidelity, InputError, Layout, Options, Translation
+from translator.model import Direction, Fidelity, InputError, Layout, Options, Style, Translation
 from translator.outputs import SUFFIX, Target, plan
 from translator.reports.options import Reports, report_options
 
@@ -49,6 +49,7 @@ class Wanted:
 @click.option("--allow-refused", is_flag=True, help="Do not exit 1 because something was refused.")
 @click.option("--mappings", multiple=True, metavar="FILE", help="A table of your own; its rows win.")
 @click.option("--fidelity", type=click.Choice([str(f) for f in Fidelity]), default="idiomatic", show_default=True)
+@click.option("--style", type=click.Choice([str(s) for s in Style]), default="loop", show_default=True)
 @click.option("--layout", type=click.Choice([str(v) for v in Layout]), default=str(Options().layout), show_default=True)
 @click.option("--no-cache", is_flag=True, help="Neither use nor keep results of other runs.")
 @report_options
@@ -61,12 +62,13 @@ def sync(reports: Reports, projects: tuple[str, ...], **given: Any) -> None:
     The settings in [tool.xlate] hold, as they do for the other commands.
     """
     projects = projects or (".",)
-    chosen = {key: given[key] for key in ("direction", "layout", "fidelity", "mappings")} | {"outputs": "clear"}
+    keys = ("direction", "layout", "fidelity", "style", "mappings")
+    chosen = {key: given[key] for key in keys} | {"outputs": "clear"}
     found = configured(projects[0], chosen)
     way = Direction(chosen["direction"])
     options = Options(
-        way, Layout(chosen["layout"]), Fidelity(chosen["fidelity"]), outputs=chosen["outputs"],
-        mappings=own_tables(way, chosen["mappings"]),
+        way, Layout(chosen["layout"]), Fidelity(chosen["fidelity"]), Style(chosen["style"]),
+        outputs=chosen["outputs"], mappings=own_tables(way, chosen["mappings"]),
     )  # fmt: skip
     lists = {key: found.values.get(key, ()) for key in ("include", "exclude")}
     wanted = Wanted(

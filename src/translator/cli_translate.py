@@ -16,7 +16,7 @@ from translator.cli_config import configured
 from translator.cli_root import HELP_OPTIONS
 from translator.config import Patterns
 from translator.discover import STDIN, discover
-from translator.model import Direction, Fidelity, InputError, Layout, Options, Translation
+from translator.model import Direction, Fidelity, InputError, Layout, Options, Style, Translation
 from translator.outputs import STDOUT, SUFFIX, PlanError, Target, plan
 from translator.reports.options import Reports, collect, report_parameters
 
@@ -211,7 +211,8 @@ def _command(direction: Direction, doc: str) -> click.Command:
         config = configured(paths[0] if paths[0] != STDIN else flags["stdin_filename"] or ".", flags)
         wanted = Patterns(config.folder, flags.pop("include"), flags.pop("exclude"))
         options = Options(
-            direction, Layout(flags.pop("layout")), Fidelity(flags.pop("fidelity")), outputs=flags.pop("outputs"),
+            direction, Layout(flags.pop("layout")), Fidelity(flags.pop("fidelity")),
+            Style(flags.pop("style", Style.LOOP)), outputs=flags.pop("outputs"),
             mappings=own_tables(direction, flags.pop("mappings")),
         )  # fmt: skip
         flags["json"] = flags.pop("format_") == "json"
@@ -229,6 +230,7 @@ def _command(direction: Direction, doc: str) -> click.Command:
         click.Option(["--force"], is_flag=True, help="Replace outputs that exist and differ."),
         _choice("--layout", list(Layout), Options().layout, "Axis order of images in the TensorFlow program."),
         _choice("--fidelity", list(Fidelity), Options().fidelity, "Plain layers, or the source's behaviour in full."),
+        *_style(direction),
         _choice("--format", ["text", "json"], "text", "How to report; json prints one document.", "format_"),
         click.Option(["--mappings"], multiple=True, metavar="FILE", help="A table of your own; its rows win."),
         _choice("--outputs", ["clear", "keep"], "clear", "Outputs of notebooks that change."),
@@ -239,6 +241,12 @@ def _command(direction: Direction, doc: str) -> click.Command:
         click.Option(["-v", "--verbose"], is_flag=True, help="Print notes too, and tracebacks of internal errors."),
     ]
     return click.Command(direction.value, HELP_OPTIONS, collect(callback), parameters, help=doc.format(suffix=suffix))
+
+
+def _style(direction: Direction) -> list[click.Parameter]:
+    """What only a translation to TensorFlow has a choice in."""
+    told = "Training loops stay loops, or become compile and fit where nothing else happens in them."
+    return [_choice("--style", list(Style), Options().style, told)] if direction is Direction.TORCH2TF else []
 
 
 def _choice(flag: str, values: Sequence[str], default: str, text: str, name: str | None = None) -> click.Option:

@@ -115,6 +115,11 @@ CODES: dict[str, tuple[str, str]] = {
         "PyTorch casts inside of an autocast block; Keras layers compute in the precision of their policy, which is set "
         "before they are made. The block runs in the policy's precision.",
     ),
+    "XL407": (
+        "A training loop stays a loop",
+        "With `--style fit`, a loop over epochs and batches becomes `compile` and `fit` where nothing else is known to happen "
+        "in it. The message says what stands against it; what is written instead follows PyTorch's loop line by line.",
+    ),
     "XL406": (
         "Has no meaning in TensorFlow",
         "An argument or setting of PyTorch's runtime (worker processes, memory, backends) is dropped.",

@@ -8,17 +8,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from translator.model import Direction, Fidelity, InputError, Layout
+from translator.model import Direction, Fidelity, InputError, Layout, Style
 
 FILE = "pyproject.toml"
 CHOICES: dict[str, tuple[str, ...]] = {
-    "direction": tuple(Direction), "layout": tuple(Layout), "fidelity": tuple(Fidelity), "outputs": ("clear", "keep"),
+    "direction": tuple(Direction), "layout": tuple(Layout), "fidelity": tuple(Fidelity), "style": tuple(Style),
+    "outputs": ("clear", "keep"),
 }  # fmt: skip
 LISTS = ("include", "exclude", "mappings", "vendor")
 DEFAULTS: dict[str, str | tuple[str, ...]] = {
     "direction": Direction.TORCH2TF.value, "layout": Layout.CHANNELS_FIRST.value,
-    "fidelity": Fidelity.IDIOMATIC.value, "outputs": "clear", "include": (), "exclude": (), "mappings": (),
-    "vendor": (),
+    "fidelity": Fidelity.IDIOMATIC.value, "style": Style.LOOP.value, "outputs": "clear", "include": (), "exclude": (),
+    "mappings": (), "vendor": (),
 }  # fmt: skip
 
 

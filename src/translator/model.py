@@ -41,6 +41,13 @@ class Fidelity(StrEnum):
     EXACT = "exact"
 
 
+class Style(StrEnum):
+    """What a training loop of PyTorch's becomes."""
+
+    LOOP = "loop"
+    FIT = "fit"
+
+
 class Severity(StrEnum):
     """How bad a diagnostic is: a refusal is an error, a listed deviation a note."""
 
@@ -65,6 +72,7 @@ class Options:
     direction: Direction = Direction.TORCH2TF
     layout: Layout = Layout.CHANNELS_FIRST
     fidelity: Fidelity = Fidelity.IDIOMATIC
+    style: Style = Style.LOOP
     helpers_module: str | None = None
     """Name of the project's shared helper module; ``None`` inlines helpers in each file."""
     outputs: str = "clear"

@@ -87,6 +87,8 @@ class Context:
     """What is known about which training steps may become graphs, once that was asked."""
     hoisted: list[Any] = field(default_factory=list)
     """New functions of the module, which go before the first statement that calls them."""
+    fitting: set[cst.CSTNode] = field(default_factory=set)
+    """Training loops for which it was already asked whether they become `fit`."""
     physical: dict[cst.CSTNode, BoundCall] = field(default_factory=dict)
     """Calls being rewritten that are to be taken as if written for the axis order that their tensors have."""
     transposes: list[tuple[cst.CSTNode, str]] = field(default_factory=list)

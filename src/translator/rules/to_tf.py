@@ -30,6 +30,7 @@ from .tensors import (
 from .training import dropped_assign, mode_call, mode_statement, model_call, replaced, training_block
 from .training_carry import carried_call
 from .training_files import checkpoint_call
+from .training_fit import fit_loop
 from .training_leaves import leaf_assign, leaf_claim, leaf_statement
 from .training_rates import freeze_claim, freeze_statement, groups_used, rate_assign, rate_claim, rate_loop, rate_read
 
@@ -92,7 +93,7 @@ RULES = RuleSet(
         cst.FunctionDef: (function_def,),
         cst.With: (with_statement,),
         cst.If: (self_mode_if, if_statement),
-        cst.For: (named_parameters_loop, parameter_loop, rate_loop),
+        cst.For: (fit_loop, named_parameters_loop, parameter_loop, rate_loop),
     },
     blocks=(training_block,),
     parts=(replaced,),

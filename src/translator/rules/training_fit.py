@@ -1,0 +1,223 @@
+"""``--style fit``: a loop over epochs and batches that does nothing else becomes `compile` and `fit`.
+
+The loop is translated as ever first. What is matched is that translation: there a step is a function of its own, which
+was proven to do nothing but compute, and its lines have one form. What stands around the batches becomes callbacks.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import libcst as cst
+
+from .. import nodes
+from ..model import Style
+from ..values import Instance, options_of, without_none
+from .training import plan_of
+from .training_fit_names import Around
+from .training_fit_step import Step, Sums, Unfit, short
+from .training_graph import loaded
+from .training_params import walk
+
+if TYPE_CHECKING:
+    from ..rewrite.rewriter import Rewriter
+    from .training_parts import Plan
+
+LOADER = "torch.utils.data.DataLoader"
+
+
+def fit_loop(rw: Rewriter, node: cst.For) -> Any:
+    """The lines of a loop over epochs, or ``None`` for any other loop."""
+    ctx = rw.ctx
+    if ctx.options.style is not Style.FIT or node in ctx.fitting:
+        return None
+    plan = plan_of(ctx)
+    batches = batch_loop(plan, node) if plan is not None else None
+    if batches is None:
+        return None
+    ctx.fitting |= {node, batches}
+    known = len(ctx.hoisted)
+    new = rw.compound(node)
+    if len(ctx.hoisted) == known and any(u.reason for u in plan.blocks[batches.body.body[0]].units):  # type: ignore[union-attr]
+        return new  # a refusal says why
+    try:
+        return Fit(rw, node, batches, new, ctx.hoisted[known:]).lines()
+    except Unfit as error:
+        ctx.note(node, "XL407", f"the training loop stays a loop: {error}")
+        return new
+
+
+def batch_loop(plan: Plan, node: cst.For) -> Any:
+    """The loop with a training step that a loop is, or that stands right in it."""
+    inner = node.body.body if isinstance(node.body, cst.IndentedBlock) else ()
+    for loop in (node, *inner):
+        if isinstance(loop, cst.For) and isinstance(loop.body, cst.IndentedBlock):
+            block = plan.blocks.get(loop.body.body[0])
+            if block is not None and block.units:
+                return loop
+    return None
+
+
+class Fit:
+    """One loop over epochs.
+
+    Raises:
+        Unfit: by each method, where something else may happen in the loop.
+    """
+
+    def __init__(self, rw: Rewriter, node: cst.For, batches: cst.For, new: Any, steps: list[Any]) -> None:
+        self.ctx, self.node, self.batches, self.new = rw.ctx, node, batches, new
+        self.steps = {f.name.value: f for f in steps}
+
+    def lines(self) -> list[Any]:
+        """The statements that stand in place of the loop."""
+        begin, end = self.epochs()
+        body = self.new.body.body
+        at = next((i for i, s in enumerate(body) if self.called(s) is not None), None)
+        if at is None:
+            raise Unfit("the step is not known to run as a graph")
+        if len(self.steps) > 1:
+            raise Unfit("there is more than one training step in it")
+        loop = body[at]
+        step = Step(self.steps[self.called(loop)], *self.batch(loop))
+        sums = Sums(step, self.ctx, collated=self.collated())
+        each = self.after_step(loop, step, sums)
+        around = Around(self.ctx, self.node, loop, body[:at], body[at + 1 :], sums.lines(), step.fixed)
+        own = around.functions(self.new.target.value)
+        first = self.new.leading_lines
+        self.forget(step)
+        out = [*own, *self.training(step, sums, begin, end, around, each)]
+        out[0] = out[0].with_changes(leading_lines=[*first, *out[0].leading_lines])
+        return out
+
+    def epochs(self) -> tuple[Any, Any]:
+        """The first epoch, if it is not 0, and the end of the range."""
+        if self.batches is self.node:
+            raise Unfit("the loop over epochs stands elsewhere")
+        if not isinstance(self.new, cst.For) or not isinstance(self.new.body, cst.IndentedBlock):
+            raise Unfit("its form is not known")
+        call = self.new.iter
+        plain = isinstance(call, cst.Call) and nodes.is_name(call.func, "range") and 1 <= len(call.args) <= 2
+        if not plain or any(a.keyword is not None or a.star for a in call.args):
+            raise Unfit(f"epochs are counted by `{short(call)}`")
+        if self.new.orelse is not None or not isinstance(self.new.target, cst.Name):
+            raise Unfit("its form is not known")
+        given = [a.value for a in call.args]
+        return (given[0], given[1]) if len(given) == 2 else (None, given[0])
+
+    def called(self, statement: Any) -> str | None:
+        """The name of the step that a loop over batches calls."""
+        if not isinstance(statement, cst.For):
+            return None
+        names = (n.func.value for n in walk(statement.body) if isinstance(n, cst.Call) and isinstance(n.func, cst.Name))
+        return next((name for name in names if name in self.steps), None)
+
+    # -- batches ---------------------------------------------------------------------------------------------
+
+    def batch(self, loop: Any) -> tuple[Any, str, str]:
+        """The loader, and the names of inputs and targets."""
+        target, source, original = loop.target, loop.iter, self.batches.iter
+        if isinstance(source, cst.Call) and nodes.is_name(source.func, "enumerate") and len(source.args) == 1:
+            inside = {n.value for n in loaded(loop.body)}
+            number = target.elements[0].value if isinstance(target, cst.Tuple) and len(target.elements) == 2 else None
+            if not isinstance(number, cst.Name) or number.value in inside:
+                raise Unfit("the number of the batch is used")
+            target, source = target.elements[1].value, source.args[0].value
+            original = original.args[0].value  # type: ignore[attr-defined]
+        value = without_none(self.ctx.value(original))
+        if not all(isinstance(o, Instance) and o.api == LOADER for o in options_of(value)):
+            raise Unfit(f"`{short(original)}` is not known to be a DataLoader")
+        if not isinstance(source, cst.Name | cst.Attribute):
+            raise Unfit(f"batches come from `{short(source)}`")
+        names = [e.value for e in target.elements] if isinstance(target, cst.Tuple | cst.List) else []
+        if len(names) != 2 or not all(isinstance(n, cst.Name) for n in names):
+            raise Unfit("a batch is not just inputs and targets")
+        return source, names[0].value, names[1].value
+
+    def collated(self) -> bool:
+        """Whether some loader may give inputs and targets of different lengths, or none of known length."""
+        return any(
+            c.api == LOADER and ("collate_fn" in c.args or "batch_size" not in c.args)
+            for c in self.ctx.facts.calls.values()
+        )
+
+    def after_step(self, loop: Any, step: Step, sums: Sums) -> list[Any]:
+        """Read all lines of the loop over batches; those that are to run after each batch."""
+        lines = [s for s in loop.body.body if not (isinstance(s, cst.SimpleStatementLine) and not s.body)]
+        if loop.orelse is not None or not lines or not step.is_call(lines[0]):
+            raise Unfit(f"`{short(lines[0])}` stands before the step" if lines else "its form is not known")
+        out = []
+        for one in lines[1:]:
+            if self.is_schedule(one):
+                out.append(one)
+            elif not sums.take(one):
+                raise Unfit(f"`{short(one)}` stands in the loop over batches")
+        if len(out) > 1:
+            raise Unfit("two schedulers step with each batch")
+        return out
+
+    def is_schedule(self, statement: Any) -> bool:
+        """``scheduler.step()``, which only sets what the optimizer has."""
+        small = statement.body[0] if isinstance(statement, cst.SimpleStatementLine) else None
+        call = small.value if isinstance(small, cst.Expr) else None
+        plain = isinstance(call, cst.Call) and not call.args and isinstance(call.func, cst.Attribute)
+        if not plain or call.func.attr.value != "step" or not isinstance(call.func.value, cst.Name):  # type: ignore[union-attr]
+            return False
+        name = call.func.value.value  # type: ignore[union-attr]
+        found = [
+            n for n in walk(self.batches) if isinstance(n, cst.Attribute) and nodes.is_name(n.value, name)
+        ]
+        return bool(found) and all(
+            isinstance(o, Instance) and (o.api or "").startswith("torch.optim.lr_scheduler.")
+            for n in found for o in options_of(without_none(self.ctx.value(n.value)))
+        )  # fmt: skip
+
+    # -- the new lines ----------------------------------------------------------------------------------------
+
+    def forget(self, step: Step) -> None:
+        """The step's function is not needed any more."""
+        self.ctx.hoisted.remove(step.function)
+        if not self.ctx.hoisted:
+            self.ctx.needs.discard("helper:compiled")
+
+    def helper(self, name: str) -> str:
+        self.ctx.needs.add(f"helper:{name}")
+        return f"{name}_" if name in self.ctx.taken else name
+
+    def training(
+        self, step: Step, sums: Sums, begin: Any, end: Any, around: Around, each: list[Any]
+    ) -> list[Any]:  # fmt: skip
+        """The model with its loss, `compile`, and `fit`."""
+        trainer = cst.Name(around.trainer)
+        given = [cst.Name(step.model), step.loss(), *([sums.mapping()] if sums.found else [])]
+        made = nodes.call(self.helper("Training"), *given)
+        compiled = nodes.call(
+            f"{around.trainer}.compile", optimizer=step.optimizer, jit_compile=cst.Name("False")
+        )
+        callbacks = dict(around.callbacks)
+        if each:
+            callbacks["on_train_batch_end"] = cst.Lambda(
+                cst.Parameters([cst.Param(cst.Name("batch")), cst.Param(cst.Name("logs"))]), each[0].body[0].value
+            )
+        listed = cst.List([cst.Element(nodes.call("keras.callbacks.LambdaCallback", **callbacks))])
+        self.ctx.needs |= {"tf", "keras"}
+        options = {
+            "epochs": end, **({"initial_epoch": begin} if begin is not None else {}), "shuffle": cst.Name("False"),
+            "verbose": cst.Integer("0"), **({"callbacks": listed} if callbacks else {}),
+        }
+        data = nodes.call(self.helper("loader_dataset"), step.loader)
+        fit = wrapped(nodes.call(f"{around.trainer}.fit", data, **options))
+        target = cst.Assign([cst.AssignTarget(trainer)], made)
+        first, *rest = (cst.SimpleStatementLine([s]) for s in (target, cst.Expr(compiled), cst.Expr(fit)))
+        return [first.with_changes(leading_lines=around.blank), *rest]
+
+
+def wrapped(call: cst.Call) -> cst.Call:
+    """A call with its arguments on lines of their own."""
+    inner = cst.ParenthesizedWhitespace(indent=True, last_line=cst.SimpleWhitespace("    "))
+    last = cst.ParenthesizedWhitespace(indent=True)
+    args = [
+        a.with_changes(comma=cst.Comma(whitespace_after=inner if i + 1 < len(call.args) else last))
+        for i, a in enumerate(call.args)
+    ]
+    return call.with_changes(args=args, whitespace_before_args=inner)
