@@ -91,6 +91,33 @@ def train(model: Net, x: torch.Tensor, y: torch.Tensor, epochs: int):
     print(f"best {best:.6f} after {len(losses)}")
     return losses
 '''
+LOGGED = '''
+def train(model: Net, x: torch.Tensor, y: torch.Tensor, epochs: int):
+    loader = DataLoader(TensorDataset(x, y), batch_size=4)
+    criterion = nn.CrossEntropyLoss(weight=torch.tensor([1.0, 2.0, 0.5]))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, nesterov=True, momentum=0.8)
+    scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9)
+    losses = []
+    recent = 0.0
+    model.train()
+    for epoch in range(epochs):
+        whole, seen = 0.0, 0
+        for i, (a, b) in enumerate(loader):
+            optimizer.zero_grad()
+            loss = criterion(model(a), b)
+            loss.backward()
+            optimizer.step()
+            recent += loss.item()
+            whole += loss.item()
+            seen += len(a)
+            losses.append(loss.item())
+            if i % 3 == 2:
+                print(f"[{epoch}, {i + 1}] {recent / 3:.6f} {loss.item():.6f}")
+                recent = 0.0
+            scheduler.step()
+        print(f"{epoch}: {whole / len(loader):.6f} {seen} {optimizer.param_groups[0]['lr']:.6f}")
+    return losses
+'''
 
 
 class Sides:
@@ -106,7 +133,7 @@ class Sides:
         self.torch, self.keras = load(text, "fit_torch"), load(result.text, "fit_keras")
 
 
-@pytest.mark.parametrize("loop", [CLASSIFIER, STOPPED], ids=["classifier", "stopped"])
+@pytest.mark.parametrize("loop", [CLASSIFIER, STOPPED, LOGGED], ids=["classifier", "stopped", "logged"])
 def test_fit_trains_as_the_loop_does(loop: str, capsys: pytest.CaptureFixture[str]) -> None:
     tf, torch = pytest.importorskip("tensorflow"), pytest.importorskip("torch")
     from translator import weights
@@ -131,12 +158,12 @@ def test_fit_trains_as_the_loop_does(loop: str, capsys: pytest.CaptureFixture[st
         capsys.readouterr()
         found = sides.keras.train(net, tf.constant(x), tf.constant(y), 5)
         assert capsys.readouterr().out == said and said.count("\n") >= 5
-    assert len(found) == len(wanted) == 5
+    assert len(found) == len(wanted) >= 5
     np.testing.assert_allclose(found, wanted, rtol=1e-7)
     back = copy.deepcopy(start)
     weights.copy_back(net, back)
     moved = {k: float(torch.linalg.norm(v - start.state_dict()[k])) for k, v in model.state_dict().items() if v.ndim}
-    assert min(moved.values()) > 1e-3
+    assert sorted(moved.values())[1] > 1e-3  # a bias before a normalisation stands still
     for (name, one), two in zip(model.state_dict().items(), back.state_dict().values(), strict=True):
         if one.ndim:
             assert float(torch.linalg.norm(one - two) / torch.linalg.norm(one)) < 1e-7, name
@@ -196,8 +223,9 @@ def test_the_plain_loop_has_no_callbacks() -> None:
 @pytest.mark.parametrize(
     ("body", "before", "after", "reason"),
     [
-        (STEP + "            print(loss.item())\n", "", "", "stands in the loop over batches"),
-        (STEP + "            losses.append(loss.item())\n", "    losses = []\n", "", "stands in the loop over batches"),
+        (STEP + "            print(loss)\n", "", "", "`print(loss)` stands in the loop over batches"),
+        (STEP + "            print(labels.sum().item())\n", "", "", "stands in the loop over batches"),
+        (STEP + "            if loss.item() > 9:\n                break\n", "", "", "stands in the loop over batches"),
         (STEP, "", "    print(epoch)\n", "`epoch` is used after it"),
         (STEP + "        print(loss.item())\n", "", "", "`loss` of the last batch is used"),
         (STEP, "", "    return inputs\n", "`inputs` is used after it"),

@@ -14,9 +14,8 @@ from .. import nodes
 from ..model import Style
 from ..values import Instance, options_of, without_none
 from .training import plan_of
-from .training_fit_names import Around
-from .training_fit_step import Step, Sums, Unfit, short
-from .training_graph import loaded
+from .training_fit_names import Around, Parts, own_jumps
+from .training_fit_step import LOSS, Step, Sums, Unfit, loss_read, short
 from .training_params import walk
 
 if TYPE_CHECKING:
@@ -82,11 +81,12 @@ class Fit:
         step = Step(self.steps[self.called(loop)], *self.batch(loop))
         sums = Sums(step, self.ctx, collated=self.collated())
         each = self.after_step(loop, step, sums)
-        around = Around(self.ctx, self.node, loop, body[:at], body[at + 1 :], sums.lines(), step.fixed)
-        own = around.functions(self.new.target.value)
+        parts = Parts(body[:at], loop, each, body[at + 1 :], sums.lines())
+        around = Around(self.ctx, self.node, parts, step.fixed)
+        own = around.functions(self.new.target.value, self.number(loop), step.loss_name)
         first = self.new.leading_lines
         self.forget(step)
-        out = [*own, *self.training(step, sums, begin, end, around, each)]
+        out = [*own, *self.training(step, sums, begin, end, around)]
         out[0] = out[0].with_changes(leading_lines=[*first, *out[0].leading_lines])
         return out
 
@@ -118,10 +118,8 @@ class Fit:
         """The loader, and the names of inputs and targets."""
         target, source, original = loop.target, loop.iter, self.batches.iter
         if isinstance(source, cst.Call) and nodes.is_name(source.func, "enumerate") and len(source.args) == 1:
-            inside = {n.value for n in loaded(loop.body)}
-            number = target.elements[0].value if isinstance(target, cst.Tuple) and len(target.elements) == 2 else None
-            if not isinstance(number, cst.Name) or number.value in inside:
-                raise Unfit("the number of the batch is used")
+            if not isinstance(target, cst.Tuple) or len(target.elements) != 2:
+                raise Unfit("a batch is not just inputs and targets")
             target, source = target.elements[1].value, source.args[0].value
             original = original.args[0].value  # type: ignore[attr-defined]
         value = without_none(self.ctx.value(original))
@@ -133,6 +131,12 @@ class Fit:
         if len(names) != 2 or not all(isinstance(n, cst.Name) for n in names):
             raise Unfit("a batch is not just inputs and targets")
         return source, names[0].value, names[1].value
+
+    def number(self, loop: Any) -> str:
+        """What the number of a batch is called."""
+        first = loop.target.elements[0].value
+        numbered = isinstance(loop.iter, cst.Call) and isinstance(first, cst.Name)
+        return first.value if numbered else "batch"
 
     def collated(self) -> bool:
         """Whether some loader may give inputs and targets of different lengths, or none of known length."""
@@ -146,15 +150,23 @@ class Fit:
         lines = [s for s in loop.body.body if not (isinstance(s, cst.SimpleStatementLine) and not s.body)]
         if loop.orelse is not None or not lines or not step.is_call(lines[0]):
             raise Unfit(f"`{short(lines[0])}` stands before the step" if lines else "its form is not known")
-        out = []
-        for one in lines[1:]:
-            if self.is_schedule(one):
-                out.append(one)
-            elif not sums.take(one):
-                raise Unfit(f"`{short(one)}` stands in the loop over batches")
-        if len(out) > 1:
-            raise Unfit("two schedulers step with each batch")
-        return out
+        schedules = [s for s in lines[1:] if self.is_schedule(s)]
+        kept = [s for s in lines[1:] if s not in schedules and not sums.take(s)]
+        # What something else reads among the batches is no sum that is known at the end of the epoch alone.
+        read = {n.value for s in kept for n in walk(s) if isinstance(n, cst.Name)}
+        sums.found = [s for s in sums.found if s.name not in read]
+        return [self.of_batch(s, step) for s in lines[1:] if not sums.holds(s)]
+
+    def of_batch(self, statement: Any, step: Step) -> Any:
+        """A statement that runs after each batch: of the batch itself it may know the number of its loss alone."""
+        if self.is_schedule(statement):
+            return statement
+        new = loss_read(statement, step.loss_name)
+        gone = {step.inputs, step.target, step.loss_name, *step.results} - {LOSS}
+        names = {n.value for n in walk(new) if isinstance(n, cst.Name)}
+        if names & gone or any(own_jumps(new)):
+            raise Unfit(f"`{short(statement)}` stands in the loop over batches")
+        return nodes.renamed(new, LOSS, step.loss_name, ())
 
     def is_schedule(self, statement: Any) -> bool:
         """``scheduler.step()``, which only sets what the optimizer has."""
@@ -184,9 +196,7 @@ class Fit:
         self.ctx.needs.add(f"helper:{name}")
         return f"{name}_" if name in self.ctx.taken else name
 
-    def training(
-        self, step: Step, sums: Sums, begin: Any, end: Any, around: Around, each: list[Any]
-    ) -> list[Any]:  # fmt: skip
+    def training(self, step: Step, sums: Sums, begin: Any, end: Any, around: Around) -> list[Any]:
         """The model with its loss, `compile`, and `fit`."""
         trainer = cst.Name(around.trainer)
         given = [cst.Name(step.model), step.loss(), *([sums.mapping()] if sums.found else [])]
@@ -194,12 +204,9 @@ class Fit:
         compiled = nodes.call(
             f"{around.trainer}.compile", optimizer=step.optimizer, jit_compile=cst.Name("False")
         )
-        callbacks = dict(around.callbacks)
-        if each:
-            callbacks["on_train_batch_end"] = cst.Lambda(
-                cst.Parameters([cst.Param(cst.Name("batch")), cst.Param(cst.Name("logs"))]), each[0].body[0].value
-            )
-        listed = cst.List([cst.Element(nodes.call("keras.callbacks.LambdaCallback", **callbacks))])
+        callbacks = around.callbacks
+        made_of = nodes.call("keras.callbacks.LambdaCallback", **callbacks)
+        listed = cst.List([cst.Element(wrapped(made_of, 2) if len(callbacks) > 1 else made_of)])
         self.ctx.needs |= {"tf", "keras"}
         options = {
             "epochs": end, **({"initial_epoch": begin} if begin is not None else {}), "shuffle": cst.Name("False"),
@@ -212,10 +219,10 @@ class Fit:
         return [first.with_changes(leading_lines=around.blank), *rest]
 
 
-def wrapped(call: cst.Call) -> cst.Call:
-    """A call with its arguments on lines of their own."""
-    inner = cst.ParenthesizedWhitespace(indent=True, last_line=cst.SimpleWhitespace("    "))
-    last = cst.ParenthesizedWhitespace(indent=True)
+def wrapped(call: cst.Call, depth: int = 1) -> cst.Call:
+    """A call with its arguments on lines of their own, ``depth`` levels in."""
+    inner = cst.ParenthesizedWhitespace(indent=True, last_line=cst.SimpleWhitespace("    " * depth))
+    last = cst.ParenthesizedWhitespace(indent=True, last_line=cst.SimpleWhitespace("    " * (depth - 1)))
     args = [
         a.with_changes(comma=cst.Comma(whitespace_after=inner if i + 1 < len(call.args) else last))
         for i, a in enumerate(call.args)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import libcst as cst
@@ -19,30 +20,40 @@ ELSEWHERE = (
 """What means something else in a function of its own."""
 
 
+@dataclass(slots=True)
+class Parts:
+    """The translated statements of an epoch."""
+
+    before: list[Any]
+    loop: Any
+    """The loop over batches."""
+    each: list[Any]
+    """What runs after the step of each batch."""
+    after: list[Any]
+    sums: dict[str, Any]
+    """By the name of a variable, the line that adds an epoch's sum to it."""
+
+
 class Around:
-    """The statements before and after the batches.
+    """What becomes callbacks.
 
     Args:
-        loop: the translated loop over batches.
-        before, after: the translated statements of an epoch around it.
-        sums: by the name of a variable, the line that adds an epoch's sum to it.
         fixed: names that must stay what they are.
     """
 
-    def __init__(
-        self, ctx: Any, node: Any, loop: Any, before: list[Any], after: list[Any], sums: dict[str, Any], fixed: set[str]
-    ) -> None:
-        self.ctx, self.node, self.loop = ctx, node, loop
+    def __init__(self, ctx: Any, node: Any, parts: Parts, fixed: set[str]) -> None:
+        self.ctx, self.node = ctx, node
         self.home = home_of(ctx.tree, node)
-        self.hidden = set(bound([loop])) - set(sums)
+        self.hidden = set(bound([parts.loop])) - set(parts.sums) - set(bound(parts.each))
         self.later = read_later(self.home, node)
-        starts = [s for s in before if _literal(s)]
-        self.before = [s for s in before if s not in starts and not _empty(s)]
-        self.after = [*begun(starts, sums), *self.used(after)]
+        starts = [s for s in parts.before if _literal(s) and not set(bound([s])) & set(bound(parts.each))]
+        self.before = [s for s in parts.before if s not in starts and not _empty(s)]
+        self.each = parts.each
+        self.after = [*begun(starts, parts.sums), *self.used(parts.after)]
         self.check(set(fixed))
         names = {n.value for n in walk(ctx.tree) if isinstance(n, cst.Name)}
         self.trainer = _fresh("trainer", names)
-        self.names = {kind: _fresh(kind, names) for kind in ("begin_epoch", "end_of_epoch")}
+        self.names = {kind: _fresh(kind, names) for kind in ("begin_epoch", "end_of_batch", "end_of_epoch")}
         if "logs" in names:
             raise Unfit("the name `logs`, which callbacks have, is taken")
         self.callbacks: dict[str, Any] = {}
@@ -61,12 +72,12 @@ class Around:
         return out
 
     def check(self, fixed: set[str]) -> None:
-        both = [*self.before, *self.after]
-        for one in both:
+        every = [*self.before, *self.each, *self.after]
+        for one in every:
             bad = next((n for n in walk(one) if isinstance(n, ELSEWHERE)), None)
             if bad is not None:
                 raise Unfit(f"`{short(bad)}` stands in it")
-        changed = set(bound(both)) & (fixed | {self.node.target.value})
+        changed = set(bound(every)) & (fixed | {self.node.target.value})
         if changed:
             raise Unfit(f"`{min(changed)}` is another one in each epoch")
         last = {n for s in (self.before, self.after) for n in read_first(s)} & self.hidden
@@ -76,35 +87,45 @@ class Around:
         if gone:
             raise Unfit(f"`{min(gone)}` is used after it")
 
-    def functions(self, epoch: str) -> list[Any]:
-        """The functions of the callbacks, before them the variables that they set and nothing else does."""
+    def functions(self, epoch: str, batch: str, loss: str) -> list[Any]:
+        """The functions of the callbacks, before them the variables that they set and nothing else does.
+
+        Args:
+            epoch, batch, loss: what the program calls the numbers of the epoch and the batch, and the batch's loss.
+        """
         shared = self.shared()
+        if any(nodes.is_name(n, epoch) for s in self.each for n in walk(s)):
+            shared.append(epoch)
+            self.before.insert(0, nodes.statement(f"{epoch} = number"))
         known = set(bound_before(self.home, self.node))
         inside = isinstance(self.home, cst.FunctionDef)
-        missing = [n for n in shared if n not in known] if inside else []
-        out: list[Any] = [nodes.statement(f"{name} = None") for name in missing]
+        out: list[Any] = [nodes.statement(f"{name} = None") for name in shared if inside and name not in known]
         blank = [cst.EmptyLine(indent=False)] * (1 if inside else 2)
-        for kind, event, lines in (
-            ("begin_epoch", "on_epoch_begin", self.before), ("end_of_epoch", "on_epoch_end", self.after),
+        first = "number" if epoch in shared else epoch
+        reads = any(nodes.is_name(n, loss) for s in self.each for n in walk(s))
+        each = [*([nodes.statement(f'{loss} = logs["batch_loss"]')] if reads else []), *self.each]
+        for kind, event, given, lines in (
+            ("begin_epoch", "on_epoch_begin", first, self.before), ("end_of_batch", "on_train_batch_end", batch, each),
+            ("end_of_epoch", "on_epoch_end", epoch, self.after),
         ):  # fmt: skip
             if not lines:
                 continue
             mine = [n for n in dict.fromkeys(bound(lines)) if n in shared]
             said = [nodes.statement(f"{'nonlocal' if inside else 'global'} {', '.join(mine)}")] if mine else []
             body = [*said, *moved_breaks(lines, self.trainer)]
-            parameters = cst.Parameters([cst.Param(cst.Name(epoch)), cst.Param(cst.Name("logs"))])
             body[0] = body[0].with_changes(leading_lines=[x for x in body[0].leading_lines if x.comment])
+            parameters = cst.Parameters([cst.Param(cst.Name(given)), cst.Param(cst.Name("logs"))])
             name = cst.Name(self.names[kind])
             out.append(cst.FunctionDef(name, parameters, cst.IndentedBlock(body), leading_lines=blank))
-            self.callbacks[event] = cst.Name(self.names[kind])
+            self.callbacks[event] = name
         self.blank = blank if self.callbacks else []
         return out
 
     def shared(self) -> list[str]:
         """The variables whose value outlives the callback that sets them."""
-        set_here = dict.fromkeys([*bound(self.before), *bound(self.after)])
-        carried = set(read_first(self.after)) | set(read_first(self.before)) | self.later
-        return [n for n in set_here if n in carried]
+        every = (self.before, self.each, self.after)
+        carried = {n for lines in every for n in read_first(lines)} | self.later
+        return [n for n in dict.fromkeys(n for lines in every for n in bound(lines)) if n in carried]
 
 
 def begun(starts: list[Any], sums: dict[str, Any]) -> list[Any]:
@@ -245,6 +266,15 @@ def moved_breaks(lines: list[Any], trainer: str) -> list[Any]:
         return nodes.rebuild(part, visit)
 
     return [visit(line) for line in lines]
+
+
+def own_jumps(node: Any) -> Iterator[Any]:
+    """Each ``break`` and ``continue`` of the loop that a statement stands in."""
+    if isinstance(node, cst.Break | cst.Continue):
+        yield node
+    elif not isinstance(node, cst.For | cst.While):
+        for child in node.children:
+            yield from own_jumps(child)
 
 
 def _literal(statement: Any) -> bool:

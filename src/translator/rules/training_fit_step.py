@@ -13,6 +13,8 @@ from .training_params import walk
 
 PURE = ("tf.", "keras.ops.")
 SHORT = 60
+LOSS = "_batch_loss_"
+"""Stands for the number of a loss, until it is known that nothing else of the loss is read."""
 
 
 class Unfit(Exception):
@@ -53,6 +55,8 @@ class Step:
 
     def forward(self, tape: Any) -> None:
         """``outputs = model(inputs, training=True)`` and the loss."""
+        if 'training=getattr(' in text(tape):
+            raise Unfit("it is not known that the model trains: say `model.train()` before the batches")
         assigned = [_assigned(s) for s in tape.body.body]
         if any(a is None for a in assigned) or len(assigned) not in (1, 2):
             raise Unfit("the step computes more than the model's output and a loss of it")
@@ -123,6 +127,7 @@ class Sum:
     name: str
     function: Any
     whole: bool
+    statement: Any
 
     @property
     def key(self) -> str:
@@ -153,7 +158,7 @@ class Sums:
         made = self.of_loss(value) or self.size(value) or self.counted(value)
         if made is None:
             return False
-        self.found.append(Sum(name, made[0], made[1]))
+        self.found.append(Sum(name, *made, statement))
         return True
 
     def of_loss(self, value: Any) -> tuple[Any, bool] | None:
@@ -189,6 +194,10 @@ class Sums:
         pure = all(text(c.func).startswith(PURE) for c in calls)
         return (value, True) if pure else None
 
+    def holds(self, statement: Any) -> bool:
+        """Whether a statement is one of those that were taken."""
+        return any(s.statement is statement for s in self.found)
+
     def mapping(self) -> Any:
         """The functions by their names."""
         step = self.step
@@ -209,6 +218,13 @@ class Sums:
             value: Any = f'logs["{one.key}"]'
             out[one.name] = nodes.statement(f"{one.name} += {f'int({value})' if one.whole else value}")
         return out
+
+
+def loss_read(node: Any, loss: str) -> Any:
+    """A node with the name `LOSS` wherever it reads the number of a loss."""
+    if isinstance(node, cst.Call) and text(node) in (f"{loss}.numpy().item()", f"float({loss})", f"{loss}.numpy()"):
+        return cst.Name(LOSS)
+    return nodes.rebuild(node, lambda child: loss_read(child, loss))
 
 
 def _parameters(*names: str) -> cst.Parameters:

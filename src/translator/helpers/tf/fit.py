@@ -8,7 +8,8 @@ class Training(keras.Model):
     """A model and its loss for `fit`.
 
     ``loss`` is called with the prediction and the target as they are. ``sums`` are functions of the loss, the
-    prediction and the target, whose values are added up over the batches of an epoch: callbacks find them in ``logs``.
+    prediction and the target, whose values are added up over the batches of an epoch: callbacks find them in ``logs``,
+    and the loss of the last batch as ``batch_loss``.
     """
 
     def __init__(self, model, loss, sums=None):
@@ -16,6 +17,7 @@ class Training(keras.Model):
         self.model = model
         self.criterion = lambda prediction, target: loss(prediction, target)  # whose variables are not to be trained
         self.sums = sums or {}
+        self.batch_loss = keras.metrics.Sum("batch_loss", "float64")
         self.totals = [keras.metrics.Sum(name, "float64") for name in self.sums]
 
     def call(self, inputs, training=None):
@@ -24,6 +26,8 @@ class Training(keras.Model):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """The loss of a batch, which is counted on the way."""
         loss = self.criterion(y_pred, y)
+        self.batch_loss.reset_state()
+        self.batch_loss.update_state(loss)
         for total in self.totals:
             total.update_state(self.sums[total.name](loss, y_pred, y))
         return loss
