@@ -20,7 +20,7 @@ from .infer.imports import framework_name
 from .infer.interp import Interpreter
 from .infer.scope import Scope
 from .layout.solve import LayoutUnproven, solve
-from .model import Counts, Diagnostic, InputError, Layout, Options, Severity, Status, Translation
+from .model import Counts, Diagnostic, Direction, InputError, Layout, Options, Severity, Status, Translation
 from .modules import Modules, is_package
 from .outputs import module_name
 from .rewrite.context import Again, Context, Finding, api_uses, diagnostics, moves_channels
@@ -71,6 +71,19 @@ def translate_sources(
     Returns:
         For each path a translation, or the reason why the file could not be read; what ``spread`` left out is missing.
     """
+    if options.direction is Direction.TF2TORCH and not lines:
+        from .sessions.run import mentions_session, translated
+
+        if mentions_session(sources):
+            return translated(sources, lambda s: _sources(s, options, module_renames, watch, modules, spread, lines))
+    return _sources(sources, options, module_renames, watch, modules, spread, lines)
+
+
+def _sources(
+    sources: Mapping[str, bytes], options: Options, module_renames: Mapping[str, str] | None, watch: Watch | None,
+    modules: Modules | None, spread: Spread | None, lines: Mapping[str, tuple[int, int]] | None,
+) -> dict[str, Translation | InputError]:  # fmt: skip
+    """The same, for programs that build no graph for a session."""
     results: dict[str, Translation | InputError] = {}
     files: list[_File] = []
     alone = len(sources) == 1 and not module_renames and not options.mappings

@@ -102,6 +102,14 @@ def padded(call: BoundCall) -> Value:
     return Tensor(x.rank, None if x.rank is None else (None,) * x.rank, x.dtype) if x is not None else Tensor()
 
 
+def ensured(call: BoundCall) -> Value:
+    """``tf.ensure_shape(x, shape)``: the same tensor, of which more is known."""
+    x, shape = tensor_arg(call), call.value("shape")
+    if x is None or not isinstance(shape, Seq) or shape.items is None:
+        return x or Tensor()
+    return Tensor(dims=tuple(int_of(v) for v in shape.items), dtype=x.dtype, layout=x.layout, storage=x.storage)
+
+
 def moments(call: BoundCall) -> Value:
     view = {"axes": "dim", "keepdims": "keepdim"}
     args = {view.get(n, n): b for n, b in call.args.items()}
@@ -114,7 +122,7 @@ def clipped(call: BoundCall) -> Value:
 
 
 RESULTS.update({
-    "tf_constant": constant, "tf_pad": padded, "tf_moments": moments, "tf_clipped": clipped,
+    "tf_constant": constant, "tf_pad": padded, "tf_moments": moments, "tf_ensured": ensured, "tf_clipped": clipped,
     "numpy": lambda call: Instance(Api("numpy.ndarray")),
     "tf_variable": variable, "tf_each_sample": each_sample, "tf_conv1d": conv(1), "tf_conv2d": conv(2),
     "tf_pool2d": pool(2), "tf_top_k": top, "tf_fill": filled,

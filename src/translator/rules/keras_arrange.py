@@ -14,7 +14,7 @@ from ..tables.schema import Row
 from ..values import Const, Seq, Tensor, Value, as_tensor, python_type, without_none
 from .keras_layout import Perm, Refused, axes_of, axis_node, in_source_order, mapped_axes, method, moved, order, rank_of
 
-TRANSPARENT = frozenset({"same", "same_float", "same_bool", "alias", "create_like"})
+TRANSPARENT = frozenset({"same", "same_float", "same_bool", "alias", "create_like", "tf_ensured"})
 PAIRWISE = frozenset({"broadcast", "compare"})
 WINDOWED = frozenset({"tf_conv2d", "tf_pool2d"})
 """Operations on images, whose PyTorch form wants the channels first."""

@@ -48,7 +48,7 @@ from .keras_layout import (
     settled,
     unmixed,
 )
-from .keras_training import moded, training_call, within_forward
+from .keras_training import moded, modeless, training_call, within_forward
 from .named import named
 
 MERGES = {
@@ -208,7 +208,8 @@ def applied(ctx: Context, node: cst.Call, new: cst.Call, func: Value) -> Outcome
         return None
     if ctx.claim is None and isinstance(node.func, cst.Call) and made_by(options[0]) is node.func:
         raise Refused("XL212", "a layer is made where it is called", "make it in `__init__`")
-    if ctx.cls is None and ctx.claim is None and moded(ctx, node, new.func) is new.func:
+    asks = ctx.cls is None and ctx.claim is None and not modeless(ctx.value(node.func))
+    if asks and moded(ctx, node, new.func) is new.func:
         ctx.note(node, "XL404", "Keras calls a model for inference unless told; PyTorch modules start in training mode",
                  "call `.eval()` on the model first")  # fmt: skip
     several = any(isinstance(o.cls, UserClass) for o in options) and any(isinstance(o.cls, Api) for o in options)

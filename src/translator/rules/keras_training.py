@@ -6,6 +6,7 @@ numbers, so helpers stand for them; the loops that `fit` hides are plain functio
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import libcst as cst
@@ -15,7 +16,7 @@ from ..infer.calls import TRAINING
 from ..infer.facts import BoundCall
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..tables.schema import Row
-from ..values import UNKNOWN, Api, Const, Func, Instance, Seq, UserClass, Value, without_none
+from ..values import UNKNOWN, Api, Const, Func, Instance, Seq, UserClass, Value, options_of, without_none
 from .api import at_default, ctx_default, to_call
 from .keras_layout import Perm, order
 from .keras_masks import unread
@@ -464,11 +465,26 @@ def moded(ctx: Context, node: cst.Call, func: Any) -> Any:
     if within_forward(ctx):
         return func
     if given is None:
-        return in_mode(func, "eval") if in_step(ctx) else func
+        return in_mode(func, "eval") if in_step(ctx) and not modeless(ctx.value(node.func)) else func
     value = ctx.value(given)
     if isinstance(value, Const) and value.value in (True, False):
         return in_mode(func, "train" if value.value else "eval")
     return in_mode(func, "train", nodes.bare(ctx.updated(given), given))
+
+
+SAME_IN_BOTH = re.compile(r"keras\.layers\.(Dense|Flatten|Reshape|Embedding|LayerNormalization|\w*(Conv|Pooling)\w*)$")
+"""Layers that compute the same in training and inference."""
+
+
+def modeless(value: Value) -> bool:
+    """Whether a model is a `tf.Module`, which knows no modes, and holds nothing that does."""
+    owner = without_none(value)
+    if not isinstance(owner, Instance) or not isinstance(owner.cls, UserClass):
+        return False
+    bases = [b for c in owner.cls.mro() for b in c.bases if not isinstance(b, UserClass)]
+    held = [o for v in owner.cls.attrs.values() for o in options_of(v) if isinstance(o, Instance)]
+    plain = all(o.api is not None and SAME_IN_BOTH.match(o.api) for o in held)
+    return plain and bool(bases) and all(isinstance(b, Api) and b.name == "tf.Module" for b in bases)
 
 
 def in_mode(func: Any, mode: str, *args: Any) -> Any:

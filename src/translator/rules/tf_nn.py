@@ -112,6 +112,15 @@ def constant(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.C
     return Edit(tensor_of(ctx, call, "value")[0])
 
 
+@named("keras_set_floatx")
+def set_floatx(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
+    """Keras's float type is PyTorch's default one."""
+    bound = given(call, "value")
+    if bound is None:
+        raise Refused("XL202", f"{call.api}: the type is not given")
+    return Edit(nodes.call("torch.set_default_dtype", dtype(ctx, bound)))
+
+
 @named("tf_fill")
 def fill(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
     only(call, "dims", "value", "name")

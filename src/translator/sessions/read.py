@@ -1,0 +1,203 @@
+"""Reading a graph: which statements make placeholders, variables and tensors, and what a session is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import libcst as cst
+
+from .. import nodes
+from .spelling import Unclear, arguments, tf_name
+
+SESSIONS = frozenset({"Session", "InteractiveSession"})
+INITIALIZERS = frozenset({"global_variables_initializer", "initialize_all_variables", "local_variables_initializer"})
+SCOPES = frozenset({"variable_scope", "name_scope", "device"})
+SWITCHES = frozenset({"disable_v2_behavior", "disable_eager_execution", "reset_default_graph"})
+MAKERS = frozenset({"Variable", "get_variable"})
+
+
+@dataclass(slots=True)
+class Placeholder:
+    """A tensor that every run is given."""
+
+    dtype: Any
+    shape: Any = None
+
+    @property
+    def scalar(self) -> bool:
+        return isinstance(self.shape, cst.List | cst.Tuple) and not self.shape.elements
+
+
+@dataclass(slots=True)
+class Step:
+    """A statement that computes tensors."""
+
+    node: cst.SimpleStatementLine
+    targets: list[str]
+    reads: set[str]
+    owns: bool
+    """Whether it reads a variable, or makes a layer."""
+
+
+@dataclass(slots=True)
+class Graph:
+    """What the statements before the session make."""
+
+    placeholders: dict[str, Placeholder] = field(default_factory=dict)
+    variables: dict[str, Any] = field(default_factory=dict)
+    """Variables with the expressions that make them."""
+    steps: list[Step] = field(default_factory=list)
+    optimizers: dict[str, cst.Call] = field(default_factory=dict)
+    training: dict[str, tuple[Any, str]] = field(default_factory=dict)
+    """Operations that train: the optimizer (a name or a call) and the loss."""
+    initializers: set[str] = field(default_factory=set)
+    kept: list[Any] = field(default_factory=list)
+    """Statements without tensors."""
+    makers: set[str] = field(default_factory=set)
+    """Functions that make and return variables."""
+
+    @property
+    def names(self) -> set[str]:
+        """Every name that stands for something in the graph."""
+        made = {t for s in self.steps for t in s.targets}
+        every = (self.placeholders, self.variables, self.optimizers, self.training, self.initializers)
+        return made.union(*every)
+
+
+def is_session(node: Any) -> bool:
+    return isinstance(node, cst.Call) and tf_name(node.func) in SESSIONS
+
+
+def names(node: cst.CSTNode) -> set[str]:
+    """The names that an expression reads."""
+    skipped = {id(n.attr) for n in nodes.walk(node) if isinstance(n, cst.Attribute)}
+    skipped |= {id(n.keyword) for n in nodes.walk(node) if isinstance(n, cst.Arg) and n.keyword is not None}
+    return {n.value for n in nodes.walk(node) if isinstance(n, cst.Name) and id(n) not in skipped}
+
+
+def calls(node: cst.CSTNode) -> list[str]:
+    """The functions of TensorFlow that a node calls."""
+    return [tf_name(n.func) for n in nodes.walk(node) if isinstance(n, cst.Call) and tf_name(n.func)]
+
+
+def read(statements: list[Any]) -> Graph:
+    """The graph that statements build.
+
+    Raises:
+        Unclear: for a statement that is more than a line of a plain graph.
+    """
+    graph = Graph()
+    for statement in statements:
+        add(graph, statement)
+    return graph
+
+
+def add(graph: Graph, statement: Any) -> None:
+    if isinstance(statement, cst.With) and all(is_scope(i.item) for i in statement.items):
+        for inner in statement.body.body:
+            add(graph, inner)
+        return
+    if isinstance(statement, cst.FunctionDef):
+        function(graph, statement)
+        return
+    small = statement.body[0] if isinstance(statement, cst.SimpleStatementLine) else None
+    if isinstance(small, cst.Expr) and isinstance(small.value, cst.Call) and tf_name(small.value.func) in SWITCHES:
+        return
+    if not concerns(graph, statement):
+        graph.kept.append(statement)
+        return
+    if not isinstance(small, cst.Assign) or len(statement.body) != 1 or len(small.targets) != 1:
+        raise Unclear("a statement of the graph is more than an assignment", statement)
+    target = small.targets[0].target
+    if isinstance(target, cst.Name):
+        assign(graph, statement, target.value, small.value)
+    elif isinstance(target, cst.Tuple) and all(isinstance(e.value, cst.Name) for e in target.elements):
+        step(graph, statement, [e.value.value for e in target.elements], small.value)  # type: ignore[attr-defined]
+    else:
+        raise Unclear("a statement of the graph is more than an assignment", statement)
+
+
+def is_scope(node: Any) -> bool:
+    """``tf.variable_scope("x")`` without anything that changes what is made in it."""
+    return isinstance(node, cst.Call) and tf_name(node.func) in SCOPES and len(node.args) == 1
+
+
+def function(graph: Graph, node: cst.FunctionDef) -> None:
+    """A function of the program's own: it may make a variable, or compute."""
+    inside = calls(node)
+    if any(c.startswith(("layers.", "train.", "placeholder")) or c in SESSIONS for c in inside):
+        raise Unclear(f"`{node.name.value}` builds a part of the graph", node)
+    if names(node.body) & graph.names:
+        raise Unclear(f"`{node.name.value}` reads the graph around it", node)
+    if "get_variable" in inside:
+        raise Unclear(f"`{node.name.value}` makes variables by name", node)
+    if "Variable" in inside:
+        graph.makers.add(node.name.value)
+    graph.kept.append(node)
+
+
+def concerns(graph: Graph, statement: Any) -> bool:
+    """Whether a statement has to do with the graph."""
+    found = calls(statement)
+    return bool(names(statement) & (graph.names | graph.makers)) or any(
+        c in MAKERS | INITIALIZERS or c.startswith(("placeholder", "layers.", "train.", "nn.", "summary."))
+        for c in found
+    )
+
+
+def assign(graph: Graph, statement: Any, target: str, value: Any) -> None:
+    """``name = ...``"""
+    if target in graph.placeholders or target in graph.variables:
+        raise Unclear(f"`{target}` is given another meaning", statement)
+    name = tf_name(value.func) if isinstance(value, cst.Call) else ""
+    if name in ("placeholder", "placeholder_with_default"):
+        if name != "placeholder":
+            raise Unclear("a placeholder with a default is not translated", statement)
+        given = arguments(value, ("dtype", "shape", "name"))
+        graph.placeholders[target] = Placeholder(given["dtype"], given.get("shape"))
+    elif name in INITIALIZERS:
+        graph.initializers.add(target)
+    elif name.startswith("train.") and name.endswith("Optimizer"):
+        graph.optimizers[target] = value
+    elif minimizes(value):
+        given = arguments(value, ("loss",))
+        if not isinstance(given["loss"], cst.Name):
+            raise Unclear("what is minimised has no name", statement)
+        graph.training[target] = (value.func.value, given["loss"].value)
+    elif makes_variable(graph, value):
+        if names(value) & graph.names:
+            raise Unclear(f"`{target}` is made from other parts of the graph", statement)
+        graph.variables[target] = value
+    else:
+        step(graph, statement, [target], value)
+
+
+def minimizes(value: Any) -> bool:
+    """``optimizer.minimize(loss)``."""
+    return (
+        isinstance(value, cst.Call) and isinstance(value.func, cst.Attribute) and value.func.attr.value == "minimize"
+    )
+
+
+def makes_variable(graph: Graph, value: Any) -> bool:
+    """Whether a value is a variable, or a list or dict of some."""
+    if isinstance(value, cst.Call):
+        func = value.func
+        return tf_name(func) in MAKERS or (isinstance(func, cst.Name) and func.value in graph.makers)
+    if isinstance(value, cst.Dict | cst.List) and value.elements:
+        return all(makes_variable(graph, e.value) for e in value.elements)
+    return False
+
+
+def step(graph: Graph, statement: Any, targets: list[str], value: Any) -> None:
+    """A statement that computes."""
+    found = calls(value)
+    bad = [c for c in found if c in MAKERS or c.startswith(("train.", "summary.", "contrib."))]
+    if bad or (names(value) & graph.makers):
+        raise Unclear("a variable is made inside of a computation", statement)
+    if names(value) & set(graph.optimizers):
+        raise Unclear("an optimizer is used for more than `minimize`", statement)
+    read_by = names(value) & graph.names
+    owns = bool(read_by & set(graph.variables)) or any(c.startswith("layers.") for c in found)
+    graph.steps.append(Step(statement, targets, read_by, owns))
