@@ -256,6 +256,16 @@ def test_a_loop_over_batches_alone_says_why() -> None:
     assert "@compiled\ndef train_step(" in result.text and ".fit(" not in result.text
 
 
+def test_steps_without_a_loader_say_why() -> None:
+    text = STEP.replace("for inputs, labels in loader", "for _ in range(3)").replace("(inputs), labels", "(x), y")
+    result = translate(
+        HEAD + "def train(model: Net, x: torch.Tensor, y: torch.Tensor):\n    criterion = nn.CrossEntropyLoss()\n"
+        "    optimizer = torch.optim.SGD(model.parameters(), lr=0.2)" + text.replace("\n    ", "\n"), style="fit",
+    )  # fmt: skip
+    assert ["it goes through no DataLoader" in d.message for d in result.diagnostics if d.code == "XL407"] == [True]
+    assert not result.refused
+
+
 def test_the_style_is_an_option_of_the_command(tmp_path: Any) -> None:
     from click.testing import CliRunner
 
@@ -265,5 +275,7 @@ def test_the_style_is_an_option_of_the_command(tmp_path: Any) -> None:
         done = CliRunner().invoke(root, ["torch2tf", str(source), "-o", "-", *given])
         assert done.exit_code == 0, done.output
         assert (".fit(" in done.output) is fits
+    done = CliRunner().invoke(root, ["torch2tf", str(source), "-o", "-", "--style", "fit", "--format", "json"])
+    assert '"style": "fit"' in done.output
     (tmp_path / "pyproject.toml").write_text('[tool.xlate]\nstyle = "fit"\n', "utf-8")
     assert ".fit(" in CliRunner().invoke(root, ["torch2tf", str(source), "-o", "-"]).output

@@ -119,6 +119,7 @@ def document(outcomes: Sequence[Outcome], options: Options, extras: dict[str, di
         "direction": options.direction.value,
         "layout": options.layout.value,
         "fidelity": options.fidelity.value,
+        "style": options.style.value,
         "summary": {"files": len(outcomes)} | {status.value: count[status] for status in Status},
         "files": [_record(outcome) | extras.get(outcome.path, {}) for outcome in outcomes],
     }

@@ -27,10 +27,9 @@ from .tensors import (
     unknown_item,
     weight_type_claim,
 )
-from .training import dropped_assign, mode_call, mode_statement, model_call, replaced, training_block
+from .training import dropped_assign, fit_loop, mode_call, mode_statement, model_call, replaced, training_block
 from .training_carry import carried_call
 from .training_files import checkpoint_call
-from .training_fit import fit_loop
 from .training_leaves import leaf_assign, leaf_claim, leaf_statement
 from .training_rates import freeze_claim, freeze_statement, groups_used, rate_assign, rate_claim, rate_loop, rate_read
 

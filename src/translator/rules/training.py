@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import libcst as cst
 
 from .. import nodes
-from ..model import Severity
+from ..model import Severity, Style
 from ..rewrite.context import Context, Edit, Finding, Outcome, Refusal
 from ..values import Const, Instance, MethodOf, UserClass, options_of, without_none
 from .initial_mode import starts_in_eval
@@ -138,6 +138,15 @@ def region_lines(rw: Rewriter, plan: Plan, block: Block, low: int, high: int, re
         out += [s for s in body if empty(s)]
         regions, i = rest, region.end
     return out
+
+
+def fit_loop(rw: Rewriter, node: cst.For) -> Any:
+    """With ``--style fit``, a loop over epochs as `compile` and `fit`."""
+    if rw.ctx.options.style is not Style.FIT:
+        return None
+    from .training_fit import fit_loop as fitted  # which few ask for
+
+    return fitted(rw, node)
 
 
 def unnamed_outputs(plan: Plan, region: Region) -> Any:

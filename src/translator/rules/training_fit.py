@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import libcst as cst
 
 from .. import nodes
-from ..model import Style
 from ..values import Instance, options_of, without_none
 from .training import plan_of
 from .training_fit_names import Around, Parts, own_jumps
@@ -28,7 +27,7 @@ LOADER = "torch.utils.data.DataLoader"
 def fit_loop(rw: Rewriter, node: cst.For) -> Any:
     """The lines of a loop over epochs, or ``None`` for any other loop."""
     ctx = rw.ctx
-    if ctx.options.style is not Style.FIT or node in ctx.fitting:
+    if node in ctx.fitting:
         return None
     plan = plan_of(ctx)
     batches = batch_loop(plan, node) if plan is not None else None
@@ -93,7 +92,9 @@ class Fit:
     def epochs(self) -> tuple[Any, Any]:
         """The first epoch, if it is not 0, and the end of the range."""
         if self.batches is self.node:
-            raise Unfit("the loop over epochs stands elsewhere")
+            call = self.node.iter
+            counted = isinstance(call, cst.Call) and nodes.is_name(call.func, "range")
+            raise Unfit("it goes through no DataLoader" if counted else "the loop over epochs stands elsewhere")
         if not isinstance(self.new, cst.For) or not isinstance(self.new.body, cst.IndentedBlock):
             raise Unfit("its form is not known")
         call = self.new.iter
