@@ -275,7 +275,7 @@ def test_the_style_is_an_option_of_the_command(tmp_path: Any) -> None:
         done = CliRunner().invoke(root, ["torch2tf", str(source), "-o", "-", *given])
         assert done.exit_code == 0, done.output
         assert (".fit(" in done.output) is fits
-    done = CliRunner().invoke(root, ["torch2tf", str(source), "-o", "-", "--style", "fit", "--format", "json"])
+    done = CliRunner().invoke(root, ["torch2tf", str(source), "--check", "--style", "fit", "--format", "json"])
     assert '"style": "fit"' in done.output
     (tmp_path / "pyproject.toml").write_text('[tool.xlate]\nstyle = "fit"\n', "utf-8")
     assert ".fit(" in CliRunner().invoke(root, ["torch2tf", str(source), "-o", "-"]).output
