@@ -108,12 +108,69 @@ with tf.Session() as sess:
 print("done", history[-1])
 '''
 
+LANGUAGE = '''\
+"""A language model: characters after characters."""
+import numpy as np
+import tensorflow as tf
+
+batch_size, num_steps, vocab_size, hidden_size = 4, 6, 11, 8
+learning_rate = 0.5
+max_grad_norm = 5.0
+
+text = np.random.RandomState(0).randint(0, vocab_size, 400)
+history = []
+
+inputs = tf.placeholder(tf.int32, [None, num_steps])
+targets = tf.placeholder(tf.int32, [None, num_steps])
+
+with tf.variable_scope("embedding"):
+    embedding = tf.get_variable("embedding", [vocab_size, hidden_size], tf.float64)
+    embedded = tf.nn.embedding_lookup(embedding, inputs)
+
+cell = tf.nn.rnn_cell.BasicLSTMCell(hidden_size)
+outputs, state = tf.nn.dynamic_rnn(cell, embedded, dtype=tf.float64)
+
+with tf.variable_scope("softmax"):
+    softmax_w = tf.get_variable("w", [hidden_size, vocab_size], tf.float64)
+    softmax_b = tf.get_variable("b", [vocab_size], tf.float64, initializer=tf.zeros_initializer())
+logits = tf.matmul(tf.reshape(outputs, [-1, hidden_size]), softmax_w) + softmax_b
+losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=tf.reshape(targets, [-1]), logits=logits)
+cost = tf.reduce_mean(losses)
+
+tvars = tf.trainable_variables()
+grads, _ = tf.clip_by_global_norm(tf.gradients(cost, tvars), max_grad_norm)
+optimizer = tf.train.GradientDescentOptimizer(learning_rate)
+train_op = optimizer.apply_gradients(zip(grads, tvars))
+
+
+def batches():
+    data = text[: 400 // batch_size * batch_size].reshape(batch_size, -1)
+    for i in range((data.shape[1] - 1) // num_steps):
+        at = i * num_steps
+        yield data[:, at : at + num_steps], data[:, at + 1 : at + num_steps + 1]
+
+
+with tf.Session() as sess:
+    sess.run(tf.global_variables_initializer())
+    for epoch in range(2):
+        total = 0.0
+        for x, y in batches():
+            loss, _ = sess.run([cost, train_op], {inputs: x, targets: y})
+            total += loss
+            history.append(float(loss))
+        history.append(float(np.exp(total / 16)))
+'''
+
 NOISE = '''
+import zlib
+
 import numpy as np
 
 
-def noise(i, shape):
-    return np.random.default_rng(i).standard_normal(shape) * 0.3
+def noise(shape):
+    """Noise of which all that counts is the shape."""
+    shape = [int(n) for n in shape]
+    return np.random.default_rng(zlib.crc32(repr(shape).encode())).standard_normal(shape) * 0.3
 '''
 
 SESSION = NOISE + '''
@@ -121,6 +178,7 @@ import importlib.util, json, sys
 import tensorflow.compat.v1 as tf
 
 tf.disable_v2_behavior()
+text = sys.stdin.read().replace("import tensorflow as tf", "import tensorflow.compat.v1 as tf")
 run = tf.Session.run
 
 
@@ -150,16 +208,37 @@ class Layers:
         return tf.reshape(inputs, [-1, np.prod(inputs.shape[1:])])
 
 
+class BasicLSTMCell:
+    """`tf.nn.rnn_cell.BasicLSTMCell`, which is there with a Keras 2 only, too."""
+
+    def __init__(self, num_units):
+        self.output_size, self.state_size = num_units, (num_units, num_units)
+
+    def zero_state(self, batch_size, dtype):
+        return tuple(tf.zeros([batch_size, n], dtype) for n in self.state_size)
+
+    def __call__(self, inputs, state, scope=None):
+        c, h = state
+        width = self.output_size
+        kernel = tf.get_variable("kernel", [inputs.shape[-1] + width, 4 * width], inputs.dtype)
+        bias = tf.get_variable("bias", [4 * width], inputs.dtype)
+        i, j, f, o = tf.split(tf.matmul(tf.concat([inputs, h], 1), kernel) + bias, 4, 1)
+        c = c * tf.sigmoid(f + 1.0) + tf.sigmoid(i) * tf.tanh(j)
+        h = tf.tanh(c) * tf.sigmoid(o)
+        return h, (c, h)
+
+
 if importlib.util.find_spec("tf_keras") is None:
     tf.layers = Layers()
+    text = text.replace("tf.nn.rnn_cell.", "")
 
 
 def run_and_fill(self, fetches, *args, **kwargs):
     """After the variables got their first values, they get those of the other version, too."""
     out = run(self, fetches, *args, **kwargs)
     if getattr(fetches, "name", "").startswith("init"):
-        for i, variable in enumerate(tf.trainable_variables()):
-            variable.load(noise(i, variable.shape.as_list()), self)
+        for variable in tf.trainable_variables():
+            variable.load(noise(variable.shape.as_list()), self)
     return out
 
 
@@ -170,8 +249,7 @@ def exact(self, learning_rate=0.001, beta1=0.9, beta2=0.999, epsilon=1e-8, **kwa
 
 adam, tf.train.AdamOptimizer.__init__ = tf.train.AdamOptimizer.__init__, exact
 tf.Session.run = run_and_fill
-text = sys.stdin.read().replace("import tensorflow as tf", "import tensorflow.compat.v1 as tf")
-program = {}
+program = {"BasicLSTMCell": BasicLSTMCell}
 exec(text, program)
 print("HISTORY", json.dumps(program["history"]))
 '''
@@ -203,19 +281,30 @@ def fill(net: Any) -> None:
 
     space: dict[str, Any] = {}
     exec(NOISE, space)
-    i = 0
+
+    def drawn(shape: tuple[int, ...]) -> Any:
+        return torch.from_numpy(space["noise"](shape))
+
     with torch.no_grad():
         for module in net.modules():
+            if isinstance(module, torch.nn.LSTM):
+                width = module.hidden_size
+                kernel, bias = drawn((module.input_size + width, 4 * width)), drawn((4 * width,))
+                bias[2 * width : 3 * width] += 1.0  # which the cell of TensorFlow 1 adds as it runs
+                order = [0, 2, 1, 3]
+                turned = torch.cat([kernel.chunk(4, 1)[n] for n in order], 1).T
+                module.weight_ih_l0.copy_(turned[:, : module.input_size])
+                module.weight_hh_l0.copy_(turned[:, module.input_size :])
+                module.bias_ih_l0.copy_(torch.cat([bias.chunk(4)[n] for n in order]))
+                continue
             for name, weight in module._parameters.items():
                 shape = tuple(weight.shape)
                 if isinstance(module, torch.nn.Linear | torch.nn.Conv2d) and name == "weight":
-                    turned = (1, 0) if len(shape) == 2 else (3, 2, 0, 1)
-                    inverse = [shape[turned.index(a)] for a in range(len(shape))]
-                    value = space["noise"](i, inverse).transpose(turned)
+                    turned_axes = (1, 0) if len(shape) == 2 else (3, 2, 0, 1)
+                    inverse = tuple(shape[turned_axes.index(a)] for a in range(len(shape)))
+                    weight.copy_(drawn(inverse).permute(turned_axes))
                 else:
-                    value = space["noise"](i, shape)
-                weight.copy_(torch.from_numpy(value.copy()))
-                i += 1
+                    weight.copy_(drawn(shape))
 
 
 def by_calls(text: str) -> list[float]:
@@ -231,7 +320,12 @@ def by_calls(text: str) -> list[float]:
     return program["history"]  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("source", [pytest.param(VARIABLES, id="variables"), pytest.param(LAYERS, id="layers")])
+PROGRAMS = [
+    pytest.param(VARIABLES, id="variables"), pytest.param(LAYERS, id="layers"), pytest.param(LANGUAGE, id="language"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("source", PROGRAMS)
 def test_a_session_takes_the_same_steps(source: str) -> None:
     pytest.importorskip("tensorflow")
     made = to_torch(source)
@@ -240,6 +334,10 @@ def test_a_session_takes_the_same_steps(source: str) -> None:
     expected = by_session(source)
     assert np.ptp(expected[:20]) > 1e-3
     np.testing.assert_allclose(by_calls(made.text), expected, rtol=1e-7)
+
+
+def test_a_gradient_of_rows_that_is_clipped_is_told_of() -> None:
+    assert any("clip_norm_of_lookups" in d.message for d in to_torch(LANGUAGE).diagnostics)
 
 
 def test_runs_become_calls() -> None:
@@ -269,6 +367,9 @@ REFUSED = [
     (HEAD + RUN.replace("(y, {x: data}", "(w"), None, "does not compute"),
     (HEAD.replace("tf.zeros([3, 2])", "draw(3, 2)") + RUN, 4, "`draw` gives a variable its first value"),
     (HEAD + "y = tf.nn.relu(y)\n" + RUN, None, "several tensors"),
+    (HEAD + "g = tf.gradients(loss, [x])\n" + RUN, 7, "all that is trained"),
+    (HEAD + "c = tf.nn.rnn_cell.BasicLSTMCell(4)\n"
+     "o, s = tf.nn.dynamic_rnn(c, x, dtype=tf.float32)\nz = o + s[0]\n" + RUN, 9, "a state"),
 ]
 
 

@@ -472,7 +472,9 @@ def moded(ctx: Context, node: cst.Call, func: Any) -> Any:
     return in_mode(func, "train", nodes.bare(ctx.updated(given), given))
 
 
-SAME_IN_BOTH = re.compile(r"keras\.layers\.(Dense|Flatten|Reshape|Embedding|LayerNormalization|\w*(Conv|Pooling)\w*)$")
+SAME_IN_BOTH = re.compile(
+    r"keras\.layers\.(Dense|Flatten|Reshape|Embedding|LayerNormalization|LSTM|GRU|\w*(Conv|Pooling)\w*)$"
+)
 """Layers that compute the same in training and inference."""
 
 
@@ -484,6 +486,7 @@ def modeless(value: Value) -> bool:
     bases = [b for c in owner.cls.mro() for b in c.bases if not isinstance(b, UserClass)]
     held = [o for v in owner.cls.attrs.values() for o in options_of(v) if isinstance(o, Instance)]
     plain = all(o.api is not None and SAME_IN_BOTH.match(o.api) for o in held)
+    plain &= not any("dropout" in name for o in held for name in o.args)
     return plain and bool(bases) and all(isinstance(b, Api) and b.name == "tf.Module" for b in bases)
 
 

@@ -271,6 +271,20 @@ def pad(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) 
     return Edit(nodes.call("F.pad", arg(ctx, call, "tensor", "x"), nodes.literal(tuple(flat)), **keywords))
 
 
+LOOKUPS = frozenset({"tf.gather", "tf.nn.embedding_lookup", "keras.layers.Embedding"})
+
+
+@named("tf_clip_by_global_norm")
+def clip_by_global_norm(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
+    """TensorFlow's gradient of a lookup holds a row for each time that it was looked up, and their norms."""
+    only(call, "t_list", "clip_norm", "name")
+    if any(c.api in LOOKUPS for c in ctx.facts.calls.values()):
+        ctx.note(node, "XL401", f"{call.api}: known deviation `clip_norm_of_lookups`: where a row is looked up twice, "
+                 "TensorFlow adds the two norms, PyTorch takes the norm of the sum")  # fmt: skip
+    parts = [arg(ctx, call, "t_list"), arg(ctx, call, "clip_norm")]
+    return Edit(nodes.call("clip_by_global_norm", *parts), ("helper:clip_by_global_norm",))
+
+
 @named("tf_moments")
 def moments(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
     """Mean and variance."""

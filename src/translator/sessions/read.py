@@ -15,6 +15,11 @@ INITIALIZERS = frozenset({"global_variables_initializer", "initialize_all_variab
 SCOPES = frozenset({"variable_scope", "name_scope", "device"})
 SWITCHES = frozenset({"disable_v2_behavior", "disable_eager_execution", "reset_default_graph"})
 MAKERS = frozenset({"Variable", "get_variable"})
+CELLS = frozenset({
+    f"{place}.{cell}" for place in ("nn.rnn_cell", "contrib.rnn") for cell in ("BasicLSTMCell", "LSTMCell")
+})  # fmt: skip
+"""Cells that compute what Keras's LSTM does."""
+CLIPPED = ("t_list", "clip_norm")
 
 
 @dataclass(slots=True)
@@ -41,6 +46,24 @@ class Step:
 
 
 @dataclass(slots=True)
+class Gradients:
+    """The gradients of a loss with respect to everything that is trained."""
+
+    loss: str
+    norm: Any = None
+    """What their norm is limited to."""
+
+
+@dataclass(slots=True)
+class Training:
+    """An operation that takes a step."""
+
+    optimizer: Any
+    """The optimizer: a name or a call."""
+    gradients: Gradients
+
+
+@dataclass(slots=True)
 class Graph:
     """What the statements before the session make."""
 
@@ -49,8 +72,17 @@ class Graph:
     """Variables with the expressions that make them."""
     steps: list[Step] = field(default_factory=list)
     optimizers: dict[str, cst.Call] = field(default_factory=dict)
-    training: dict[str, tuple[Any, str]] = field(default_factory=dict)
-    """Operations that train: the optimizer (a name or a call) and the loss."""
+    training: dict[str, Training] = field(default_factory=dict)
+    """Operations that train."""
+    cells: dict[str, Any] = field(default_factory=dict)
+    """Cells of recurrent layers, with the number of their units."""
+    zeros: set[str] = field(default_factory=set)
+    """States of cells that are zero."""
+    states: set[str] = field(default_factory=set)
+    """States that recurrent layers end with."""
+    trained: set[str] = field(default_factory=set)
+    """Variables of Python that hold all variables that are trained."""
+    gradients: dict[str, Gradients] = field(default_factory=dict)
     initializers: set[str] = field(default_factory=set)
     kept: list[Any] = field(default_factory=list)
     """Statements without tensors."""
@@ -61,8 +93,8 @@ class Graph:
     def names(self) -> set[str]:
         """Every name that stands for something in the graph."""
         made = {t for s in self.steps for t in s.targets}
-        every = (self.placeholders, self.variables, self.optimizers, self.training, self.initializers)
-        return made.union(*every)
+        every = (self.placeholders, self.variables, self.optimizers, self.training, self.initializers, self.cells)
+        return made.union(*every, self.zeros, self.states, self.trained, self.gradients)
 
 
 def is_session(node: Any) -> bool:
@@ -113,7 +145,7 @@ def add(graph: Graph, statement: Any) -> None:
     if isinstance(target, cst.Name):
         assign(graph, statement, target.value, small.value)
     elif isinstance(target, cst.Tuple) and all(isinstance(e.value, cst.Name) for e in target.elements):
-        step(graph, statement, [e.value.value for e in target.elements], small.value)  # type: ignore[attr-defined]
+        several(graph, statement, [e.value.value for e in target.elements], small.value)  # type: ignore[attr-defined]
     else:
         raise Unclear("a statement of the graph is more than an assignment", statement)
 
@@ -139,11 +171,11 @@ def function(graph: Graph, node: cst.FunctionDef) -> None:
 
 def concerns(graph: Graph, statement: Any) -> bool:
     """Whether a statement has to do with the graph."""
+    made = MAKERS | INITIALIZERS | {"trainable_variables"}
     found = calls(statement)
-    return bool(names(statement) & (graph.names | graph.makers)) or any(
-        c in MAKERS | INITIALIZERS or c.startswith(("placeholder", "layers.", "train.", "nn.", "summary."))
-        for c in found
-    )
+    if bool(names(statement) & (graph.names | graph.makers)) or any(c in made for c in found):
+        return True
+    return any(c.startswith(("placeholder", "layers.", "train.", "nn.", "summary.", "contrib.")) for c in found)
 
 
 def assign(graph: Graph, statement: Any, target: str, value: Any) -> None:
@@ -164,7 +196,18 @@ def assign(graph: Graph, statement: Any, target: str, value: Any) -> None:
         given = arguments(value, ("loss",))
         if not isinstance(given["loss"], cst.Name):
             raise Unclear("what is minimised has no name", statement)
-        graph.training[target] = (value.func.value, given["loss"].value)
+        graph.training[target] = Training(value.func.value, Gradients(given["loss"].value))
+    elif name in CELLS:
+        given = arguments(value, ("num_units", "forget_bias"))
+        graph.cells[target] = given["num_units"]
+    elif is_zero(graph, value):
+        graph.zeros.add(target)
+    elif name == "trainable_variables" and not value.args:
+        graph.trained.add(target)
+    elif name == "gradients":
+        graph.gradients[target] = gradients(graph, value)
+    elif applies(graph, value):
+        graph.training[target] = Training(value.func.value, graph.gradients[value.args[0].value.args[0].value.value])
     elif makes_variable(graph, value):
         if names(value) & graph.names:
             raise Unclear(f"`{target}` is made from other parts of the graph", statement)
@@ -190,14 +233,100 @@ def makes_variable(graph: Graph, value: Any) -> bool:
     return False
 
 
+def several(graph: Graph, statement: Any, targets: list[str], value: Any) -> None:
+    """``a, b = ...``"""
+    name = tf_name(value.func) if isinstance(value, cst.Call) else ""
+    if name == "clip_by_global_norm" and len(targets) == 2:
+        given = arguments(value, CLIPPED)
+        inner = given["t_list"]
+        known = graph.gradients.get(inner.value) if isinstance(inner, cst.Name) else gradients(graph, inner)
+        if known is None or known.norm is not None or names(given["clip_norm"]) & graph.names:
+            raise Unclear("what is clipped is not understood", statement)
+        graph.gradients[targets[0]] = Gradients(known.loss, given["clip_norm"])
+        if targets[1] != "_":
+            graph.states.add(targets[1])  # what the norm was: no run may ask for it
+    elif name == "nn.dynamic_rnn" and len(targets) == 2:
+        graph.states.add(targets[1])
+        step(graph, statement, targets[:1], value)
+        graph.steps[-1].owns = True
+    else:
+        step(graph, statement, targets, value)
+
+
+def is_zero(graph: Graph, value: Any) -> bool:
+    """``cell.zero_state(batch_size, tf.float32)``"""
+    func = value.func if isinstance(value, cst.Call) else None
+    return (
+        isinstance(func, cst.Attribute) and func.attr.value == "zero_state"
+        and isinstance(func.value, cst.Name) and func.value.value in graph.cells
+    )  # fmt: skip
+
+
+def gradients(graph: Graph, value: Any) -> Gradients:
+    """``tf.gradients(loss, tf.trainable_variables())``
+
+    Raises:
+        Unclear: for gradients of anything else.
+    """
+    if not isinstance(value, cst.Call) or tf_name(value.func) != "gradients":
+        raise Unclear("what is clipped is not understood", value)
+    given = arguments(value, ("ys", "xs"))
+    xs = given["xs"]
+    every = isinstance(xs, cst.Name) and xs.value in graph.trained
+    every |= isinstance(xs, cst.Call) and tf_name(xs.func) == "trainable_variables" and not xs.args
+    if not every or not isinstance(given["ys"], cst.Name):
+        raise Unclear("gradients are only understood of a loss by all that is trained", value)
+    return Gradients(given["ys"].value)
+
+
+def applies(graph: Graph, value: Any) -> bool:
+    """``optimizer.apply_gradients(zip(grads, tvars))``"""
+    if not isinstance(value, cst.Call) or not isinstance(value.func, cst.Attribute) or len(value.args) != 1:
+        return False
+    pairs = value.args[0].value
+    if value.func.attr.value != "apply_gradients" or not isinstance(pairs, cst.Call) or len(pairs.args) != 2:
+        return False
+    grads, variables = (a.value for a in pairs.args)
+    known = isinstance(grads, cst.Name) and grads.value in graph.gradients
+    every = isinstance(variables, cst.Name) and variables.value in graph.trained
+    every |= isinstance(variables, cst.Call) and tf_name(variables.func) == "trainable_variables"
+    return nodes.is_name(pairs.func, "zip") and known and every
+
+
+def recurrent(graph: Graph, call: cst.Call) -> tuple[Any, Any] | None:
+    """``tf.nn.dynamic_rnn(cell, x, dtype=tf.float32)``: its input and the Keras layer; ``None`` for any other call.
+
+    Raises:
+        Unclear: where it starts from a state, reads lengths, or shares its cell.
+    """
+    if tf_name(call.func) != "nn.dynamic_rnn":
+        return None
+    given = arguments(call, ("cell", "inputs", "sequence_length", "initial_state", "dtype"))
+    cell, state = given["cell"], given.get("initial_state")
+    zero = state is None or is_zero(graph, state) or (isinstance(state, cst.Name) and state.value in graph.zeros)
+    if not zero or "sequence_length" in given or not isinstance(cell, cst.Name) or cell.value not in graph.cells:
+        raise Unclear("a recurrent layer is only understood of one cell, from a state of zeros", call)
+    used = [s for s in graph.steps if cell.value in s.reads]
+    if len(used) != 1:
+        raise Unclear(f"the cell `{cell.value}` is shared", call)
+    return given["inputs"], nodes.call("keras.layers.LSTM", graph.cells[cell.value], return_sequences=cst.Name("True"))
+
+
 def step(graph: Graph, statement: Any, targets: list[str], value: Any) -> None:
     """A statement that computes."""
     found = calls(value)
-    bad = [c for c in found if c in MAKERS or c.startswith(("train.", "summary.", "contrib."))]
+    bad = [c for c in found if c in MAKERS or c.startswith(("train.", "summary.", "contrib.", "gradients"))]
     if bad or (names(value) & graph.makers):
         raise Unclear("a variable is made inside of a computation", statement)
+    rnn = len(targets) == 1 and tf_name(getattr(value, "func", None)) == "nn.dynamic_rnn"
+    if names(value) & (graph.states | graph.trained | set(graph.gradients)):
+        raise Unclear("a state or a gradient is computed with", statement)
+    if not rnn and names(value) & (set(graph.cells) | graph.zeros):
+        raise Unclear("a cell is used for more than `dynamic_rnn`", statement)
     if names(value) & set(graph.optimizers):
         raise Unclear("an optimizer is used for more than `minimize`", statement)
     read_by = names(value) & graph.names
+    if rnn:
+        read_by -= graph.zeros
     owns = bool(read_by & set(graph.variables)) or any(c.startswith("layers.") for c in found)
     graph.steps.append(Step(statement, targets, read_by, owns))

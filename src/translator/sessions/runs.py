@@ -208,7 +208,7 @@ class Runs:
     def roots(self, fetched: list[str]) -> set[str]:
         """The tensors to compute for some fetches."""
         training = self.graph.training
-        return {training[n][1] if n in training else n for n in fetched}
+        return {training[n].gradients.loss if n in training else n for n in fetched}
 
     def needs(self, fetched: list[str]) -> set[str]:
         """The placeholders that some fetches rest on."""

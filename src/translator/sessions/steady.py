@@ -18,7 +18,9 @@ def steady(graph: Graph, before: list[Any], after: list[Any]) -> None:
         Unclear: for a variable of Python that is set more than once.
     """
     steps = [s.node for s in graph.steps]
-    built = [*steps, *graph.variables.values(), *graph.optimizers.values(), *(m for m, _ in graph.training.values())]
+    built = [*steps, *graph.variables.values(), *graph.optimizers.values()]
+    built += [t.optimizer for t in graph.training.values()]
+    built += [*graph.cells.values(), *(g.norm for g in graph.gradients.values() if g.norm is not None)]
     read_by = set().union(*(names(n) for n in built)) - graph.names
     times: dict[str, int] = {}
     for statement in (*before, *after):

@@ -11,7 +11,7 @@ from typing import Any
 import libcst as cst
 
 from .. import nodes
-from .read import SWITCHES, Step, calls, is_session, names, read
+from .read import SWITCHES, Graph, Step, calls, is_session, names, read, recurrent
 from .runs import Run, Runs
 from .spelling import Unclear, got_variable, layer_of, modern, optimizer_of, tf_name
 from .steady import steady
@@ -46,9 +46,8 @@ def eager(text: str) -> str:
     made = writer.definitions()
     head = [*body[:first], *cst.parse_module("from tensorflow import keras\n").body]
     kept = [rewritten(s) for s in graph.kept]
-    doubles = [p for p in graph.placeholders.values() if "float64" in nodes.code(p.dtype)]
-    if doubles and any(c.startswith("layers.") for s in graph.steps for c in calls(s.node)):
-        head += cst.parse_module('\nkeras.backend.set_floatx("float64")\n').body  # layers take the type of their input
+    if of_doubles(graph):
+        head += cst.parse_module('\nkeras.backend.set_floatx("float64")\n').body
     return module.with_changes(body=[*head, *kept, *apart(made), *apart(lines, 1)]).code
 
 
@@ -65,6 +64,14 @@ def apart(statements: list[Any], lines: int = 2) -> list[Any]:
     blank = [cst.EmptyLine(indent=False)] * lines
     comments = [x for x in statements[0].leading_lines if x.comment is not None]
     return [statements[0].with_changes(leading_lines=[*blank, *comments]), *statements[1:]]
+
+
+def of_doubles(graph: Graph) -> bool:
+    """Whether layers compute in double precision: they take the type of their input."""
+    typed = [*(p.dtype for p in graph.placeholders.values()), *graph.variables.values(), *(s.node for s in graph.steps)]
+    applied = [c for s in graph.steps for c in calls(s.node)]
+    layers = any(c.startswith(("layers.", "nn.dynamic_rnn")) for c in applied)
+    return layers and any("float64" in nodes.code(n) for n in typed)
 
 
 def imported(statement: Any) -> Any:
@@ -134,7 +141,8 @@ class Writer(Runs):
                   if any(n in self.graph.steps[i].reads for i in inner)]  # fmt: skip
         lines = [self.module(classname, inner, inputs, results)]
         objects = [f"{net} = {classname}()"]
-        for name, (maker, _) in self.graph.training.items():
+        for name, training in self.graph.training.items():
+            maker = training.optimizer
             call = self.graph.optimizers[maker.value] if isinstance(maker, cst.Name) else maker
             if any(name in r.fetches for r in self.runs):
                 objects.append(f"{optimizers[name]} = {nodes.code(optimizer_of(call))}")
@@ -147,7 +155,7 @@ class Writer(Runs):
     def inner(self, common: set[str]) -> list[int]:
         """The steps of the module: those with variables, and what they rest on, from what every run is fed."""
         free: list[int] = []
-        known: set[str] = set(self.graph.variables) | common
+        known: set[str] = {*self.graph.variables, *self.graph.cells} | common
         for i, step in enumerate(self.graph.steps):
             if step.reads <= known:
                 free.append(i)
@@ -193,7 +201,7 @@ class Writer(Runs):
                 return node.with_changes(value=visit(node.value))
             if isinstance(node, cst.Name) and node.value in self.graph.variables:
                 return nodes.dotted(f"{owner}.{node.value}")
-            made = layer_of(node) if isinstance(node, cst.Call) else None
+            made = (recurrent(self.graph, node) or layer_of(node)) if isinstance(node, cst.Call) else None
             if made is not None and (init is None or names(made[1]) & self.graph.names):
                 raise Unclear("a layer is applied where not every run is fed what it needs", step.node)
             new = nodes.rebuild(node, visit) if made is None else node
@@ -227,11 +235,14 @@ class Writer(Runs):
         trained = next((n for n in run.fetches if n in self.graph.training), None)
         wanted = set(self.roots([n for n in run.fetches if n not in self.graph.training]))
         if trained is not None:
-            loss = self.graph.training[trained][1]
+            taken = self.graph.training[trained].gradients
+            loss = taken.loss
             inside = [i for i in self.ancestors({loss}) if i not in inner]
             lines += ["with tf.GradientTape() as tape:", f"    {applied}"]
             lines += [f"    {self.line(self.graph.steps[i], owner=net)}" for i in inside]
             lines += [f"variables = {net}.trainable_variables", f"gradients = tape.gradient({loss}, variables)"]
+            if taken.norm is not None:
+                lines.append(f"gradients, _ = tf.clip_by_global_norm(gradients, {nodes.code(taken.norm)})")
             rest = [i for i in self.ancestors(wanted) if i not in inner and i not in inside]
             lines += [self.line(self.graph.steps[i], owner=net) for i in rest]
             lines.append(f"{optimizers[trained]}.apply_gradients(zip(gradients, variables))")
