@@ -491,7 +491,9 @@ def _join_containers(a: Instance, b: Instance, args: dict[str, Value], sites: fr
     children = None
     if a.children is not None and b.children is not None and len(a.children) == len(b.children):
         children = [join(x, y) for x, y in zip(a.children, b.children, strict=True)]
-    out = Instance(a.cls, args, children, join(elem_of(a), elem_of(b)), sites)
+    # What a class's own code adds is the class's, and may hold the class itself: it is looked up, not copied.
+    elem = UNKNOWN if _added(a) or _added(b) else join(elem_of(a), elem_of(b))
+    out = Instance(a.cls, args, children, elem, sites)
     heads = [c.children[0] if c.children else c.first for c in (a, b)]
     if heads[0] is not None and heads[1] is not None:
         out.first = join(heads[0], heads[1])
@@ -545,6 +547,14 @@ def escape(value: Value, depth: int = 0) -> None:
             escape(item, depth + 1)
 
 
+def _added(value: Instance) -> Instance | None:
+    """What a project's class adds to all of its objects, where no more is known of this one's layers."""
+    if not isinstance(value.cls, UserClass) or value.children is not None or value.elem is not UNKNOWN:
+        return None
+    found = value.cls.find("<children>")
+    return found if isinstance(found, Instance) else None
+
+
 def elem_of(value: Value) -> Value:
     """What iterating over the value yields."""
     if isinstance(value, Seq):
@@ -554,9 +564,7 @@ def elem_of(value: Value) -> Value:
     if isinstance(value, Map):
         return _join_all(list(value.items.values())) if value.items is not None else value.elem
     if isinstance(value, Instance):
-        added = value.cls.find("<children>") if isinstance(value.cls, UserClass) else None
-        if isinstance(added, Instance) and value.children is None and value.elem is UNKNOWN:
-            value = added
+        value = _added(value) or value
         return _join_all(value.children) if value.children is not None else value.elem
     if isinstance(value, Shape):
         return Num("int", True)
