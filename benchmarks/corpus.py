@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import gc
 import hashlib
+import inspect
 import json
 import os
 import shutil
@@ -48,7 +49,7 @@ STAND_INS = {
     "models/__init__.py": "",
     "models/segmentation/__init__.py": "",
     "models/video/__init__.py": "",
-    "ops/__init__.py": "from .misc import Conv2dNormActivation, Permute, SqueezeExcitation\n"
+    "ops/__init__.py": "from .misc import MLP, Conv2dNormActivation, Permute, SqueezeExcitation\n"
     "from .stochastic_depth import StochasticDepth\n",
     "transforms/__init__.py": "",
     "transforms/_presets.py": """from enum import Enum
@@ -301,7 +302,8 @@ def compare(architecture: Architecture, torch_world: World, tf_world: World) -> 
         keras = architecture.build(tf_world.load(architecture.file))
         fill(module, 0)
         shapes = [",".join(map(str, (2, 3, *size))) for size in architecture.sizes]
-        cases = [draw_inputs({"x": f"float[{shape}]"}, i) for i, shape in enumerate(shapes)]
+        name = next(iter(inspect.signature(module.forward).parameters))
+        cases = [draw_inputs({name: f"float[{shape}]"}, i) for i, shape in enumerate(shapes)]
         keras(*tf_arguments(cases[0]).values(), training=False)
         report = weights.copy(module, keras)
         result.add([Quantity("weights", problem="" if report.ok else str(report)[:1500])], TOLERANCE)

@@ -253,6 +253,9 @@ BUILTIN_CALLS: dict[str, Handler] = {
     "math.exp": lambda it, node, args: FLOAT, "math.floor": _number("int"), "math.ceil": _number("int"),
     "typing.cast": cast, "typing_extensions.cast": cast,
     "math.prod": lambda it, node, args: INT,
+    # A class that only holds what it is given: it runs nothing, and what it holds is not followed.
+    "collections.namedtuple": lambda it, node, args: Api("collections.namedtuple.record"),
+    "typing.NamedTuple": lambda it, node, args: Api("collections.namedtuple.record"),
     **dict.fromkeys(
         ("os.path.join", "os.path.basename", "os.path.dirname", "os.path.abspath", "os.path.realpath", "os.getcwd",
          "os.path.normpath", "os.path.expanduser", "os.path.relpath", "builtins.repr", "builtins.chr"),

@@ -380,7 +380,8 @@ def _if(it: Interpreter, node: cst.If) -> None:
     else:
         it.merge(paths)
     default = paths[0][0].get(missing, UNKNOWN) if missing and paths[0][1] else UNKNOWN
-    if default is not UNKNOWN and default is not NONE:
+    declared = without_none(it.facts.value(node.test.left)) if isinstance(node.test, cst.Comparison) else UNKNOWN
+    if default is not UNKNOWN and default is not NONE and (declared is UNKNOWN or type(default) is type(declared)):
         it.scope.bind(missing, default)
 
 
@@ -401,7 +402,9 @@ def _unset_parameter(it: Interpreter, test: cst.BaseExpression) -> str:
     name, target = test.left.value, test.comparisons[0]
     unset = isinstance(target.operator, cst.Is) and isinstance(target.comparator, cst.Name)
     unset = unset and target.comparator.value == "None" and it.func.passed.get(name, UNKNOWN) is UNKNOWN
-    return name if unset and it.facts.value(test.left) is UNKNOWN and is_parameter(it.func, name) else ""
+    declared = without_none(it.facts.value(test.left))
+    vague = declared is UNKNOWN or (isinstance(declared, Seq) and declared.items is None and declared.elem is UNKNOWN)
+    return name if unset and vague and is_parameter(it.func, name) else ""
 
 
 def _loop(it: Interpreter, node: cst.CSTNode, body: Callable[[], None], orelse: cst.Else | None) -> None:
