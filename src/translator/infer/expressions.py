@@ -226,7 +226,8 @@ def _instance_attribute(it: Interpreter, owner: Instance, name: str) -> Value:
                 return layer_weight(Instance(Api(base)), name)
         if name == WRAPPED and owner.cls.module:
             return owner
-        return of_made_name(owner.cls, name) or BoundMethod(owner, name)
+        inherited = it.tables.source.get(f"{framework_base(owner.cls)}.{name}") is not None
+        return of_made_name(owner.cls, name, inherited=inherited) or BoundMethod(owner, name)
     it.facts.opened.append(owner)
     if name == WRAPPED and name not in owner.args and (owner.api or "").startswith("torch.nn."):
         return owner

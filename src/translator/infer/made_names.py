@@ -25,11 +25,20 @@ def _beginning(node: cst.BaseExpression) -> str:
     return value if isinstance(value, str) else ""
 
 
-def of_made_name(cls: UserClass, name: str) -> Value | None:
-    """What ``setattr(self, f"layer{i}", value)`` may have set ``name`` to."""
+ANY = "<...>"
+"""The key of names of which nothing is seen: ``setattr(self, name, value)``."""
+
+
+def of_made_name(cls: UserClass, name: str, *, inherited: bool) -> Value | None:
+    """What ``setattr(self, f"layer{i}", value)`` may have set ``name`` to.
+
+    Args:
+        inherited: whether the framework's class has such an attribute. What else is read must have been set by the
+            class itself, be it under a name of which nothing is seen.
+    """
     found: Value | None = None
     for one in cls.mro():
         for key, value in one.attrs.items():
-            if key.startswith("<") and key.endswith("...>") and name.startswith(key[1:-4]) and key != "<...>":
+            if key.startswith("<") and key.endswith("...>") and name.startswith(key[1:-4]) and (key != ANY or not inherited):
                 found = value if found is None else join(found, value)
     return found
