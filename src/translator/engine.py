@@ -19,7 +19,8 @@ from .infer.emitted import without_unused
 from .infer.imports import framework_name
 from .infer.interp import Interpreter
 from .infer.scope import Scope
-from .layout.solve import LayoutUnproven, solve
+from .layout.solve import solve
+from .layout.unproven import LayoutUnproven, Unproven, at, located
 from .model import Counts, Diagnostic, Direction, InputError, Layout, Options, Severity, Status, Translation
 from .modules import Modules, is_package
 from .outputs import module_name
@@ -42,9 +43,12 @@ class _File:
 
 Watch = Callable[[str, cst.Module, Context], None]
 """Called for each file that was rewritten: its path, the tree that was read, and what was found on the way."""
-Rewrite = Callable[[str], Translation | InputError]
-Spread = Callable[[Sequence[str], Rewrite], Mapping[str, Translation | InputError]]
+Rewritten = Translation | InputError | Unproven
+Rewrite = Callable[[str], Rewritten]
+Spread = Callable[[Sequence[str], Rewrite], Mapping[str, Rewritten]]
 """Calls a function for each of some paths, in any order or at once."""
+ATTEMPTS = 6
+"""How often a program is understood anew with more operations in source order before it is given up."""
 
 
 def translate_sources(
@@ -123,37 +127,46 @@ def _in_proven_layout(
     files: list[_File], options: Options, renames: Mapping[str, str], watch: Watch | None, modules: Modules | None,
     spread: Spread | None, lines: Mapping[str, tuple[int, int]],
 ) -> dict[str, Translation | InputError]:  # fmt: skip
-    """Translate with channels last; with channels first and a note where that order cannot be proven."""
-    try:
-        return _translate(files, options, renames, watch, modules, spread, lines)
-    except LayoutUnproven as unproven:
-        finding = Finding(unproven.node, "XL304", Severity.NOTE, f"translated with channels first: {unproven.reason}")
-        notes = {f.path: _placed(f, finding) for f in files}
-        for file in files:
-            file.state, file.scope = "new", None
-        first = replace(options, layout=Layout.CHANNELS_FIRST)
-        results = _translate(files, first, renames, watch, modules, spread, lines)
-        for path, found in notes.items():
-            result = results.get(path)
-            if isinstance(result, Translation):
-                results[path] = replace(result, diagnostics=tuple(sorted({*result.diagnostics, *found})))
-        return results
+    """Translate with channels last. Operations for which that order cannot be proven are left with channels first, or
+    the whole program where that cannot be done; a note says so."""
+    results = _parsed(files)
+    trees = {f.path: f.tree for f in files if f.tree is not None}
+    unmoved: dict[cst.CSTNode, str] = {}
+    notes: list[Finding] = []
+    why: Unproven | None = None
+    for _ in range(ATTEMPTS):
+        found = _translate(files, options, renames, watch, modules, spread, lines, unmoved)
+        if not isinstance(found, Unproven):
+            return results | _noted(files, found, notes)
+        why = found
+        more = [node for node in at(found.leave, trees) if node not in unmoved]
+        if not more:
+            break
+        unmoved |= dict.fromkeys(more, found.reason)
+        notes += [Finding(n, "XL304", Severity.NOTE, f"in PyTorch's axis order: {found.reason}") for n in more]
+    assert why is not None
+    where = at([why.where], trees) if why.where is not None else []
+    notes = [Finding(n, "XL304", Severity.NOTE, f"translated with channels first: {why.reason}") for n in where]
+    first = replace(options, layout=Layout.CHANNELS_FIRST)
+    last = _translate(files, first, renames, watch, modules, spread, lines, {})
+    assert not isinstance(last, Unproven)
+    return results | _noted(files, last, notes)
 
 
-def _placed(file: _File, finding: Finding) -> tuple[Diagnostic, ...]:
-    """The diagnostic of a finding, if its node is in this file."""
-    if file.tree is None or finding.node not in set(nodes.walk(file.tree)):
-        return ()
-    return diagnostics(file.tree, file.source.tree, file.source.text, [finding], {})
+def _noted(
+    files: list[_File], results: dict[str, Translation | InputError], notes: list[Finding]
+) -> dict[str, Translation | InputError]:
+    """The results with notes in the files that they are about."""
+    for file in files if notes else ():
+        result, found = results.get(file.path), _placed(file, notes)
+        if isinstance(result, Translation) and found:
+            results[file.path] = replace(result, diagnostics=tuple(sorted({*result.diagnostics, *found})))
+    return results
 
 
-def _translate(
-    files: list[_File], options: Options, renames: Mapping[str, str], watch: Watch | None, modules: Modules | None,
-    spread: Spread | None, lines: Mapping[str, tuple[int, int]],
-) -> dict[str, Translation | InputError]:  # fmt: skip
+def _parsed(files: list[_File]) -> dict[str, Translation | InputError]:
+    """Parse the files; those that cannot be parsed are taken out."""
     results: dict[str, Translation | InputError] = {}
-    interpreter = Interpreter(options.direction, options.mappings)
-    by_name = {f.module: f for f in files}
     for file in list(files):
         try:
             file.tree = nodes.parse_module(file.source.text)
@@ -162,7 +175,32 @@ def _translate(
                 f"cannot parse: {error.message}", line=error.raw_line, column=error.raw_column
             )
             files.remove(file)
-            by_name.pop(file.module, None)
+    return results
+
+
+def _placed(file: _File, findings: list[Finding]) -> tuple[Diagnostic, ...]:
+    """The diagnostics of those findings whose nodes are in this file."""
+    assert file.tree is not None
+    here = set(nodes.walk(file.tree))
+    own = [finding for finding in findings if finding.node in here]
+    return diagnostics(file.tree, file.source.tree, file.source.text, own, {})
+
+
+def _translate(
+    files: list[_File], options: Options, renames: Mapping[str, str], watch: Watch | None, modules: Modules | None,
+    spread: Spread | None, lines: Mapping[str, tuple[int, int]], unmoved: dict[cst.CSTNode, str],
+) -> dict[str, Translation | InputError] | Unproven:  # fmt: skip
+    """Translate parsed files, or say for which operations channels last is not proven.
+
+    Args:
+        unmoved: the operations that stay in source order, and why.
+    """
+    interpreter = Interpreter(options.direction, options.mappings)
+    interpreter.facts.unmoved.update(unmoved)
+    by_name = {f.module: f for f in files}
+    trees = {f.path: f.tree for f in files if f.tree is not None}
+    for file in files:
+        file.state, file.scope = "new", None
     interpreter.packages.update(f.module for f in files if is_package(f.path))
     aliases = modules.aliases if modules is not None else {}
     interpreter.load_module = lambda name: _load(
@@ -173,12 +211,15 @@ def _translate(
         _run(interpreter, file)
     interpreter.finish()
     if moves_channels(options):
-        solve(interpreter)
+        try:
+            solve(interpreter)
+        except LayoutUnproven as error:
+            return located(error, trees)
     base = Context(options, interpreter.tables, interpreter.facts, interpreter.dialect)
     training, layers = training_functions(base), inner_layers(base)
     plain = plain_sequentials(interpreter)
 
-    def rewritten(path: str) -> Translation | InputError:
+    def rewritten(path: str) -> Rewritten:
         while True:
             try:
                 return once(path)
@@ -186,7 +227,7 @@ def _translate(
                 for name in ("keras_helpers", "keras_build"):  # what the rewriting itself worked out
                     interpreter.facts.cache.pop(name, None)
 
-    def once(path: str) -> Translation | InputError:
+    def once(path: str) -> Rewritten:
         file = by_path[path]
         ctx = Context(options, interpreter.tables, interpreter.facts, interpreter.dialect)
         ctx.training, ctx.local_layers, ctx.plain_sequentials = training, layers, plain
@@ -200,6 +241,8 @@ def _translate(
             shared = modules.helpers.get(file.path, shared)
         try:
             result = _rewrite(file, ctx, options, renames, shared)
+        except LayoutUnproven as error:
+            return located(error, trees)
         except SyntaxError as error:  # of the output: a chain of methods has become a nest of functions
             if "too many nested parentheses" not in str(error):
                 raise
@@ -209,8 +252,19 @@ def _translate(
         return result
 
     by_path = {file.path: file for file in files}
-    results.update(spread(list(by_path), rewritten) if spread else {path: rewritten(path) for path in by_path})
-    return results
+    found = spread(list(by_path), rewritten) if spread else {path: rewritten(path) for path in by_path}
+    results: dict[str, Translation | InputError] = {}
+    lost: list[Unproven] = []
+    for path, result in found.items():
+        if isinstance(result, Unproven):
+            lost.append(result)
+        else:
+            results[path] = result
+    if not lost:
+        return results
+    # All files' operations in one more attempt; none if one of them has none.
+    leave = [one.leave for one in lost]
+    return replace(lost[0], leave=tuple(place for some in leave for place in some) if all(leave) else ())
 
 
 def _run(interpreter: Interpreter, file: _File) -> None:

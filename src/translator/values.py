@@ -296,6 +296,8 @@ class UserClass(Value):
     """Attributes to what functions assigned to them, and in which of their runs."""
     joined: dict[str, Value] = field(default_factory=dict)
     """What ``attrs`` was set to from ``given``."""
+    filled: set[str] = field(default_factory=set)
+    """Fields that a constructor which nobody wrote was seen to set."""
     made_in: set[Any] = field(default_factory=set)
     """The functions (or ``None`` for module level) that make instances of it."""
 
@@ -357,6 +359,8 @@ FLOAT = Num("float")
 BOOL = Num("bool")
 STR = Num("str")
 MAX_UNION = 8
+MAX_LAYERS = 24
+"""Alternatives that are all objects: the layers of a building block that a whole collection of models shares."""
 
 
 def python_type(value: Value) -> str | None:
@@ -524,7 +528,8 @@ def join(a: Value, b: Value) -> Value:
             options.append(value)
     if len(options) == 1:
         return options[0]
-    if len(options) <= MAX_UNION:
+    layers = all(isinstance(o, Instance) for o in options)
+    if len(options) <= (MAX_LAYERS if layers else MAX_UNION):
         return Union(tuple(options))
     for option in options:
         escape(option)

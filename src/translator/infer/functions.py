@@ -372,7 +372,7 @@ def instantiate(it: Interpreter, cls: UserClass, args: Args) -> Instance:
         if init.owner is not None and init.owner is not cls:
             cls.made_in.add(it.func)
     elif not isinstance(init, Func) and _is_dataclass(cls):
-        _fill_dataclass(cls, args)
+        fill_dataclass(cls, args)
     return Instance(cls)
 
 
@@ -380,11 +380,27 @@ def _is_dataclass(cls: UserClass) -> bool:
     return bool(cls.attrs)
 
 
-def _fill_dataclass(cls: UserClass, args: Args) -> None:
-    for arg, value in args:
-        if arg.keyword is not None:
-            name = arg.keyword.value
-            cls.attrs[name] = join(cls.attrs[name], value) if name in cls.attrs else value
+def fill_dataclass(cls: UserClass, args: Args) -> None:
+    """What a constructor that nobody wrote sets: the fields, in the order in which the class declares them."""
+    fields = _fields(cls)
+    for i, (arg, value) in enumerate(args):
+        if arg.star:
+            return
+        name = arg.keyword.value if arg.keyword is not None else fields[i] if i < len(fields) else ""
+        owner = next((c for c in cls.mro() if name in c.attrs), cls)
+        old = owner.attrs.get(name, UNKNOWN)
+        promised = old is UNKNOWN and name not in owner.filled  # the annotation only says that there is one
+        if name:
+            owner.attrs[name] = value if promised or name not in owner.attrs else join(old, value)
+            owner.filled.add(name)
+
+
+def _fields(cls: UserClass) -> list[str]:
+    """The annotated names in the bodies of a class and its bases; the bases' come first."""
+    lines = (line for one in reversed(cls.mro()) for line in one.node.body.body)
+    small = (s for line in lines if isinstance(line, cst.SimpleStatementLine) for s in line.body)
+    names = [s.target.value for s in small if isinstance(s, cst.AnnAssign) and isinstance(s.target, cst.Name)]
+    return list(dict.fromkeys(names))
 
 
 def method_of(it: Interpreter, receiver: Value, func: Func) -> Value:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -29,7 +30,7 @@ from ..values import (
 from . import image_results, keras_graph, keras_masks
 from .binding import Args, bind_api
 from .facts import Bound, BoundCall, Pass
-from .functions import call_user
+from .functions import call_user, fill_dataclass
 from .made_names import made_name
 from .ranks import evidence, ranked_parameter
 from .results import RESULTS
@@ -189,6 +190,8 @@ def instance_method(it: Interpreter, node: cst.Call, owner: Instance, name: str,
     it.touch()
     base = owner.api or module_base(owner.cls)
     if base is None:
+        if name == "__init__" and isinstance(owner.cls, UserClass):  # `super().__init__(...)` into a dataclass
+            fill_dataclass(owner.cls, args)
         return UNKNOWN
     if base == "numpy.ndarray":
         return UNKNOWN if name in ("item", "tolist") else owner
@@ -241,17 +244,36 @@ def module_base(cls: Value) -> str | None:
 
 def _walked(it: Interpreter, node: cst.Call, owner: Instance, name: str) -> Value:
     """What a loop over a module's layers meets: a container's own steps, where only these are asked for."""
-    steps = name.endswith("children") and owner.api in it.dialect.containers and _complete(elem_of(owner))
-    layer = elem_of(owner) if steps else _any_layer(it, owner)
+    below = name.endswith("children")
+    steps = below and owner.api in it.dialect.containers and _complete(elem_of(owner))
+    own = _own_layers(owner) if below else []
+    layer = elem_of(owner) if steps else reduce(join, own) if own else _any_layer(it, owner)
     if name.startswith("named"):
         return Seq("list", None, Seq("tuple", [RESULTS["str"](BoundCall("", node)), layer]))
     return Seq("list", list(owner.children) if steps and owner.children is not None else None, layer)
 
 
+ANY_LAYER = "<any>"
+"""Marks the object that stands for whatever layer a walk meets."""
+
+
 def _any_layer(it: Interpreter, owner: Instance) -> Value:
     """What a walk over all layers may meet: any framework layer, any of the project's."""
     known = [Instance(c) for c in it.facts.classes.values() if c.module][:4]
-    return Union((Instance(Api(next(iter(sorted(it.dialect.module_bases))))), *known))
+    return Union((Instance(Api(next(iter(sorted(it.dialect.module_bases)))), {ANY_LAYER: Const(True)}), *known))
+
+
+def _own_layers(owner: Instance) -> list[Value]:
+    """The layers that are attributes of an object of the project's, where all of them are seen."""
+    if not isinstance(owner.cls, UserClass) or "<children>" in owner.cls.attrs:
+        return []
+    own = [without_none(v) for c in owner.cls.mro() for k, v in c.attrs.items()]
+    layers: list[Value] = [o for v in own for o in options_of(v) if isinstance(o, Instance) and _is_layer(o)]
+    return layers if UNKNOWN not in own else []
+
+
+def _is_layer(value: Instance) -> bool:
+    return value.cls.module if isinstance(value.cls, UserClass) else value.cls.name.startswith("torch.nn.")
 
 
 def _container_init(it: Interpreter, owner: Instance, args: Args) -> None:

@@ -39,6 +39,7 @@ def of_made_name(cls: UserClass, name: str, *, inherited: bool) -> Value | None:
     found: Value | None = None
     for one in cls.mro():
         for key, value in one.attrs.items():
-            if key.startswith("<") and key.endswith("...>") and name.startswith(key[1:-4]) and (key != ANY or not inherited):
+            fits = key.startswith("<") and key.endswith("...>") and name.startswith(key[1:-4])
+            if fits and (key != ANY or not inherited):
                 found = value if found is None else join(found, value)
     return found

@@ -112,6 +112,8 @@ def of_node(world: World, node: cst.CSTNode) -> str:
 
 def _of_call(world: World, node: cst.Call) -> str:
     call = world.facts.calls.get(node)
+    if node in world.facts.unmoved:
+        return "opaque"
     if call is not None and not call.api.endswith("__call__"):
         row = row_of(world, call)
         if isinstance(call.result, Instance):
@@ -165,6 +167,13 @@ def container(world: World, owner: Value) -> Instance | None:
 
 def of_layer(world: World, layer: Instance) -> str:
     """The behaviour of a framework's layer."""
+    if world.facts.unmoved and layer.sites & world.facts.unmoved.keys():
+        return "opaque"
+    return of_api(world, layer)
+
+
+def of_api(world: World, layer: Instance) -> str:
+    """The behaviour that the layer's row states, whether or not it was decided to leave this one in source order."""
     return of_row(next(iter(world.tables.find(module_base(layer.cls) or "")), None))
 
 

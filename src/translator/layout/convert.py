@@ -22,8 +22,9 @@ from .calls import arguments, called, callees, passed
 from .natural import axis_plan, order_of, results
 from .perms import Perm, between, channels_last, identity, same_memory
 from .sites import SOURCE, order_at
-from .solve import NORMS, LayoutUnproven
+from .solve import NORMS
 from .subscripts import plan_subscript, written
+from .unproven import LayoutUnproven
 
 CONVERTED = (
     cst.Call, cst.BinaryOperation, cst.Comparison, cst.UnaryOperation, cst.Attribute, cst.Subscript, cst.For,
@@ -104,7 +105,8 @@ class Conversion:
 
     def _handed(self, new: Any) -> Any:
         assert isinstance(self.node, cst.Call)
-        raise LayoutUnproven(called(self.ctx, self.node), "a layer is called by a function that it is given to")
+        reason = "a layer is called by a function that it is given to"
+        raise LayoutUnproven(called(self.ctx, self.node), reason, self._operation(self.node.args[0].value))
 
     def _opaque(self, new: Any) -> Any:
         if not isinstance(self.node, cst.Call):
@@ -124,12 +126,25 @@ class Conversion:
                 return self._in(old, value, None)
             known = tensor.rank if tensor is not None and tensor.rank is not None else implied
             if known is None:
-                raise LayoutUnproven(old, "the rank of what a channels-last operation takes is not known")
+                reason = "the rank of what a channels-last operation takes is not known"
+                raise LayoutUnproven(old, reason, self._operation())
             return self._moved(old, value, order_of(tensor), channels_last(known))
 
         if self.result is None or rank is None:
-            raise LayoutUnproven(self.node, "the rank of what a channels-last operation gives is not known")
+            reason = "the rank of what a channels-last operation gives is not known"
+            raise LayoutUnproven(self.node, reason, self._operation())
         return self._each(new, convert)
+
+    def _operation(self, layer: cst.BaseExpression | None = None) -> set[Any]:
+        """What can stay in source order instead of this: the call itself, or the layers that it calls."""
+        assert isinstance(self.node, cst.Call)
+        call = self.ctx.call(self.node)
+        if layer is None and call is not None and not call.api.endswith("__call__"):
+            return {self.node}
+        layers = options_of(without_none(self.ctx.value(layer or self.node.func)))
+        made = [o.sites for o in layers if isinstance(o, Instance)]
+        sites = set().union(*made) if made and all(made) and len(made) == len(layers) else set()
+        return sites if sites <= self.ctx.facts.calls.keys() else set()
 
     def _made_for_source_order(self) -> bool:
         """Whether the layer that is called was told that its channels stand where the source has them."""

@@ -9,7 +9,7 @@ import libcst as cst
 from ..values import as_tensor
 from .natural import order_of
 from .perms import same_memory
-from .solve import LayoutUnproven
+from .unproven import LayoutUnproven
 
 LAST, SOURCE, UNSEEN = "last", "source", "unseen"
 
@@ -22,6 +22,8 @@ def order_at(ctx: Any, node: cst.CSTNode) -> str:
     Raises:
         LayoutUnproven: where the layer is called in both orders.
     """
+    if node in ctx.facts.unmoved:
+        return SOURCE
     found: set[str] = set()
     for value, run in ctx.facts.layer_uses.get(node, ()):
         if run[0] is not None and run[0].runs != run[1]:
@@ -34,7 +36,7 @@ def order_at(ctx: Any, node: cst.CSTNode) -> str:
         else:
             found.add(LAST)
     if len(found) > 1:
-        raise LayoutUnproven(node, "a layer is called in two axis orders")
+        raise LayoutUnproven(node, "a layer is called in two axis orders", (node,))
     return found.pop() if found else UNSEEN
 
 

@@ -8,12 +8,14 @@ for channels-last tensors vote for it, and the orders spread from there along op
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
 from ..infer.facts import BoundCall, Pass
 from ..infer.functions import bind_user
+from ..infer.layers import ANY_LAYER
 from ..values import (
     UNKNOWN,
     Api,
@@ -40,6 +42,7 @@ from .axes import given_axes, main_tensor
 from .calls import arguments, callees, forward_of, passed
 from .natural import natural_orders, results
 from .perms import Perm, channels_last
+from .unproven import LayoutUnproven
 
 if TYPE_CHECKING:
     from ..infer.interp import Interpreter
@@ -56,14 +59,6 @@ ROUNDS = 6
 """How often orders spread over all operations: values that go around loops settle in two or three."""
 
 
-class LayoutUnproven(Exception):
-    """The channels-last order of a value cannot be proven: the program is translated with channels first."""
-
-    def __init__(self, node: cst.CSTNode, reason: str) -> None:
-        super().__init__(reason)
-        self.node, self.reason = node, reason
-
-
 def solve(it: Interpreter) -> None:
     """Unify, vote, spread.
 
@@ -78,7 +73,7 @@ class Solver:
 
     def __init__(self, it: Interpreter) -> None:
         self.it, self.facts = it, it.facts
-        self.hard: list[tuple[Tensor, bool, cst.CSTNode]] = []
+        self.hard: list[tuple[Tensor, bool, Pass]] = []
         """Tensors inside of containers that must be channels-last (or must not), and where."""
         self.lost: set[Func] = set()
         """Functions that may be called from where nothing is followed."""
@@ -86,27 +81,67 @@ class Solver:
     def run(self) -> None:
         for item in self.passes():
             self.facts.entries.setdefault(self.facts.handed.get(item.node, item.node), item)
+        self._mixed_calls()
         self.lose()
         self.unite()
         self.rank()
         self.pin()
         self.rank()
-        for tensor, last, node in self.hard:
+        for tensor, last, _ in self.hard:
             root = tensor.layout.find()
             if last:
                 root.votes += 1
-                if tensor.rank is None:
-                    raise LayoutUnproven(node, "the rank of a tensor inside of a container is not known")
             else:
                 root.source = True
+        lost = [item for tensor, last, item in self.hard if last and tensor.rank is None]
+        self._contained(lost, "the rank of a tensor inside of a container is not known")
         self.mixed_ranks()
         self.vote()
-        for tensor, last, node in self.hard:
-            if last and order(tensor) is None and (tensor.rank or 0) > 2:
-                raise LayoutUnproven(node, "layers of a container need different axis orders")
+        lost = [item for tensor, last, item in self.hard if last and order(tensor) is None and (tensor.rank or 0) > 2]
+        self._contained(lost, "layers of a container need different axis orders")
+        self._whole()
         for _ in range(ROUNDS):
             if not self.spread():
                 break
+        self._joint_calls()
+
+    # -- what cannot be proven -----------------------------------------------------------------------
+
+    def _contained(self, items: list[Pass], reason: str) -> None:
+        """Channels-last layers of containers that stand between others of another order: all of the container's."""
+        if items:
+            homes = {item.node for item in items}
+            whole = [item.layer for _, last, item in self.hard if last and item.node in homes]
+            raise LayoutUnproven(items[0].node, reason, self._made(whole))
+
+    def _made(self, layers: Iterable[Value]) -> frozenset[cst.CSTNode]:
+        """The calls that make some layers; none if that is not known of all."""
+        every = [layer for layer in layers if isinstance(layer, Instance)]
+        sites = {s for layer in every for s in layer.sites}
+        known = all(layer.sites for layer in every) and sites <= self.facts.calls.keys()
+        return frozenset(sites) if known else frozenset()
+
+    def _whole(self) -> None:
+        """What is called in one place is all moved or all unmoved."""
+        if not self.facts.unmoved:
+            return
+        for node in self.facts.values:
+            call = self.facts.calls.get(node) if isinstance(node, cst.Call) else None
+            if isinstance(node, cst.Call) and (call is None or call.api.endswith("__call__")):
+                self._alike(node, options_of(without_none(self.facts.value(node.func))))
+        for item in self.passes():
+            self._alike(item.node, (item.layer,))
+
+    def _alike(self, node: cst.CSTNode, options: Iterable[Value]) -> None:
+        layers = [o for o in options if isinstance(o, Instance)]
+        some = [layer for layer in layers if behaviour.of_api(self.it, layer) == "channels"]
+        sites = {s for layer in some for s in layer.sites}
+        unmoved = sites & self.facts.unmoved.keys()
+        apis = {call.api for s in self.facts.unmoved if (call := self.facts.calls.get(s)) is not None}
+        nameless = any(not layer.sites and layer.api in apis for layer in some)
+        if nameless or (unmoved and (unmoved != sites or not all(layer.sites for layer in some))):
+            reason = "what is called here may be a layer in either axis order"
+            raise LayoutUnproven(node, reason, frozenset() if nameless else self._made(some))
 
     # -- what is not followed ------------------------------------------------------------------------
 
@@ -130,11 +165,48 @@ class Solver:
 
     def _seen_layers(self) -> None:
         """Where something unknown is called, every channels-last layer must be seen to be called elsewhere."""
-        for node, call in self.facts.calls.items():
-            layer = call.result
-            if isinstance(layer, Instance) and behaviour.of_layer(self.it, layer) == "channels":
-                if not self.facts.layer_uses.get(node):
-                    raise LayoutUnproven(node, "it is not seen where this layer is called")
+        unseen = [
+            node
+            for node, call in self.facts.calls.items()
+            if isinstance(call.result, Instance) and node not in self.facts.unmoved
+            and behaviour.of_layer(self.it, call.result) == "channels" and not self.facts.layer_uses.get(node)
+        ]  # fmt: skip
+        if unseen:
+            raise LayoutUnproven(unseen[0], "it is not seen where this layer is called", unseen)
+
+    def _mixed_calls(self) -> None:
+        """What one call may run must take one order: a channels-last layer in a list with others cannot be told."""
+        for node in self.facts.values:
+            call = self.facts.calls.get(node) if isinstance(node, cst.Call) else None
+            if not isinstance(node, cst.Call) or (call is not None and not call.api.endswith("__call__")):
+                continue
+            options = options_of(without_none(self.facts.value(node.func)))
+            if any(isinstance(o, Instance) and ANY_LAYER in o.args for o in options) and self._given_tensor(node):
+                raise LayoutUnproven(node, "any layer of the program may be called here")
+            kinds = {behaviour.of_callee(self.it, option) for option in options}
+            if "channels" in kinds and kinds - {"channels", "pointwise", "pass"}:
+                self._leave(node, options)
+
+    def _leave(self, node: cst.CSTNode, options: Iterable[Value]) -> None:
+        some = [o for o in options if behaviour.of_callee(self.it, o) == "channels"]
+        raise LayoutUnproven(node, "layers that need different axis orders are called here", self._made(some))
+
+    def _joint_calls(self) -> None:
+        """Where a call may run a channels-last layer or code of the project, that code takes and gives this order."""
+        for node in self.facts.values:
+            if not isinstance(node, cst.Call) or behaviour.of_node(self.it, node) != "channels":
+                continue
+            given = passed(self.it, node)[:1]
+            for func, bound in callees(self.it, node):
+                bindings = bind_user(func, arguments(self.it, node), bound=bound) or {}
+                first = self.facts.value(given[0].value) if given else UNKNOWN
+                inner = [as_tensor(func.start.get(n, UNKNOWN)) for n, v in bindings.items() if v is first]
+                outer = [as_tensor(r) for r in func.returned]
+                if any(order(t) != channels_last(t.rank or 0) for t in (*inner, *outer) if t is not None):
+                    self._leave(node, options_of(without_none(self.facts.value(node.func))))
+
+    def _given_tensor(self, node: cst.Call) -> bool:
+        return any(isinstance(without_none(self.facts.value(a.value)), Tensor) for a in node.args)
 
     def _blind(self, node: cst.Call) -> bool:
         """Whether a call of something unknown may run a module of the project."""
@@ -145,7 +217,7 @@ class Solver:
             owner = self.facts.value(node.func.value)
             if not (isinstance(owner, Instance) and isinstance(owner.cls, UserClass)):
                 return False
-        return any(isinstance(without_none(self.facts.value(a.value)), Tensor) for a in node.args)
+        return self._given_tensor(node)
 
     def _lose_arguments(self, node: cst.Call) -> None:
         func = without_none(self.facts.value(node.func))
@@ -342,14 +414,14 @@ class Solver:
         assert isinstance(item.layer, Instance)
         if item.layer.api == FLATTEN:
             if result is not None:
-                self.hard.append((result, False, item.node))
+                self.hard.append((result, False, item))
         elif item.layer.api in NORMS and given is not None and result is not None:
             given.layout.unite(result.layout)
             given.layout.find().votes += 1
         else:
             for tensor in (given, result):
                 if tensor is not None:
-                    self.hard.append((tensor, kind == "channels", item.node))
+                    self.hard.append((tensor, kind == "channels", item))
 
     # -- votes -----------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING
 
 from translator.batch import INTERNAL, shares
 from translator.interrupts import reraise_interrupt
@@ -14,6 +15,9 @@ from translator.model import InputError, Options, Translation
 
 from .pool import Died, Pool
 from .units import Unit
+
+if TYPE_CHECKING:
+    from translator.engine import Rewrite, Rewritten
 
 Result = Translation | InputError
 _HINT = "please report it, with the traceback that --verbose prints"
@@ -98,7 +102,7 @@ def translate_task(task: Task) -> Results:
     """Translate one unit in this process. If that fails as a whole, files that fail alone are left out."""
     from translator.engine import translate_sources
 
-    def spread(paths: Sequence[str], rewrite: Callable[[str], Result]) -> dict[str, Result]:
+    def spread(paths: Sequence[str], rewrite: Rewrite) -> dict[str, Rewritten]:
         todo = [path for path in paths if path not in task.known]
         if task.workers > 1:  # the longest first, so that none is left with one at the end
             todo.sort(key=lambda path: -len(task.sources[path]))
@@ -146,11 +150,11 @@ def _load(options: Options) -> None:
     tables(options.direction)
 
 
-def _spread(paths: Sequence[str], rewrite: Callable[[str], Result], workers: int) -> dict[str, Result]:
+def _spread(paths: Sequence[str], rewrite: Rewrite, workers: int) -> dict[str, Rewritten]:
     """Rewrite files in forked processes, which have everything that was understood; or here, where that is no gain."""
     from .pool import can_fork
 
-    def guarded(path: str) -> Result:
+    def guarded(path: str) -> Rewritten:
         try:
             return rewrite(path)
         except Exception as error:
@@ -158,7 +162,7 @@ def _spread(paths: Sequence[str], rewrite: Callable[[str], Result], workers: int
 
     if workers < 2 or len(paths) < 2 * workers or not can_fork():
         return {path: guarded(path) for path in paths}
-    out: dict[str, Result] = {}
+    out: dict[str, Rewritten] = {}
     for number, answer in Pool(guarded, workers).run(paths):
         out[paths[number]] = died(answer) if isinstance(answer, Died) else answer
     return out

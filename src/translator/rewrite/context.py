@@ -115,6 +115,9 @@ class Context:
     claim: Any = None
     """The structure (a functional Keras model) whose statements are being taken apart, if there is one."""
 
+    unmoved: bool = False
+    """Whether the call at hand stays in source order in a program with channels last."""
+
     def value(self, node: cst.CSTNode) -> Value:
         return self.facts.value(node)
 
@@ -130,7 +133,7 @@ class Context:
 
     @property
     def channels_first(self) -> bool:
-        return self.options.layout is Layout.CHANNELS_FIRST
+        return self.unmoved or self.options.layout is Layout.CHANNELS_FIRST
 
     @property
     def moves_channels(self) -> bool:
@@ -138,7 +141,7 @@ class Context:
 
     @property
     def data_format(self) -> str:
-        return self.options.layout.value
+        return Layout.CHANNELS_FIRST.value if self.channels_first else self.options.layout.value
 
     def note(self, node: cst.CSTNode, code: str, message: str, hint: str = "") -> None:
         """Record something worth knowing that is no refusal."""

@@ -293,7 +293,9 @@ class Rewriter:
         if new is not node:
             self.ctx.new[node] = new
         for rule in () if conversion is not None and conversion.done else self.rules.expressions.get(type(node), ()):
+            self.ctx.unmoved = node in self.ctx.facts.unmoved
             outcome = rule(self.ctx, node, new)
+            self.ctx.unmoved = False
             if outcome is None:
                 continue
             self.ctx.seen += 1
@@ -302,6 +304,10 @@ class Rewriter:
                 return node
             self.ctx.translated += 1
             new = self.accept(outcome)
+            if node in self.ctx.facts.unmoved:
+                from ..layout.unmoved import told
+
+                new = told(self.ctx, node, new)
             if isinstance(node, cst.Call) and len(self.ctx.refusals) > refused:
                 self.forgive(node, new, refused)
             break
