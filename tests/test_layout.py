@@ -204,22 +204,77 @@ def test_fixture(name: str) -> None:
         assert result.ok, f"\n{model['entry']}: {result}"
 
 
+UNPROVEN = {
+    "container": ("""
+        self.body = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.Linear(10, 5), nn.Conv2d(8, 4, 1))
+        """, "return self.body(x)", 2),
+    "list": ("""
+        self.layers = nn.ModuleList([nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(1), nn.Linear(4 * 4 * 8, 5)])
+        """, "for layer in self.layers:\n    x = layer(x)\nreturn x", 1),
+    "walk": ("""
+        self.conv = nn.Conv2d(3, 3, 3, padding=1)
+        self.act = nn.ReLU()
+        self.norm = nn.LayerNorm(10)
+        """, "for name, layer in self.named_children():\n    x = layer(x)\nreturn x", 2),
+    "block": ("""
+        self.layers = nn.ModuleList([nn.Conv2d(3, 4, 3, padding=1), Last(10, 7), nn.Conv2d(4, 2, 1)])
+        """, "for layer in self.layers:\n    x = layer(x)\nreturn x", 2),
+    "pool": ("""
+        self.stem = nn.Conv2d(3, 4, 3, padding=1)
+        self.body = nn.Sequential(nn.MaxPool2d(2, padding=1), nn.BatchNorm2d(4), nn.LayerNorm(6), nn.AvgPool2d(2))
+        """, "return self.body(self.stem(x))", 2),
+}  # fmt: skip
+"""Layers, the call, and how many of them cannot be given channels last where they are called."""
+
+
+@pytest.mark.parametrize("name", UNPROVEN)
+def test_layers_that_cannot_be_converted_stay_in_source_order(name: str) -> None:
+    """Nothing can be converted between the steps of a container or the turns of a loop: the layers are left as they
+    are, which notes say, and the rest is not."""
+    pytest.importorskip("torch")
+    pytest.importorskip("tensorflow")
+    from translator.compare import compare_program
+
+    layers, forward, count = UNPROVEN[name]
+    text = "\n".join([
+        "from torch import nn", "class Last(nn.Linear):", "    def forward(self, x):",
+        "        return super().forward(x).flatten(2).unsqueeze(-1)", "class Net(nn.Module):",
+        "    def __init__(self):", "        super().__init__()",
+        textwrap.indent(textwrap.dedent(layers).strip(), " " * 8),
+        "        self.other = nn.Conv2d(3, 3, 3, padding=1)", "    def forward(self, x):", "        x = self.other(x)",
+        textwrap.indent(forward, " " * 8), "",
+    ])  # fmt: skip
+    translation = channels_last_of(text)
+    assert not refused(translation)
+    notes = [d for d in translation.diagnostics if d.code == "XL304"]
+    assert len(notes) == count and all("in PyTorch's axis order" in d.message for d in notes)
+    assert net(translation.text).count('data_format="channels_first"') == count
+    result = compare_program(
+        text, translation.text, "Net", {}, [{"x": "float[2,3,6,10]"}], edges=translation.edges, graph=False,
+        single=False, train=False,
+    )  # fmt: skip
+    assert result.ok, f"\n{result}\n{net(translation.text)}"
+
+
 def test_unproven_order_falls_back_to_channels_first() -> None:
-    """What a container runs cannot be converted in between: the program keeps PyTorch's order, and says so."""
+    """Where what is called may be any layer, the program keeps PyTorch's order, and says so."""
     text = textwrap.dedent("""
         import torch.nn as nn
 
         class Net(nn.Module):
-            def __init__(self):
+            def __init__(self, body: nn.Module):
                 super().__init__()
-                self.body = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Linear(6, 5), nn.Conv2d(8, 4, 1))
+                self.body = body
+                self.conv = nn.Conv2d(3, 8, 3)
 
             def forward(self, x):
-                return self.body(x)
+                for layer in self.body.children():
+                    x = layer(x)
+                return self.conv(x)
         """)
     translation = channels_last_of(text)
     found = [d for d in translation.diagnostics if d.code == "XL304"]
-    assert [d.line for d in found] == [10]
+    assert [d.line for d in found] == [12]
     assert translation.text == translate(text, "torch2tf", layout="channels_first").text
     assert not translation.edges
 

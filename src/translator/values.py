@@ -55,6 +55,8 @@ class LayoutVar:
     """Whether the value flows somewhere that is not followed, so that it must keep source order."""
     clash: bool = False
     """Two orders met where one value must have one: whatever uses it is refused."""
+    several: bool = False
+    """Tensors of different ranks met in one variable of the program: of what rank it holds one is open."""
     mixed: bool = False
     """Tensors of different ranks met, each in an order of its own: only what looks at axes is refused."""
     parts: tuple[tuple[LayoutVar, int | None], ...] = ()
@@ -77,6 +79,7 @@ class LayoutVar:
             a.parent = b
             b.votes += a.votes
             b.source = b.source or a.source
+            b.several = b.several or a.several
             b.clash |= a.clash or (a.perm is not None and b.perm is not None and a.perm != b.perm)
             b.perm = a.perm if b.perm is None else b.perm
 
@@ -426,6 +429,7 @@ def _join_layouts(a: Tensor, b: Tensor) -> LayoutVar:
         every = [p for t, v in ((a, one), (b, other)) for p in (v.parts if v.mixed else ((v, t.rank),))]
         return LayoutVar(clash=True, mixed=True, parts=tuple(every))
     one.unite(other)
+    one.find().several |= ranks
     return one
 
 

@@ -8,14 +8,14 @@ for channels-last tensors vote for it, and the orders spread from there along op
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
 from ..infer.facts import BoundCall, Pass
 from ..infer.functions import bind_user
-from ..infer.layers import ANY_LAYER
+from ..infer.layers import ANY_LAYER, module_base
 from ..values import (
     UNKNOWN,
     Api,
@@ -104,6 +104,7 @@ class Solver:
             if not self.spread():
                 break
         self._joint_calls()
+        self._check_inherited()
 
     # -- what cannot be proven -----------------------------------------------------------------------
 
@@ -181,7 +182,7 @@ class Solver:
             if not isinstance(node, cst.Call) or (call is not None and not call.api.endswith("__call__")):
                 continue
             options = options_of(without_none(self.facts.value(node.func)))
-            if any(isinstance(o, Instance) and ANY_LAYER in o.args for o in options) and self._given_tensor(node):
+            if any(isinstance(o, Instance) and ANY_LAYER in o.args for o in options):
                 raise LayoutUnproven(node, "any layer of the program may be called here")
             kinds = {behaviour.of_callee(self.it, option) for option in options}
             if "channels" in kinds and kinds - {"channels", "pointwise", "pass"}:
@@ -204,6 +205,22 @@ class Solver:
                 outer = [as_tensor(r) for r in func.returned]
                 if any(order(t) != channels_last(t.rank or 0) for t in (*inner, *outer) if t is not None):
                     self._leave(node, options_of(without_none(self.facts.value(node.func))))
+
+    def _inherited(self) -> Iterator[tuple[UserClass, str, Tensor]]:
+        """What the project's subclasses of the framework's layers are called with, and how the layer treats order.
+        Keras makes the weights for what goes into the subclass, so that must be what the layer itself takes."""
+        for cls in self.facts.classes.values():
+            base, forward = module_base(cls), cls.methods.get(self.it.dialect.forward[0])
+            if base is None or base in self.it.dialect.containers or forward is None:
+                continue
+            kind = behaviour.of_row(next(iter(self.it.tables.find(base)), None))
+            if base not in self.it.dialect.module_bases and kind != "pointwise":
+                yield from ((cls, kind, t) for v in forward.start.values() if (t := as_tensor(v)) is not None)
+
+    def _check_inherited(self) -> None:
+        for cls, kind, tensor in self._inherited():
+            if kind == "channels" and (tensor.rank or 0) > 2 and order(tensor) != channels_last(tensor.rank or 0):
+                raise LayoutUnproven(cls.node, "a class is called in another order than the layer it descends from")
 
     def _given_tensor(self, node: cst.Call) -> bool:
         return any(isinstance(without_none(self.facts.value(a.value)), Tensor) for a in node.args)
@@ -244,10 +261,17 @@ class Solver:
 
     def pin(self) -> None:
         """Parameters and buffers keep source order; so do the parts of results that come in lists."""
+        for _, kind, given in self._inherited():
+            if kind != "channels":
+                given.layout.find().source = True
         for node, value in self.facts.values.items():
             tensor = as_tensor(value)
             if tensor is not None and tensor.variable:
                 tensor.layout.find().source = True
+            if isinstance(node, cst.Call) and behaviour.of_node(self.it, node) == "opaque":
+                for func, _ in callees(self.it, node):  # code that may run there beside what takes source order
+                    for inner in (*func.start.values(), *func.returned):
+                        escape(inner)
             if isinstance(node, cst.Call) and isinstance(value, Seq | Map):
                 call, kind = self.facts.calls.get(node), behaviour.of_node(self.it, node)
                 if call is not None and kind not in ("pass", "look", "iterate"):
@@ -279,7 +303,7 @@ class Solver:
                 known.setdefault(id(tensor.layout.find()), set()).add(tensor.rank)
         for tensor in tensors:
             ranks = known.get(id(tensor.layout.find()), set())
-            if tensor.rank is None and len(ranks) == 1:
+            if tensor.rank is None and len(ranks) == 1 and not tensor.layout.find().several:
                 _set_rank(tensor, next(iter(ranks)))
 
     def _rank_calls(self) -> bool:
@@ -340,7 +364,7 @@ class Solver:
             roots[id(root)] = root
             ranks.setdefault(id(root), set()).add(tensor.rank)
         for key, found in ranks.items():
-            if len(found) > 1 or None in found:
+            if len(found) > 1 or None in found or roots[key].several:
                 roots[key].source = True
 
     def tensors(self) -> list[Tensor]:
