@@ -82,7 +82,8 @@ CODES: dict[str, tuple[str, str]] = {
     "XL302": ("The axis order cannot be followed", "An operation needs Keras's order of a value that is kept channels-first."),
     "XL304": (
         "Channels-last not proven",
-        "The program is translated with channels first, since the axis order of this value cannot be followed.",
+        "The layer or operation works in PyTorch's axis order, since nothing can be converted where it is called. Where "
+        "that cannot be told to single layers, the whole program is translated with channels first.",
     ),
     "XL303": ("channels_first sources", "Keras programs with data_format=\"channels_first\" are not translated yet."),
     "XL401": (

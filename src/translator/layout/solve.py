@@ -8,14 +8,12 @@ for channels-last tensors vote for it, and the orders spread from there along op
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
 from ..infer.facts import BoundCall, Pass
 from ..infer.functions import bind_user
-from ..infer.layers import ANY_LAYER, module_base
 from ..values import (
     UNKNOWN,
     Api,
@@ -37,10 +35,10 @@ from ..values import (
     options_of,
     without_none,
 )
-from . import behaviour
+from . import behaviour, limits
 from .axes import given_axes, main_tensor
 from .calls import arguments, callees, forward_of, passed
-from .natural import natural_orders, results
+from .natural import natural_orders, order_of, results
 from .perms import Perm, channels_last
 from .unproven import LayoutUnproven
 
@@ -73,15 +71,14 @@ class Solver:
 
     def __init__(self, it: Interpreter) -> None:
         self.it, self.facts = it, it.facts
-        self.hard: list[tuple[Tensor, bool, Pass]] = []
-        """Tensors inside of containers that must be channels-last (or must not), and where."""
+        self.hard: limits.Hard = []
         self.lost: set[Func] = set()
         """Functions that may be called from where nothing is followed."""
 
     def run(self) -> None:
         for item in self.passes():
             self.facts.entries.setdefault(self.facts.handed.get(item.node, item.node), item)
-        self._mixed_calls()
+        limits.mixed_calls(self.it)
         self.lose()
         self.unite()
         self.rank()
@@ -94,55 +91,18 @@ class Solver:
             else:
                 root.source = True
         lost = [item for tensor, last, item in self.hard if last and tensor.rank is None]
-        self._contained(lost, "the rank of a tensor inside of a container is not known")
+        limits.contained(self.it, self.hard, lost, "the rank of a tensor inside of a container is not known")
         self.mixed_ranks()
         self.vote()
-        lost = [item for tensor, last, item in self.hard if last and order(tensor) is None and (tensor.rank or 0) > 2]
-        self._contained(lost, "layers of a container need different axis orders")
-        self._whole()
+        last = [(tensor, item) for tensor, last, item in self.hard if last and (tensor.rank or 0) > 2]
+        lost = [item for tensor, item in last if order_of(tensor) is None]
+        limits.contained(self.it, self.hard, lost, "layers of a container need different axis orders")
+        limits.alike(self.it, self.passes())
         for _ in range(ROUNDS):
             if not self.spread():
                 break
-        self._joint_calls()
-        self._check_inherited()
-
-    # -- what cannot be proven -----------------------------------------------------------------------
-
-    def _contained(self, items: list[Pass], reason: str) -> None:
-        """Channels-last layers of containers that stand between others of another order: all of the container's."""
-        if items:
-            homes = {item.node for item in items}
-            whole = [item.layer for _, last, item in self.hard if last and item.node in homes]
-            raise LayoutUnproven(items[0].node, reason, self._made(whole))
-
-    def _made(self, layers: Iterable[Value]) -> frozenset[cst.CSTNode]:
-        """The calls that make some layers; none if that is not known of all."""
-        every = [layer for layer in layers if isinstance(layer, Instance)]
-        sites = {s for layer in every for s in layer.sites}
-        known = all(layer.sites for layer in every) and sites <= self.facts.calls.keys()
-        return frozenset(sites) if known else frozenset()
-
-    def _whole(self) -> None:
-        """What is called in one place is all moved or all unmoved."""
-        if not self.facts.unmoved:
-            return
-        for node in self.facts.values:
-            call = self.facts.calls.get(node) if isinstance(node, cst.Call) else None
-            if isinstance(node, cst.Call) and (call is None or call.api.endswith("__call__")):
-                self._alike(node, options_of(without_none(self.facts.value(node.func))))
-        for item in self.passes():
-            self._alike(item.node, (item.layer,))
-
-    def _alike(self, node: cst.CSTNode, options: Iterable[Value]) -> None:
-        layers = [o for o in options if isinstance(o, Instance)]
-        some = [layer for layer in layers if behaviour.of_api(self.it, layer) == "channels"]
-        sites = {s for layer in some for s in layer.sites}
-        unmoved = sites & self.facts.unmoved.keys()
-        apis = {call.api for s in self.facts.unmoved if (call := self.facts.calls.get(s)) is not None}
-        nameless = any(not layer.sites and layer.api in apis for layer in some)
-        if nameless or (unmoved and (unmoved != sites or not all(layer.sites for layer in some))):
-            reason = "what is called here may be a layer in either axis order"
-            raise LayoutUnproven(node, reason, frozenset() if nameless else self._made(some))
+        limits.joint_calls(self.it)
+        limits.check_inherited(self.it)
 
     # -- what is not followed ------------------------------------------------------------------------
 
@@ -175,56 +135,6 @@ class Solver:
         if unseen:
             raise LayoutUnproven(unseen[0], "it is not seen where this layer is called", unseen)
 
-    def _mixed_calls(self) -> None:
-        """What one call may run must take one order: a channels-last layer in a list with others cannot be told."""
-        for node in self.facts.values:
-            call = self.facts.calls.get(node) if isinstance(node, cst.Call) else None
-            if not isinstance(node, cst.Call) or (call is not None and not call.api.endswith("__call__")):
-                continue
-            options = options_of(without_none(self.facts.value(node.func)))
-            if any(isinstance(o, Instance) and ANY_LAYER in o.args for o in options):
-                raise LayoutUnproven(node, "any layer of the program may be called here")
-            kinds = {behaviour.of_callee(self.it, option) for option in options}
-            if "channels" in kinds and kinds - {"channels", "pointwise", "pass"}:
-                self._leave(node, options)
-
-    def _leave(self, node: cst.CSTNode, options: Iterable[Value]) -> None:
-        some = [o for o in options if behaviour.of_callee(self.it, o) == "channels"]
-        raise LayoutUnproven(node, "layers that need different axis orders are called here", self._made(some))
-
-    def _joint_calls(self) -> None:
-        """Where a call may run a channels-last layer or code of the project, that code takes and gives this order."""
-        for node in self.facts.values:
-            if not isinstance(node, cst.Call) or behaviour.of_node(self.it, node) != "channels":
-                continue
-            given = passed(self.it, node)[:1]
-            for func, bound in callees(self.it, node):
-                bindings = bind_user(func, arguments(self.it, node), bound=bound) or {}
-                first = self.facts.value(given[0].value) if given else UNKNOWN
-                inner = [as_tensor(func.start.get(n, UNKNOWN)) for n, v in bindings.items() if v is first]
-                outer = [as_tensor(r) for r in func.returned]
-                if any(order(t) != channels_last(t.rank or 0) for t in (*inner, *outer) if t is not None):
-                    self._leave(node, options_of(without_none(self.facts.value(node.func))))
-
-    def _inherited(self) -> Iterator[tuple[UserClass, str, Tensor]]:
-        """What the project's subclasses of the framework's layers are called with, and how the layer treats order.
-        Keras makes the weights for what goes into the subclass, so that must be what the layer itself takes."""
-        for cls in self.facts.classes.values():
-            base, forward = module_base(cls), cls.methods.get(self.it.dialect.forward[0])
-            if base is None or base in self.it.dialect.containers or forward is None:
-                continue
-            kind = behaviour.of_row(next(iter(self.it.tables.find(base)), None))
-            if base not in self.it.dialect.module_bases and kind != "pointwise":
-                yield from ((cls, kind, t) for v in forward.start.values() if (t := as_tensor(v)) is not None)
-
-    def _check_inherited(self) -> None:
-        for cls, kind, tensor in self._inherited():
-            if kind == "channels" and (tensor.rank or 0) > 2 and order(tensor) != channels_last(tensor.rank or 0):
-                raise LayoutUnproven(cls.node, "a class is called in another order than the layer it descends from")
-
-    def _given_tensor(self, node: cst.Call) -> bool:
-        return any(isinstance(without_none(self.facts.value(a.value)), Tensor) for a in node.args)
-
     def _blind(self, node: cst.Call) -> bool:
         """Whether a call of something unknown may run a module of the project."""
         func = self.facts.value(node.func)
@@ -234,7 +144,7 @@ class Solver:
             owner = self.facts.value(node.func.value)
             if not (isinstance(owner, Instance) and isinstance(owner.cls, UserClass)):
                 return False
-        return self._given_tensor(node)
+        return limits.given_tensor(self.it, node)
 
     def _lose_arguments(self, node: cst.Call) -> None:
         func = without_none(self.facts.value(node.func))
@@ -261,7 +171,7 @@ class Solver:
 
     def pin(self) -> None:
         """Parameters and buffers keep source order; so do the parts of results that come in lists."""
-        for _, kind, given in self._inherited():
+        for _, kind, given in limits.inherited(self.it):
             if kind != "channels":
                 given.layout.find().source = True
         for node, value in self.facts.values.items():
@@ -483,7 +393,7 @@ class Solver:
                 given = as_tensor(self.facts.value(first[0].value)) if first else None
                 inner = as_tensor(entry.given) if entry is not None else None
                 if given is not None and inner is not None:
-                    changed |= assign(inner, order(given)) or assign(given, order(inner))
+                    changed |= assign(inner, order_of(given)) or assign(given, order_of(inner))
         return changed
 
     def _spread_call(self, node: cst.Call, func: Func, bound: bool, value: Value) -> bool:
@@ -491,24 +401,16 @@ class Solver:
         for name, given in (bind_user(func, arguments(self.it, node), bound=bound) or {}).items():
             one, other = as_tensor(given), as_tensor(func.start.get(name, UNKNOWN))
             if one is not None and other is not None:
-                changed |= assign(other, order(one)) or (not one.variable and assign(one, order(other)))
+                changed |= assign(other, order_of(one)) or (not one.variable and assign(one, order_of(other)))
         for returned in func.returned:
             one, other = as_tensor(returned), as_tensor(value)
             if one is not None and other is not None:
-                changed |= assign(other, order(one)) or assign(one, order(other))
+                changed |= assign(other, order_of(one)) or assign(one, order_of(other))
         return changed
 
 
 def _set_rank(tensor: Tensor, rank: int) -> None:
     tensor.rank, tensor.dims = rank, (None,) * rank
-
-
-def order(tensor: Tensor | None) -> Perm | None:
-    """The order that was chosen for a tensor; ``None`` for source order."""
-    if tensor is None or tensor.rank is None:
-        return None
-    perm = tensor.layout.find().perm
-    return None if perm is None or len(perm) != tensor.rank or perm == tuple(range(tensor.rank)) else perm
 
 
 def assign(tensor: Tensor, perm: Perm | None) -> bool:
