@@ -223,3 +223,42 @@ def test_named_children_are_attributes_and_steps_once_each() -> None:
     assert [name for name, _ in named_children(net.steps)] == ["a", "b"]
     paths = [path for path, _ in named_layers(net)]
     assert paths == ["", "_first", "steps", "steps.a", "steps.b", "blocks.0", "blocks.1"]
+
+
+SETTINGS = HEAD + """
+class Same(nn.Conv2d):
+    def forward(self, x):
+        return super().forward(x) / (self.stride[0] * self.dilation[1] * self.kernel_size[1])
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, (3, 5), stride=(2, 1), dilation=(1, 2))
+        self.same = Same(4, 4, (3, 2), stride=2)
+        self.deep = nn.Conv2d(4, 4, 3, stride=3, groups=4, padding=1)
+
+    def forward(self, x):
+        c, d = self.conv, self.deep
+        x = c(x) * c.stride[0] / c.dilation[1] + c.kernel_size[1]
+        return d(self.same(x)) * d.stride[0] * d.kernel_size[1]
+"""
+
+
+def test_settings_of_layers_are_read_under_their_names_in_keras() -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("tensorflow")
+    from translator.compare import compare_program
+
+    translation = run(SETTINGS)
+    assert "c.strides[0] / c.dilation_rate[1] + c.kernel_size[1]" in translation.text
+    result = compare_program(
+        SETTINGS, translation.text, "Net", {}, [{"x": "float[2,3,16,20]"}], edges=translation.edges, graph=False,
+        single=False, train=False,
+    )  # fmt: skip
+    assert result.ok, f"\n{result}"
+
+
+@pytest.mark.parametrize("name", ["padding", "padding_mode", "groups"])
+def test_settings_that_keras_does_not_keep_are_refused(name: str) -> None:
+    refuses(SETTINGS.replace("c.stride[0]", f"c.{name}[0]"), "XL207", 20)

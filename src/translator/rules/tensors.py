@@ -7,12 +7,14 @@ from typing import Any
 import libcst as cst
 
 from .. import nodes
+from ..emit import helper
 from ..infer.expressions import RESULT_FIELDS, WRAPPED
 from ..infer.layer_attributes import SIZES
 from ..infer.results import FLOATS
 from ..layout.natural import order_of
 from ..layout.perms import Perm
 from ..rewrite.context import Context, Edit, Outcome, Refusal
+from ..tables.schema import Row
 from ..values import (
     UNKNOWN,
     Api,
@@ -256,6 +258,8 @@ def instance_attribute(ctx: Context, node: cst.Attribute, new: cst.Attribute, ow
     spec = rows[0].args.get(name) if rows else None
     if spec is not None and spec.to and spec.via is None and not spec.drop:
         return Edit(new.with_changes(attr=cst.Name(spec.to[0]))) if spec.to[0] != name else None
+    if rows and name in rows[0].attributes:
+        return Edit(new.with_changes(attr=cst.Name(rows[0].attributes[name])))
     unnamed = spec is None and name == "in_channels" and bool(rows)
     if (unnamed or (spec is not None and spec.drop)) and not (rows and rows[0].helper):
         known = owner.args.get(name) or ctx.value(node)
@@ -264,7 +268,23 @@ def instance_attribute(ctx: Context, node: cst.Attribute, new: cst.Attribute, ow
         if name in SIZES and (api in READABLE or user is not None) and rows[0].adapter:
             return None
         return Refusal("XL207", f"`.{name}` of {api}: the Keras layer does not keep it", "write the number")
+    setting = rows and api is not None and spec is None and not rows[0].helper and _is_setting(ctx, api, name)
+    if setting and not (user is not None and _kept(ctx, rows[0], name)):
+        return Refusal("XL207", f"`.{name}` of {api}: the Keras layer does not keep it", "write the value")
     return None
+
+
+def _kept(ctx: Context, row: Row, name: str) -> bool:
+    """Whether the helper that stands for a class which is subclassed keeps an argument under its name."""
+    found = helper(row.adapter, ctx.options.direction.target) if row.adapter else None
+    return found is not None and f"self.{name} = " in found.text
+
+
+def _is_setting(ctx: Context, api: str, name: str) -> bool:
+    """Whether a class takes an argument of that name, which its objects keep."""
+    signature = ctx.tables.source.get(api)
+    overloads = signature.overloads if signature is not None else ()
+    return any(param.name == name for overload in overloads for param in overload)
 
 
 def weight_type(ctx: Context, node: cst.Attribute) -> cst.Attribute | None:

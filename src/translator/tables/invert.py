@@ -47,7 +47,8 @@ def invert(row: Row) -> Row:
             args.setdefault(target, ArgMap((name,), back(spec.via), False, None if spec.via else spec.only))
     for name, value in row.tf_args.items():
         args[name] = ArgMap(only=(value,), drop=True)
-    return replace(row, torch=row.tf, tf=row.torch, args=args, tf_args=row.torch_args, when={}, adapter=None)
+    return replace(row, torch=row.tf, tf=row.torch, args=args, tf_args=row.torch_args, when={}, adapter=None,
+                   attributes={})
 
 
 def in_reading_order(row: Row) -> Row:

@@ -14,7 +14,7 @@ from typing import Any
 HOLE = re.compile(r"\{(\w+)\}")
 
 KEYS = {
-    "torch", "tf", "tf_expr", "torch_expr", "args", "tf_args", "torch_args", "returns", "rule", "adapter",
+    "torch", "tf", "tf_expr", "torch_expr", "args", "tf_args", "torch_args", "returns", "rule", "adapter", "attributes",
     "instance_of", "weights", "axis", "layout", "notes", "refuse", "hint",
     "samples", "cases", "when", "one_way", "canonical", "infer", "signature", "tf_signature", "imports",
 }  # fmt: skip
@@ -58,6 +58,8 @@ class Row:
     returns: str = "unknown"
     rule: str | None = None
     adapter: str | None = None
+    attributes: dict[str, str] = field(default_factory=dict)
+    """Settings that the source's layer keeps as attributes, and what they are called in the other framework."""
     instance_of: tuple[str, ...] = ()
     weights: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -184,6 +186,7 @@ def parse_row(raw: dict[str, Any], file: str, number: int, *, own: bool = False)
         returns=raw.get("returns", "unknown"),
         rule=raw.get("rule"),
         adapter=raw.get("adapter"),
+        attributes=dict(raw.get("attributes", {})),
         instance_of=_names(raw.get("instance_of", ()), where),
         weights=raw.get("weights", {}),
         notes=tuple(raw.get("notes", ())),
