@@ -115,7 +115,7 @@ def train(model: Net, x: torch.Tensor, y: torch.Tensor, epochs: int):
                 print(f"[{epoch}, {i + 1}] {recent / 3:.6f} {loss.item():.6f}")
                 recent = 0.0
             scheduler.step()
-        print(f"{epoch}: {whole / len(loader):.6f} {seen} {optimizer.param_groups[0]['lr']:.6f}")
+        print(f"{epoch}: {whole / len(loader):.6f} {seen} {loss.item():.6f} {optimizer.param_groups[0]['lr']:.6f}")
     return losses
 '''
 
@@ -227,7 +227,9 @@ def test_the_plain_loop_has_no_callbacks() -> None:
         (STEP + "            print(labels.sum().item())\n", "", "", "stands in the loop over batches"),
         (STEP + "            if loss.item() > 9:\n                break\n", "", "", "stands in the loop over batches"),
         (STEP, "", "    print(epoch)\n", "`epoch` is used after it"),
-        (STEP + "        print(loss.item())\n", "", "", "`loss` of the last batch is used"),
+        (STEP + "        print(loss)\n", "", "", "`loss` of the last batch is used"),
+        (STEP + "        print(labels)\n", "", "", "`labels` of the last batch is used"),
+        (STEP + "        print(loss.item())\n        loss = 0\n", "", "", "`loss` of the last batch is used"),
         (STEP, "", "    return inputs\n", "`inputs` is used after it"),
         (STEP + "        return model\n", "", "", "`return model` stands in it"),
         (STEP + "        loader = DataLoader(TensorDataset(y, x))\n", "", "", "`loader` is another one in each epoch"),

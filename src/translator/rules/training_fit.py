@@ -13,7 +13,7 @@ import libcst as cst
 from .. import nodes
 from ..values import Instance, options_of, without_none
 from .training import plan_of
-from .training_fit_names import Around, Parts, own_jumps
+from .training_fit_names import Around, Parts, bound, own_jumps
 from .training_fit_step import LOSS, Step, Sums, Unfit, loss_read, short
 from .training_params import walk
 
@@ -80,7 +80,7 @@ class Fit:
         step = Step(self.steps[self.called(loop)], *self.batch(loop))
         sums = Sums(step, self.ctx, collated=self.collated())
         each = self.after_step(loop, step, sums)
-        parts = Parts(body[:at], loop, each, body[at + 1 :], sums.lines())
+        parts = Parts(body[:at], loop, each, last_loss(body[at + 1 :], step.loss_name), sums.lines())
         around = Around(self.ctx, self.node, parts, step.fixed)
         own = around.functions(self.new.target.value, self.number(loop), step.loss_name)
         first = self.new.leading_lines
@@ -218,6 +218,15 @@ class Fit:
         target = cst.Assign([cst.AssignTarget(trainer)], made)
         first, *rest = (cst.SimpleStatementLine([s]) for s in (target, cst.Expr(compiled), cst.Expr(fit)))
         return [first.with_changes(leading_lines=around.blank), *rest]
+
+
+def last_loss(after: list[Any], loss: str) -> list[Any]:
+    """The statements after the batches, with the number of the last batch's loss where they read it."""
+    new = [loss_read(s, loss) for s in after]
+    reads = any(nodes.is_name(n, LOSS) for s in new for n in walk(s))
+    if not reads or loss in bound(after):
+        return after
+    return [nodes.statement(f'{loss} = logs["batch_loss"]'), *(nodes.renamed(s, LOSS, loss, ()) for s in new)]
 
 
 def wrapped(call: cst.Call, depth: int = 1) -> cst.Call:
