@@ -363,6 +363,8 @@ REFUSED = [
     (HEAD + RUN.replace(", {x: data}", ""), None, "`x` is not fed"),
     (HEAD + "z = tf.layers.batch_normalization(y)\n" + RUN.replace("(y,", "(z,"), None, "batch_normalization"),
     ("k = 2\n" + HEAD + "z = y * k\n" + RUN.replace("(y,", "(z,") + "    k = 3\n", None, "`k`"),
+    (HEAD + "k = 2\n\n\ndef twice(v):\n    return v * k\n\n\nz = twice(y)\n"
+     + RUN.replace("(y,", "(z,") + "    k = 3\n", None, "`k`"),
     (HEAD + RUN + "    sess.run(tf.global_variables_initializer())\n", None, "first values again"),
     (HEAD + RUN.replace("(y, {x: data}", "(w"), None, "does not compute"),
     (HEAD.replace("tf.zeros([3, 2])", "draw(3, 2)") + RUN, 4, "`draw` gives a variable its first value"),

@@ -22,6 +22,12 @@ def steady(graph: Graph, before: list[Any], after: list[Any]) -> None:
     built += [t.optimizer for t in graph.training.values()]
     built += [*graph.cells.values(), *(g.norm for g in graph.gradients.values() if g.norm is not None)]
     read_by = set().union(*(names(n) for n in built)) - graph.names
+    functions = {s.name.value: s for s in graph.kept if isinstance(s, cst.FunctionDef)}
+    called: set[str] = set()
+    while functions.keys() & read_by - called:  # what the functions read that the graph is built by
+        new = functions.keys() & read_by - called
+        called |= new
+        read_by |= set().union(*(names(functions[n].body) - set(bound_in(functions[n])) for n in new))
     times: dict[str, int] = {}
     for statement in (*before, *after):
         for name in bound(statement):
@@ -34,6 +40,12 @@ def steady(graph: Graph, before: list[Any], after: list[Any]) -> None:
             ours = isinstance(call.func, cst.Name) and call.func.value in graph.makers
             if not tf_name(call.func) and not ours:
                 raise Unclear(f"`{nodes.code(call.func)}` gives a variable its first value", value)
+
+
+def bound_in(function: cst.FunctionDef) -> list[str]:
+    """The variables of a function's own."""
+    params = [p.name.value for p in (*function.params.params, *function.params.kwonly_params)]
+    return [*params, *(n for s in function.body.body for n in bound(s))]
 
 
 def bound(node: Any) -> list[str]:
