@@ -213,6 +213,13 @@ def fitted(body: str, before: str = "", after: str = "") -> tuple[str, list[str]
     return result.text, [d.message for d in result.diagnostics if d.code == "XL407"]
 
 
+def test_functions_are_set_off_by_blank_lines_and_comments_stay() -> None:
+    body = "    def end_of_epoch(epoch, logs):\n        print(epoch)\n\n    trainer"
+    for before in ("\n    # train\n", ""):
+        text, _ = fitted(STEP + "        print(epoch)\n", before)
+        assert f"learning_rate=0.2)\n{before or chr(10)}{body}" in text
+
+
 def test_the_plain_loop_has_no_callbacks() -> None:
     text, notes = fitted(STEP)
     assert notes == []

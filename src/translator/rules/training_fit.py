@@ -86,7 +86,8 @@ class Fit:
         first = self.new.leading_lines
         self.forget(step)
         out = [*own, *self.training(step, sums, begin, end, around)]
-        out[0] = out[0].with_changes(leading_lines=[*first, *out[0].leading_lines])
+        blank = sum(x.comment is None for x in first)
+        out[0] = out[0].with_changes(leading_lines=[*out[0].leading_lines[blank:], *first])
         return out
 
     def epochs(self) -> tuple[Any, Any]:
