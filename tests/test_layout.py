@@ -66,6 +66,7 @@ BODIES = {
     "residual": ("y = self.conv(x)\nreturn self.norm(y) + y", 0),
     "flatten": ("return torch.flatten(F.adaptive_avg_pool2d(self.conv(x), (2, 3)), 1)", 1),
     "flatten_ones": ("return torch.flatten(F.adaptive_avg_pool2d(self.conv(x), 1), 1)", 0),
+    "attribute": ("self.kept = self.conv(x)\nreturn F.max_pool2d(self.kept, 2) + self.kept.mean()", 2),
     "head": ("return self.head(self.conv(x))", 0),
     "head_wide": ("return self.wide(self.conv(x))", None),
     "mean_spatial": ("return self.conv(x).mean((2, 3))", 0),

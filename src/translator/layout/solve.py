@@ -170,10 +170,14 @@ class Solver:
                 self.lost.add(forward)
 
     def pin(self) -> None:
-        """Parameters and buffers keep source order; so do the parts of results that come in lists."""
+        """Parameters, buffers and other attributes keep source order; so do the parts of results that come in lists."""
         for _, kind, given in limits.inherited(self.it):
             if kind != "channels":
                 given.layout.find().source = True
+        for cls in self.facts.classes.values():  # tensors kept in attributes: whoever has the object may read them
+            for kept in cls.attrs.values():
+                if (tensor := as_tensor(kept)) is not None:
+                    tensor.layout.find().source = True
         for node, value in self.facts.values.items():
             tensor = as_tensor(value)
             if tensor is not None and tensor.variable:
