@@ -111,3 +111,18 @@ def test_a_variable_in_a_keras_layer_is_refused() -> None:
 def test_what_is_not_known_of_a_variable_is_refused() -> None:
     made = translate(HEAD + "def f(value):\n    return tf.Variable(value)\n", "tf2torch")
     assert [d.code for d in made.diagnostics if d.severity is Severity.ERROR] == ["XL205"]
+
+
+def test_the_default_float_of_keras() -> None:
+    """`keras.config.set_floatx` is what layers are made in; what TensorFlow itself makes stays float32."""
+    torch = pytest.importorskip("torch")
+    source = "import keras\nimport tensorflow as tf\n\nkeras.backend.set_floatx('float64')\nd = keras.layers.Dense(3)\n"
+    source += "z = tf.zeros((2, 4))\ny = d(tf.ones((2, 4), 'float64'))\n"
+    text = translate(source, "tf2torch").text
+    program: dict[str, Any] = {}
+    default = torch.get_default_dtype()
+    try:
+        exec(text, program)
+    finally:
+        torch.set_default_dtype(default)
+    assert program["y"].dtype == torch.float64 and program["z"].dtype == torch.float32
