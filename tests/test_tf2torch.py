@@ -157,7 +157,7 @@ REFUSALS = [
                  call="return self.a(self.e(x))"), "XL203"),
     (seq("layers.Embedding(9, 4, mask_zero=True), layers.LSTM(3, return_sequences=True)")
      + "m.compile('sgd', 'mse')\n", "XL203"),
-    (HEAD + "m = layers.Conv2D(4, 3, data_format='channels_first')\n", "XL303"),
+    (HEAD + "def make(order):\n    return layers.Conv2D(4, 3, data_format=order)\n", "XL303"),
     (HEAD + "m = layers.Hashing(3)\n", "XL200"),
     (seq("layers.LSTM(4, activation='relu', input_shape=(5, 3))"), "XL201"),
     (HEAD + "class A(keras.Model):\n    def call(self, x):\n        return layers.Dense(4)(x)\n", "XL212"),

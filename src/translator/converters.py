@@ -106,17 +106,31 @@ CONVERTERS: dict[str, Converter] = {
 }
 
 
+BACK = "back:"
+"""Prefix of the converters that run in the other direction."""
+
+
+def converter(name: str) -> Converter | None:
+    """The converter of a name, or its opposite."""
+    found = CONVERTERS.get(name.removeprefix(BACK))
+    if found is None or not name.startswith(BACK):
+        return found
+    return Converter(found.back, found.forward, found.back_expression, found.expression)
+
+
 def convert(name: str, node: Any, value: Any, *, known: bool, back: bool = False) -> Any:
     """A node for the converted argument.
 
     Raises:
         NotConvertible: if the literal has no counterpart, or the value is not known and must be.
     """
-    converter = CONVERTERS[name]
+    found = converter(name)
+    if found is None:
+        raise KeyError(name)
     if known:
-        out = (converter.back if back else converter.forward)(value)
+        out = (found.back if back else found.forward)(value)
         return node if out is value or (out == value and type(out) is type(value)) else nodes.literal(out)
-    text = converter.back_expression if back else converter.expression
+    text = found.back_expression if back else found.expression
     if text is None:
         raise NotConvertible("its value must be a literal, since the other framework counts it differently")
     return nodes.template(text, {"x": node}) if text != "{x}" else node

@@ -36,7 +36,7 @@ from ..values import (
     python_type,
     without_none,
 )
-from . import einops_results, keras_graph, keras_results, layer_results, shape_results, shapes, tf_results, training  # noqa: F401  (some register)
+from . import einops_results, emitted, keras_graph, keras_results, layer_results, shape_results, shapes, tf_results, training  # noqa: F401  (some register)
 from .annotations import filled
 from .binding import Args, bind_api
 from .builtin_calls import BUILTIN_CALLS, cast
@@ -212,6 +212,10 @@ def call_api(it: Interpreter, node: cst.Call, name: str, args: Args, receiver: B
     signature = it.tables.source.get(name)
     bound = bind_api(name, node, signature, args, receiver)
     bound.module = it.scope.module
+    if emitted.looks_for_channels(it, name) and "data_format" not in bound.args:
+        kind = emitted.helpers_format(it.facts, it.scope.module)
+        if kind is not None:  # the default of all helpers that look for channels
+            bound.args["data_format"] = Bound(node.func, Const(kind))
     it.facts.calls[node] = bound
     if name in it.dialect.parameter_types:
         bound.result = _parameter(bound)
@@ -235,7 +239,8 @@ def call_api(it: Interpreter, node: cst.Call, name: str, args: Args, receiver: B
         if row is not None:
             seen = keras_graph.view(row, bound) if it.direction == "tf2torch" else bound
             evidence(it, seen, row)
-            bound.result = RESULTS[row.returns](seen)
+            ours = name.startswith(emitted.PLACE)
+            bound.result = keras_graph.emitted_result(row, bound) if ours else RESULTS[row.returns](seen)
             if it.direction == "tf2torch":
                 keras_graph.unify(row, seen, bound.result)
     inplace_argument(it, node, bound)
@@ -305,7 +310,7 @@ def inplace_argument(it: Interpreter, node: cst.Call, bound: BoundCall) -> None:
 def _parameter(bound: BoundCall) -> Value:
     if bound.api == "tf.Variable":
         return RESULTS["tf_variable"](bound)
-    data = bound.args.get("data")
+    data = bound.args.get("data") or bound.args.get("initializer")
     tensor = as_tensor(data.value) if data is not None else None
     if tensor is None:
         return Tensor(dtype="float", variable=True)
@@ -317,7 +322,7 @@ def make_instance(it: Interpreter, name: str, bound: BoundCall, args: Args) -> V
     """An object of a framework class, with its constructor's values; containers know their layers."""
     values = {n: b.value for n, b in bound.args.items()}
     kind = it.dialect.containers.get(name)
-    if it.direction == "tf2torch":
+    if it.direction == "tf2torch" and (kind is None or name == "keras.Sequential"):
         return keras_graph.made(it, bound, Instance(Api(name), values))
     if kind is None:
         return training.made(Instance(Api(name), values, None, training.yields(it, bound)), bound.node)

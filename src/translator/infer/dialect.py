@@ -60,7 +60,7 @@ TF = Dialect(
     methods=("tf.Tensor",),
     tensor_types=frozenset({"tf.Tensor", "keras.KerasTensor", "tf.Variable"}),
     parameter_types=frozenset({"tf.Variable", "keras.Variable"}),
-    containers={"keras.Sequential": "sequential"},
+    containers={"keras.Sequential": "sequential", "tf.xlate.Sequential": "sequential", "tf.xlate.ModuleDict": "dict"},
 )
 
 DIALECTS = {Direction.TORCH2TF: TORCH, Direction.TF2TORCH: TF}

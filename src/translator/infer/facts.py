@@ -138,6 +138,8 @@ class Facts:
     """Values that Keras's data format decided (``bn_axis``), by identity."""
     emitted: dict[cst.CSTNode, str] = field(default_factory=dict)
     """Definitions that are helpers of a translation the other way, and the APIs that they stand for."""
+    data_formats: dict[str, str] = field(default_factory=dict)
+    """Where such helpers look for channels, by the module that defines them."""
     mask_readers: set[cst.CSTNode] = field(default_factory=set)
     """Calls that give tensors with a mask which some Keras layer reads, and those that make these layers."""
     unsized: set[tuple[cst.CSTNode, str]] = field(default_factory=set)

@@ -146,18 +146,18 @@ def _parameter(it: Interpreter, func: Func, param: cst.Param, is_forward: bool) 
         if isinstance(passed, Tensor) and passed.rank is None and isinstance(annotated, Tensor):
             return annotated
         alone = default is None or (_is_none(passed) and it.direction != "tf2torch")
-        return passed if alone else join(passed, _widened(default))
+        return passed if alone else join(passed, _widened(it, default))
     if isinstance(annotated, Instance) and not annotated.sites and is_layer(annotated):
         annotated.sites = frozenset({param})  # whatever it is, in one run it is one object
     if annotated is not UNKNOWN:
-        return annotated if default is None else join(annotated, _widened(default))
+        return annotated if default is None else join(annotated, _widened(it, default))
     if is_forward and it.direction == "torch2tf" and is_no_tensor(it, func, param.name.value):
-        return UNKNOWN if default is None or _is_none(default) else _widened(default)
+        return UNKNOWN if default is None or _is_none(default) else _widened(it, default)
     if default is None:
         return Tensor(storage=param) if is_forward else UNKNOWN
     if _is_none(default):
         return join(Tensor(storage=param), default) if is_forward else UNKNOWN
-    return _widened(default)
+    return _widened(it, default)
 
 
 def is_layer(value: Instance) -> bool:
@@ -169,10 +169,12 @@ def _is_none(value: Value) -> bool:
     return isinstance(value, Const) and value.value is None
 
 
-def _widened(default: Value) -> Value:
+def _widened(it: Interpreter, default: Value) -> Value:
     """A default says what type a parameter has, not what value."""
     from ..values import Num, python_type
 
+    if it.direction == "tf2torch" and isinstance(default, Seq) and default.items is not None:
+        return Seq(default.kind, [_widened(it, v) for v in default.items])
     kind = python_type(default)
     return Num(kind) if kind in ("int", "float", "bool", "str") else default
 
@@ -268,7 +270,7 @@ def call_user(it: Interpreter, func: Func, args: Args, *, bound: bool) -> Value:
         if name in func.guessed and value is not UNKNOWN:
             func.guessed.discard(name)
             old = None
-        new = _joined(it, func, name, _own(it, value), args[0][0] if args else None, old)
+        new = _joined(it, func, name, _shown(it, _own(it, value)), args[0][0] if args else None, old)
         if isinstance(new, Tensor) and new.rank is None and name in func.ranks:
             new = of_rank(new, func.ranks[name])
         if old is None or not _alike(old, new):
@@ -281,6 +283,14 @@ def call_user(it: Interpreter, func: Func, args: Args, *, bound: bool) -> Value:
             it.invalidate(func)
         result = func.returns if func.returns is not None else UNKNOWN
     return _for_this_call(it, func, passed) or _own(it, result)
+
+
+def _shown(it: Interpreter, value: Value) -> Value:
+    """What a demonstration under ``if __name__ == "__main__":`` passes to a Keras model: others bring other sizes."""
+    demo = it.direction == "tf2torch" and it.demonstrating and it.func is None
+    if demo and isinstance(value, Tensor) and value.dims is not None:
+        return Tensor(value.rank, (None,) * len(value.dims), value.dtype, value.layout, value.storage)
+    return value
 
 
 def _joined(it: Interpreter, func: Func, name: str, value: Value, site: Any, old: Value | None) -> Value:

@@ -76,6 +76,7 @@ class Interpreter:
         self.effect: cst.CSTNode | None = None
         """The call that a statement consists of: there for its effect."""
         self.configuring = False
+        self.demonstrating = False
         """Whether the statements at hand run because of Keras's data format."""
         self.quiet = False
         """Whether the statements at hand stand in a block without gradients."""

@@ -6,11 +6,13 @@ call of a layer is remembered under the call that made the layer, and `input_of`
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
+from .. import nodes
 from ..tables.schema import Row
 from ..values import (
     UNKNOWN,
@@ -20,6 +22,7 @@ from ..values import (
     Func,
     Instance,
     LayoutVar,
+    Num,
     Seq,
     Shape,
     Tensor,
@@ -31,7 +34,7 @@ from ..values import (
     options_of,
     without_none,
 )
-from .facts import BoundCall, Facts
+from .facts import Bound, BoundCall, Facts
 
 if TYPE_CHECKING:
     from .interp import Interpreter
@@ -104,6 +107,32 @@ def view(row: Row, call: BoundCall) -> BoundCall:
     return out
 
 
+def emitted_result(row: Row, call: BoundCall) -> Value:
+    """What a helper of the other direction gives: its row tells it in PyTorch's axis order."""
+    from .results import RESULTS
+
+    seen, result = view(row, call), RESULTS[row.returns]
+    x = as_tensor(seen.value("input"))
+    if x is not None and x.rank is None and row.returns.startswith("spatial"):
+        x.rank = int(row.returns[len("spatial")]) + 2
+        x.dims = (None,) * x.rank
+    if row.layout != "channels" or x is None or row.returns.startswith("keras_"):
+        return result(seen)
+    if is_channels_first(call.args):
+        demand(x, ())
+        return result(seen)
+    perm = CHANNELS_FIRST.get(x.rank or 0)
+    if perm is None or x.dims is None:
+        return result(seen)
+    demand(x, perm)
+    seen.args["input"] = Bound(seen.args["input"].node, Tensor(dims=tuple(x.dims[i] for i in perm), dtype=x.dtype))
+    out = as_tensor(result(seen))
+    if out is None or out.dims is None or len(out.dims) != len(perm):
+        return Tensor(dtype=x.dtype)
+    dims = tuple(out.dims[perm.index(i)] for i in range(len(perm)))
+    return Tensor(dims=dims, dtype=out.dtype, layout=channels_first(len(perm)))
+
+
 def unify(row: Row, call: BoundCall, result: Value) -> None:
     """Tensors that must keep one axis order: what is joined, and reductions that keep their axes."""
     tailed(row, call, result)
@@ -155,6 +184,7 @@ def made(it: Interpreter, bound: BoundCall, instance: Value) -> Value:
         return instance
     instance.args[MADE] = Made(bound.node)
     instance.sites = frozenset({bound.node})
+    instance.args.update(open_sizes(it, bound))
     for name in ("input_shape", "input_dim", "batch_input_shape", "name"):
         if name in bound.extra:
             instance.args[name] = bound.extra[name].value
@@ -174,6 +204,31 @@ def made(it: Interpreter, bound: BoundCall, instance: Value) -> Value:
             for item in items:
                 add(it, bound.node, instance, item)
     return instance
+
+
+SIZES = ("filters", "units", "output_dim", "depth_multiplier")
+"""The arguments that say how many channels a layer gives."""
+
+
+def open_sizes(it: Interpreter, bound: BoundCall) -> dict[str, Value]:
+    """Sizes that a method's or function's variables decide: callers that are not seen may choose others."""
+    func = it.func
+    if func is None or (func.owner is None and any(as_tensor(v) is not None for v in func.passed.values())):
+        return {}
+    out: dict[str, Value] = {}
+    for name in SIZES:
+        given = bound.args.get(name)
+        if given is not None and isinstance(given.value, Const) and not fixed(func, given.node):
+            out[name] = Num("int")
+    return out
+
+
+def fixed(func: Func, node: cst.CSTNode) -> bool:
+    """Whether an expression means the same in every call of a function: no variable of the function is in it."""
+    names = {n.value for n in nodes.walk(node) if isinstance(n, cst.Name)}
+    params = getattr(func.node, "params", None)
+    own = {p.name.value for p in (*params.params, *params.kwonly_params)} if params is not None else set()
+    return not names & (own | func.start.keys() | {"self"})
 
 
 def declared(layer: Value) -> Tensor | None:
@@ -315,10 +370,9 @@ def merged(a: Value, b: Value) -> Value:
 
 
 def agreed(p: Dim, q: Dim) -> Dim:
-    """A layer's weights fix its sizes: one that is known holds for every call, two that differ for none."""
-    if p == q or not isinstance(q, int):
-        return p
-    return q if not isinstance(p, int) else None
+    """A size that is the same in every call: where a function makes a layer each time it is called, one that is known
+    says nothing of the others."""
+    return p if p == q else None
 
 
 def last_of(tensor: Tensor | None) -> Dim:
@@ -341,11 +395,22 @@ def tailed(row: Row, call: BoundCall, result: Value) -> Value:
     return result
 
 
-def features(facts: Facts, node: cst.CSTNode) -> int | None:
-    """The size of the last (channel) axis of what a layer is called with, where it is one known number."""
+def features(facts: Facts, node: cst.CSTNode, *, first: bool = False) -> int | None:
+    """The size of the channel axis of what a layer is called with, the last or (``first``) the one behind the batch,
+    where it is one known number."""
     tensor = as_tensor(input_of(facts, node))
-    last = last_of(tensor)
-    return last if isinstance(last, int) else None
+    size = last_of(tensor) if not first else tensor.dims[1] if tensor and tensor.dims and len(tensor.dims) > 1 else None
+    return size if isinstance(size, int) else None
+
+
+def is_channels_first(args: Mapping[str, Any]) -> bool:
+    """Whether the arguments of a layer or function say that its tensors are in PyTorch's order already.
+
+    Args:
+        args: by parameter the values, or what is bound to it.
+    """
+    given = args.get("data_format")
+    return (given.value if isinstance(given, Bound) else given) == Const("channels_first")
 
 
 def channels_first(rank: int | None) -> LayoutVar:

@@ -6,20 +6,20 @@ from typing import Any
 
 from ..model import Direction
 from ..tables import tables
-from ..values import STATIC, UNKNOWN, Const, Dim, LayoutVar, Map, Seq, Tensor, Value, as_tensor
+from ..values import STATIC, UNKNOWN, Api, Const, Dim, Instance, LayoutVar, Map, Seq, Tensor, Value, as_tensor
 from .facts import Bound, BoundCall
-from .keras_graph import CHANNELS_FIRST, channels_first, demand, input_tensor, together
+from .keras_graph import CHANNELS_FIRST, channels_first, demand, input_tensor, is_channels_first, together
 from .results import RESULTS, Result, constant, dim_of, int_of, ints_of, tensor_arg
 
 
-def _demand(x: Tensor | None, rank: int) -> None:
-    """PyTorch's layer wants its channels first; the layer itself proves the rank."""
+def _demand(x: Tensor | None, rank: int, first: bool = False) -> None:
+    """PyTorch's layer wants its channels first, where they may be already; the layer itself proves the rank."""
     if x is None:
         return
     if x.rank is None:
         x.rank, x.dims = rank, (None,) * rank
     if x.rank == rank:
-        demand(x, CHANNELS_FIRST[rank])
+        demand(x, () if first else CHANNELS_FIRST[rank])
 
 
 def _sizes(call: BoundCall, name: str, axes: int, default: int) -> list[int] | None:
@@ -46,39 +46,46 @@ def _strided(n: Dim, size: int, stride: int, padding: str | None, dilation: int 
     return (left - (size - 1) * dilation - 1) // stride + 1
 
 
-def _spatial(x: Tensor | None, axes: int) -> tuple[Dim, ...]:
-    return x.dims[1:-1] if x is not None and x.dims is not None and x.rank == axes + 2 else (None,) * axes
+def _spatial(x: Tensor | None, axes: int, first: bool = False) -> tuple[Dim, ...]:
+    if x is None or x.dims is None or x.rank != axes + 2:
+        return (None,) * axes
+    return x.dims[2:] if first else x.dims[1:-1]
 
 
-def _image(x: Tensor | None, sizes: tuple[Dim, ...], channels: Dim) -> Tensor:
+def _image(x: Tensor | None, sizes: tuple[Dim, ...], channels: Dim, first: bool = False) -> Tensor:
     rank = len(sizes) + 2
     batch = x.dims[0] if x is not None and x.dims else None
-    return Tensor(dims=(batch, *sizes, channels), dtype=x.dtype if x is not None else None, layout=channels_first(rank))
+    dtype = x.dtype if x is not None else None
+    if first:
+        return Tensor(dims=(batch, channels, *sizes), dtype=dtype, layout=LayoutVar(perm=()))
+    return Tensor(dims=(batch, *sizes, channels), dtype=dtype, layout=channels_first(rank))
 
 
-def _channels(x: Tensor | None) -> Dim:
-    return x.dims[-1] if x is not None and x.dims else STATIC
+def _channels(x: Tensor | None, first: bool = False) -> Dim:
+    if x is None or not x.dims:
+        return STATIC
+    return x.dims[1] if first and len(x.dims) > 1 else x.dims[-1]
 
 
 def conv(axes: int, *, depthwise: bool = False, transposed: bool = False) -> Result:
     def result(call: BoundCall) -> Value:
-        x = tensor_arg(call)
-        _demand(x, axes + 2)
+        x, first = tensor_arg(call), is_channels_first(call.args)
+        _demand(x, axes + 2, first)
         kernel, strides = _sizes(call, "kernel_size", axes, 1), _sizes(call, "strides", axes, 1)
         dilation = _sizes(call, "dilation_rate", axes, 1)
-        padding = _text(call, "padding", "valid")
+        padding = _text(call, "padding", "valid") if "pad" not in call.args else None
         sizes: tuple[Dim, ...] = tuple(None for _ in range(axes))
         if kernel and strides and dilation:
-            every = zip(_spatial(x, axes), kernel, strides, dilation, strict=True)
+            every = zip(_spatial(x, axes, first), kernel, strides, dilation, strict=True)
             sizes = tuple(
                 _grown(n, k, s, padding) if transposed else _strided(n, k, s, padding, d) for n, k, s, d in every
             )
         channels = dim_of(call.value("filters")) if "filters" in call.args else STATIC
         if depthwise:
             times = int_of(call.value("depth_multiplier")) if "depth_multiplier" in call.args else 1
-            c = _channels(x)
+            c = _channels(x, first)
             channels = c * times if isinstance(c, int) and times is not None else STATIC
-        return _image(x, sizes, channels or STATIC)
+        return _image(x, sizes, channels or STATIC, first)
 
     return result
 
@@ -89,37 +96,50 @@ def _grown(n: Dim, size: int, stride: int, padding: str | None) -> Dim:
     return n * stride if padding == "same" else n * stride + max(size - stride, 0)
 
 
+def padded_transpose(axes: int) -> Result:
+    """A transposed convolution with PyTorch's padding, whose size is left open."""
+
+    def result(call: BoundCall) -> Value:
+        x, first = tensor_arg(call), is_channels_first(call.args)
+        _demand(x, axes + 2, first)
+        return _image(x, (None,) * axes, dim_of(call.value("filters")) or STATIC, first)
+
+    return result
+
+
 def pool(axes: int) -> Result:
     def result(call: BoundCall) -> Value:
-        x = tensor_arg(call)
-        _demand(x, axes + 2)
+        x, first = tensor_arg(call), is_channels_first(call.args)
+        _demand(x, axes + 2, first)
         size = _sizes(call, "pool_size", axes, 2)
         given = "strides" in call.args and call.value("strides") != Const(None)
         strides = _sizes(call, "strides", axes, 1) if given else size
         padding = _text(call, "padding", "valid")
         sizes: tuple[Dim, ...] = (None,) * axes
         if size and strides:
-            every = zip(_spatial(x, axes), size, strides, strict=True)
+            every = zip(_spatial(x, axes, first), size, strides, strict=True)
             sizes = tuple(_strided(n, k, s, padding) for n, k, s in every)
-        return _image(x, sizes, _channels(x))
+        return _image(x, sizes, _channels(x, first), first)
 
     return result
 
 
 def global_pool(axes: int) -> Result:
     def result(call: BoundCall) -> Value:
-        x = tensor_arg(call)
-        if axes > 1:
-            _demand(x, axes + 2)
+        x, first = tensor_arg(call), is_channels_first(call.args)
+        if axes > 1 or first:
+            _demand(x, axes + 2, first)
         elif x is not None and x.rank is None:
             x.rank, x.dims = axes + 2, (None,) * (axes + 2)
         keep = call.value("keepdims") == Const(True)
         batch = x.dims[0] if x is not None and x.dims else None
+        if keep and first:
+            return _image(x, (1,) * axes, _channels(x, first), first)
         if keep:
             out = Tensor(dims=(batch, *(1,) * axes, _channels(x)), dtype=x.dtype if x else None)
             out.layout = channels_first(axes + 2) if axes > 1 else LayoutVar()
             return out
-        return Tensor(dims=(batch, _channels(x)), dtype=x.dtype if x else None)
+        return Tensor(dims=(batch, _channels(x, first)), dtype=x.dtype if x else None)
 
     return result
 
@@ -128,28 +148,29 @@ def resized(axes: int, sign: int) -> Result:
     """Padding and cropping (``sign`` 1 and -1) by literal amounts, upsampling (0)."""
 
     def result(call: BoundCall) -> Value:
-        x = tensor_arg(call)
-        _demand(x, axes + 2)
-        sizes: tuple[Any, ...] = tuple(None if n is None else STATIC for n in _spatial(x, axes))
+        x, first = tensor_arg(call), is_channels_first(call.args)
+        _demand(x, axes + 2, first)
+        sizes: tuple[Any, ...] = tuple(None if n is None else STATIC for n in _spatial(x, axes, first))
         if sign == 0:
             factors = _sizes(call, "size", axes, 2)
-            scaled = zip(_spatial(x, axes), factors or (), strict=False)
+            scaled = zip(_spatial(x, axes, first), factors or (), strict=False)
             sizes = tuple(n * f if isinstance(n, int) else n for n, f in scaled) or sizes
         else:
             amounts = pairs(call.value("padding" if sign > 0 else "cropping"), axes)
             if amounts is not None:
-                every = zip(_spatial(x, axes), amounts, strict=True)
+                every = zip(_spatial(x, axes, first), amounts, strict=True)
                 sizes = tuple(n + sign * sum(a) if isinstance(n, int) else n for n, a in every)
-        return _image(x, sizes, _channels(x))
+        return _image(x, sizes, _channels(x, first), first)
 
     return result
 
 
 def sized(call: BoundCall) -> Value:
     """Images of a size that the layer is told."""
-    x = tensor_arg(call)
-    _demand(x, 4)
-    return _image(x, (dim_of(call.value("height")) or STATIC, dim_of(call.value("width")) or STATIC), _channels(x))
+    x, first = tensor_arg(call), is_channels_first(call.args)
+    _demand(x, 4, first)
+    sizes = (dim_of(call.value("height")) or STATIC, dim_of(call.value("width")) or STATIC)
+    return _image(x, sizes, _channels(x, first), first)
 
 
 def pairs(value: Value, axes: int) -> list[tuple[int, int]] | None:
@@ -176,6 +197,9 @@ def batch_norm(call: BoundCall) -> Value:
     x = tensor_arg(call)
     if x is None:
         return Tensor()
+    if x.rank != 2 and "axis" in call.args and int_of(call.value("axis")) == 1:
+        demand(x, ())
+        return Tensor(x.rank, x.dims, x.dtype, LayoutVar(perm=()))
     if x.rank in CHANNELS_FIRST:
         demand(x, CHANNELS_FIRST[x.rank])
         return Tensor(dims=x.dims, dtype=x.dtype, layout=channels_first(x.rank))
@@ -186,9 +210,9 @@ def image(axes: int) -> Result:
     """The shape stays, the channels move."""
 
     def result(call: BoundCall) -> Value:
-        x = tensor_arg(call)
-        _demand(x, axes + 2)
-        return _image(x, _spatial(x, axes), _channels(x))
+        x, first = tensor_arg(call), is_channels_first(call.args)
+        _demand(x, axes + 2, first)
+        return _image(x, _spatial(x, axes, first), _channels(x, first), first)
 
     return result
 
@@ -413,6 +437,7 @@ def gather(call: BoundCall) -> Value:
 
 
 RESULTS.update({
+    "ndarray": constant(Instance(Api("numpy.ndarray"))),
     "channels_last": constant(Const("channels_last")), "backend": constant(Const("tensorflow")),
     "image_shape": lambda call: Seq("tuple", [UNKNOWN, UNKNOWN, UNKNOWN]),
     "keras_arange": arange, "examples": lambda call: Map(None, Tensor()),
@@ -430,7 +455,7 @@ for _axes in (1, 2, 3):
         f"keras_depthwise{_axes}d": conv(_axes, depthwise=True), f"keras_pool{_axes}d": pool(_axes),
         f"keras_global_pool{_axes}d": global_pool(_axes), f"keras_pad{_axes}d": resized(_axes, 1),
         f"keras_image{_axes}d": image(_axes), f"keras_crop{_axes}d": resized(_axes, -1),
-        f"keras_upsample{_axes}d": resized(_axes, 0),
+        f"keras_upsample{_axes}d": resized(_axes, 0), f"keras_padded_transpose{_axes}d": padded_transpose(_axes),
     })  # fmt: skip
 
 __all__ = ["pairs", "parts_of"]

@@ -29,6 +29,7 @@ from ..values import (
 )
 from . import image_results, keras_graph, keras_masks
 from .binding import Args, bind_api
+from .emitted import PLACE, helpers_format, looks_for_channels
 from .facts import Bound, BoundCall, Pass
 from .functions import call_user, fill_dataclass
 from .made_names import made_name
@@ -36,6 +37,7 @@ from .ranks import evidence, ranked_parameter
 from .results import RESULTS
 
 if TYPE_CHECKING:
+    from ..tables.schema import Row
     from ..tables.signatures import Signature
     from .interp import Interpreter
 
@@ -143,6 +145,10 @@ def _left_out(signature: Signature | None, owner: Instance) -> dict[str, str]:
     return {p.name: p.default for p in next(iter(fitting), ()) if p.default is not None and p.name not in owner.args}
 
 
+def _told(row: Row, bound: BoundCall) -> Value:
+    return RESULTS[row.returns](bound)
+
+
 def call_layer(it: Interpreter, node: cst.Call, owner: Instance, args: Args) -> Value:
     """Call a framework layer: its row says what comes out."""
     from .calls import inplace_argument
@@ -164,7 +170,11 @@ def call_layer(it: Interpreter, node: cst.Call, owner: Instance, args: Args) -> 
         evidence(it, bound, row)
     bound.args = {**{k: Bound(node, v) for k, v in owner.args.items() if k != "input"}, **bound.args}
     bound.defaults = {**_left_out(signature, owner), **bound.defaults}
-    bound.result = RESULTS[row.returns](bound) if row is not None else UNKNOWN
+    if "data_format" not in bound.args and looks_for_channels(it, owner.api):  # of a user's subclass
+        kind = helpers_format(it.facts, it.scope.module)
+        bound.args |= {"data_format": Bound(node, Const(kind))} if kind is not None else {}
+    told = keras_graph.emitted_result if owner.api.startswith(PLACE) else _told
+    bound.result = told(row, bound) if row is not None else UNKNOWN
     if row is not None and it.direction == "tf2torch":
         keras_graph.tailed(row, bound, bound.result)
         if bound.api in keras_graph.AXISLESS:
@@ -210,7 +220,7 @@ def instance_method(it: Interpreter, node: cst.Call, owner: Instance, name: str,
     if name in ("register_buffer", "register_parameter") and isinstance(owner.cls, UserClass) and len(args) > 1:
         _register(owner.cls, args)
         return NONE
-    if name in ("modules", "children", "named_modules", "named_children"):
+    if name in ("modules", "children", "named_modules", "named_children", "_flatten_layers"):
         return _walked(it, node, owner, name)
     if name in ("parameters", "buffers"):
         return Seq("list", None, Tensor(dtype="float", variable=True))

@@ -139,7 +139,7 @@ def matmul_result(a: Value, b: Value) -> Value:
     if not isinstance(a, Tensor) or not isinstance(b, Tensor):
         return Tensor()
     dtype = promoted(a, b)
-    if a.dims is None or b.dims is None:
+    if not a.dims or not b.dims:
         return Tensor(dtype=dtype)
     if len(a.dims) == 1 or len(b.dims) == 1:
         dims = a.dims[:-1] + (b.dims[:-2] + b.dims[-1:] if len(b.dims) > 1 else ())

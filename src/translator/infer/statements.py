@@ -30,6 +30,7 @@ from ..values import (
 )
 from . import leaves
 from .annotations import annotation, filled
+from .emitted import stands_for_module
 from .functions import define
 from .imports import import_from, import_names
 from .keras_config import by_format, decided_value
@@ -57,6 +58,9 @@ def _assign(it: Interpreter, node: cst.Assign) -> None:
     value = leaves.bound_leaf(it, node, value)
     if it.direction == "tf2torch":
         value = decided_value(it.facts, node.value, value, inside=it.configuring)
+        kept = any(isinstance(t.target, cst.Attribute) for t in node.targets)
+        if kept and isinstance(value, Seq | Map):
+            it.touch()  # layers that are put into it later have to be found there
     for target in node.targets:
         bind(it, target.target, value)
 
@@ -79,6 +83,8 @@ def _chain_base(node: Any) -> Any:
 def _ann_assign(it: Interpreter, node: cst.AnnAssign) -> None:
     promised = annotation(it, node.annotation.annotation)
     value = it.expr(node.value) if node.value is not None else promised
+    if it.direction == "tf2torch" and isinstance(node.target, cst.Attribute) and isinstance(value, Seq | Map):
+        it.touch()
     if node.value is not None or it.scope.kind == "class":
         _declare(it, node.target, promised)
         bind(it, node.target, filled(value, promised))
@@ -339,11 +345,20 @@ def _of_tensor(it: Interpreter, test: cst.BaseExpression, sizes: bool) -> bool:
     return isinstance(it.facts.value(test), Tensor)
 
 
+def is_main(test: cst.BaseExpression) -> bool:
+    """``__name__ == "__main__"``."""
+    if not isinstance(test, cst.Comparison) or len(test.comparisons) != 1:
+        return False
+    sides = (test.left, test.comparisons[0].comparator)
+    return any(isinstance(s, cst.Name) and s.value == "__name__" for s in sides)
+
+
 def _if(it: Interpreter, node: cst.If) -> None:
     test = it.expr(node.test)
     depends(it, node.test)
     truth = test.value if isinstance(test, Const) and isinstance(test.value, bool) else None
-    outer = it.configuring
+    outer, demo = it.configuring, it.demonstrating
+    it.demonstrating = demo or is_main(node.test)
     it.configuring = outer or (it.direction == "tf2torch" and by_format(it.facts, node.test) is not None)
 
     never: list[set[str]] = [set(), set()]
@@ -370,7 +385,7 @@ def _if(it: Interpreter, node: cst.If) -> None:
     missing = _unset_parameter(it, node.test)
     it.conditions += 1
     paths = [it.branch(then), it.branch(other)]
-    it.configuring = outer
+    it.configuring, it.demonstrating = outer, demo
     it.conditions -= 1
     it.rejoin(first)
     _forget_contradicted(paths, never)
@@ -539,8 +554,10 @@ def _class(it: Interpreter, node: cst.ClassDef) -> None:
     for base in cls.bases:
         if isinstance(base, Api):
             name = it.tables.canonical(base.name)
-            cls.module |= name in it.dialect.module_bases or (
-                name.startswith("torch.nn.") and it.direction == "torch2tf"
+            cls.module |= (
+                name in it.dialect.module_bases
+                or (name.startswith("torch.nn.") and it.direction == "torch2tf")
+                or stands_for_module(name)
             )
         elif isinstance(base, UserClass):
             cls.module |= base.module

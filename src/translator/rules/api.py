@@ -16,6 +16,7 @@ import libcst as cst
 from .. import nodes
 from ..converters import NotConvertible, convert, is_literal
 from ..infer.choose import applies
+from ..infer.emitted import PLACE
 from ..infer.facts import Bound, BoundCall
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..tables.schema import HOLE, ArgMap, Row
@@ -266,6 +267,8 @@ def add_defaults(row: Row, call: BoundCall, params: tuple[Param, ...], given: di
             if param is None or target in given:
                 continue
             value = default_value(text, spec)
+            if value is None and call.api.startswith(PLACE):
+                continue  # of a helper: what is not given
             if value is _NOTHING or (param.default is not None and _equal(param.literal, value)):
                 continue
             given[target] = nodes.literal(value)
@@ -273,7 +276,7 @@ def add_defaults(row: Row, call: BoundCall, params: tuple[Param, ...], given: di
 
 def default_value(text: str, spec: ArgMap) -> Any:
     """A source default as a target value."""
-    from ..converters import CONVERTERS
+    from ..converters import converter
 
     try:
         value = ast.literal_eval(text)
@@ -281,11 +284,11 @@ def default_value(text: str, spec: ArgMap) -> Any:
         return _NOTHING
     if spec.via is None:
         return value
-    converter = CONVERTERS.get(spec.via)
-    if converter is None:
+    found = converter(spec.via)
+    if found is None:
         return _NOTHING
     try:
-        return converter.forward(value)
+        return found.forward(value)
     except NotConvertible:
         return _NOTHING
 

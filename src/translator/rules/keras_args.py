@@ -18,6 +18,8 @@ from .keras_names import names_in
 
 QUIET = frozenset({"name", "input_shape", "batch_input_shape", "input_length", "autocast", "input_dim", "dtype"})
 """Arguments that PyTorch has no use for."""
+AXIS_OF_CHANNELS = frozenset({"keras.layers.BatchNormalization", "keras.layers.GroupNormalization"})
+"""Layers whose `axis` says where the channels are."""
 INITIALIZERS = ("_initializer", "unit_forget_bias")
 
 
@@ -121,15 +123,42 @@ class LayerArgs:
         return as_tensor(input_of(self.ctx.facts, self.call.node))
 
     @property
+    def first(self) -> bool:
+        """Whether the layer's tensors are channels-first already.
+
+        Raises:
+            Refused: if that is decided at run time.
+        """
+        axis = self.bound("axis") if self.api in AXIS_OF_CHANNELS else None
+        if axis is not None:
+            rank = self.inputs.rank if self.inputs is not None else None
+            return int_of(axis.value) == 1 and rank != 2
+        given = self.bound("data_format")
+        if given is None or given.value in (Const(None), Const("channels_last")):
+            return False
+        if given.value != Const("channels_first"):
+            raise Refused("XL303", f"{self.api}: which `data_format` it gets is not known here")
+        return True
+
+    def check_format(self) -> None:
+        """See that it is known where the channels are.
+
+        Raises:
+            Refused: if it is not.
+        """
+        assert self.first is not None
+
+    @property
     def features(self) -> int | None:
-        return features(self.ctx.facts, self.call.node)
+        return features(self.ctx.facts, self.call.node, first=self.first)
 
     def channels(self) -> Any:
         """The size of the input's channel axis as a node; ``None`` where only the first call will tell."""
-        known = self.ctx.claim.channels(self) if self.ctx.claim is not None else None
+        size = self.features if self.first else None
+        known = self.ctx.claim.channels(self) if size is None and self.ctx.claim is not None else None
         if known is not None:
             return known
-        size = self.features
+        size = size or self.features
         if size is None:
             self.ctx.note(
                 self.call.node, "XL402", f"{self.api}: the size of its input is not known here: a lazy module finds it",

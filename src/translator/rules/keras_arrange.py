@@ -7,8 +7,9 @@ from typing import Any
 import libcst as cst
 
 from .. import nodes
+from ..infer.emitted import PLACE
 from ..infer.facts import BoundCall
-from ..infer.keras_graph import CHANNELS_FIRST
+from ..infer.keras_graph import CHANNELS_FIRST, is_channels_first
 from ..rewrite.context import Context
 from ..tables.schema import Row
 from ..values import Const, Seq, Tensor, Value, as_tensor, python_type, without_none
@@ -23,6 +24,8 @@ WINDOWED = frozenset({"tf_conv2d", "tf_pool2d"})
 def arranged(ctx: Context, row: Row, call: BoundCall, node: cst.Call) -> Perm:
     """Bring a call's tensors into the order that the operation can take, and say what order comes out."""
     kind = row.returns
+    if call.api.startswith(PLACE) and row.layout == "channels":
+        return imaged(ctx, call)
     by_torch = {(spec.to[0] if spec.to else name): name for name, spec in row.args.items()}
     named = {torch: call.args[name] for torch, name in by_torch.items() if name in call.args}
     first = named.get("input") or next(iter(call.args.values()), None)
@@ -48,6 +51,23 @@ def arranged(ctx: Context, row: Row, call: BoundCall, node: cst.Call) -> Perm:
     for bound in (*call.args.values(), *call.varargs, *call.extra.values()):
         in_source_order(ctx, bound.node)
     return None
+
+
+def imaged(ctx: Context, call: BoundCall) -> Perm:
+    """A helper that takes images, its first argument, as PyTorch has them."""
+    first = next((b for b in call.args.values() if as_tensor(b.value) is not None), None)
+    for bound in (*call.args.values(), *call.varargs, *call.extra.values()):
+        if bound is not first:
+            in_source_order(ctx, bound.node)
+    if first is None:
+        return None
+    x = as_tensor(first.value)
+    want = None if is_channels_first(call.args) else CHANNELS_FIRST.get(rank_of(x) or 0)
+    if want is None and not is_channels_first(call.args):
+        raise Refused("XL209", f"{call.api}: the rank of its input is not known here")
+    if x is not None:
+        ctx.new[first.node] = moved(ctx.updated(first.node), order(x), want)
+    return want
 
 
 def paired(ctx: Context, operands: list[Any]) -> Perm:

@@ -9,8 +9,9 @@ import libcst as cst
 from .. import nodes
 from ..infer.calls import unfollowed
 from ..infer.choose import applies
+from ..infer.emitted import PLACE
 from ..infer.facts import BoundCall
-from ..infer.keras_graph import CHANNELS_FIRST, input_of, made_by, stepped
+from ..infer.keras_graph import CHANNELS_FIRST, input_of, is_channels_first, made_by, stepped
 from ..infer.keras_results import parts_of
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..tables.schema import Row
@@ -28,6 +29,7 @@ from ..values import (
     UserClass,
     Value,
     as_tensor,
+    elem_of,
     options_of,
     without_none,
 )
@@ -35,6 +37,7 @@ from . import keras_layers as layers
 from . import keras_layers_more as layers_more
 from . import keras_masks
 from .api import translate_call, unknown
+from .keras_args import AXIS_OF_CHANNELS
 from .keras_arrange import arranged
 from .keras_layout import (
     Perm,
@@ -78,6 +81,9 @@ def keras_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
 
 
 def _call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
+    again = recomputed(ctx, node, new)
+    if again is not None:
+        return again
     told = training_call(ctx, node, new)
     if told is not None:
         return told
@@ -94,6 +100,17 @@ def _call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
     if ctx.claim is not None and node in ctx.claim.names:
         return ctx.claim.made(node, call)
     return api_call(ctx, call, node, new)
+
+
+def recomputed(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
+    """``tf.recompute_grad(f)(x)``."""
+    call = ctx.call(node.func) if isinstance(node.func, cst.Call) else None
+    if call is None or call.api != "tf.recompute_grad" or not isinstance(new.func, cst.Call):
+        return None
+    flag = nodes.keyword("use_reentrant", nodes.literal(False))
+    func = nodes.dotted("torch.utils.checkpoint.checkpoint")
+    args = [a for a in last_comma(list(new.args)) if not (a.keyword is not None and a.keyword.value == "training")]
+    return Edit(cst.Call(func, [cst.Arg(new.func.args[0].value), *args, flag]), ("torch",))
 
 
 SAFE = frozenset(f"builtins.{n}" for n in (
@@ -257,6 +274,13 @@ def applied(ctx: Context, node: cst.Call, new: cst.Call, func: Value) -> Outcome
     return Edit(settled(ctx, node, result, natural))
 
 
+def in_source(ctx: Context, node: cst.Call, options: list[Instance]) -> bool:
+    """Whether layers of several kinds all take and give tensors in Keras's own order."""
+    have = order(ctx.value(node.args[0].value))
+    rank = rank_of(as_tensor(ctx.value(node.args[0].value)))
+    return have is None and all(passes(ctx, o, rank, have) == (None, None) for o in options)
+
+
 def unseen(ctx: Context, cls: Value, old: list[cst.Arg], new: list[cst.Arg]) -> list[cst.Arg]:
     """Arguments of which nothing is known, in the order that a user's layer takes: outside of it, Keras's holds."""
     forward = cls.find("call") if isinstance(cls, UserClass) else None
@@ -316,13 +340,41 @@ def passes(ctx: Context, layer: Instance, rank: int | None, have: Perm) -> tuple
         return (have, have) if want is None and natural is None and everywhere(layer) else (want, natural)
     if api in layers.FREE:
         return have, have
+    if api in layers.IMAGE and axes_stay(layer, rank):
+        return None, None
     if api in layers.IMAGE:
         wanted = CHANNELS_FIRST.get(layers.IMAGE[api] or rank or 0)
         flat = "GlobalAverage" in api or "GlobalMax" in api
         return wanted, None if flat and layer.args.get("keepdims") != Const(True) else wanted
+    if api.startswith(PLACE):
+        return emitted_passes(ctx, layer, rank, have)
     if api not in layers.LAYERS:
         raise Refused("XL200", f"{api} has no counterpart in the tables yet")
     return None, None
+
+
+def axes_stay(layer: Instance, rank: int | None) -> bool:
+    """Whether an image layer takes its channels first already."""
+    if layer.api in AXIS_OF_CHANNELS:
+        return rank != 2 and layer.args.get("axis") == Const(1)
+    return is_channels_first(layer.args)
+
+
+def emitted_passes(ctx: Context, layer: Instance, rank: int | None, have: Perm) -> tuple[Perm, Perm]:
+    """Helpers of the other direction: their row says what they do to axes."""
+    if ctx.dialect.containers.get(layer.api or "") == "sequential":
+        return sequence_passes(ctx, layer, rank, have)
+    row = next(iter(ctx.tables.find(layer.api or "")), None)
+    if row is None:
+        raise Refused("XL200", f"{layer.api} has no counterpart in the tables yet")
+    if row.layout == "pointwise":
+        return have, have
+    if row.layout != "channels" or is_channels_first(layer.args):
+        return None, None
+    if rank is None:
+        raise Refused("XL209", f"{layer.api}: the rank of its input is not known here")
+    wanted = CHANNELS_FIRST.get(rank)
+    return wanted, wanted
 
 
 def everywhere(layer: Instance) -> bool:
@@ -364,7 +416,9 @@ def sequence_passes(ctx: Context, layer: Instance, rank: int | None, have: Perm)
 
 def own_passes(ctx: Context, layer: Instance, rank: int | None) -> tuple[Perm, Perm]:
     """What a sequential model takes and gives for its own sake."""
-    if layer.children is None or not all(isinstance(c, Instance) for c in layer.children):
+    if layer.children is None:
+        return alike_passes(ctx, layer, rank, None)
+    if not all(isinstance(c, Instance) for c in layer.children):
         raise Refused("XL209", "which layers this Sequential holds is not known here")
     start: Perm = None
     for child in layer.children:
@@ -376,6 +430,23 @@ def own_passes(ctx: Context, layer: Instance, rank: int | None) -> tuple[Perm, P
         if isinstance(child, Instance) and child.api != "keras.layers.InputLayer":
             _, state = passes(ctx, child, child_rank(ctx, child, rank), state)
     return start, state
+
+
+def alike_passes(ctx: Context, layer: Instance, rank: int | None, have: Perm) -> tuple[Perm, Perm]:
+    """Of a sequential model whose layers are not known one by one: what all of them take and give.
+
+    Raises:
+        Refused: where they differ.
+    """
+    found: set[tuple[Perm, Perm]] = set()
+    for child in options_of(elem_of(layer)):
+        if not isinstance(child, Instance) or (child.api is None and not isinstance(child.cls, UserClass)):
+            raise Refused("XL209", "which layers this Sequential holds is not known here")
+        if child.api not in layers.FREE:
+            found.add(passes(ctx, child, child_rank(ctx, child, rank), have))
+    if len(found) > 1 or any(want != natural for want, natural in found):
+        raise Refused("XL209", "which layers this Sequential holds is not known here")
+    return found.pop() if found else (have, have)
 
 
 def child_rank(ctx: Context, child: Instance, fallback: int | None) -> int | None:

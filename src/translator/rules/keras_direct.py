@@ -13,7 +13,6 @@ from ..rewrite.context import Context
 from ..values import Const, Seq
 from . import keras_activations as activations
 from .keras_args import LayerArgs
-from .keras_layers import channels_last_only
 from .keras_layout import Perm, Refused, method
 from .keras_names import names_in, tensorish
 
@@ -21,7 +20,8 @@ Direct = Callable[[LayerArgs, Any, Perm], Any]
 
 
 def flatten(args: LayerArgs, x: Any, perm: Perm) -> Any:
-    channels_last_only(args)
+    if args.first:  # Keras puts the channels last before
+        x = method(x, "movedim", nodes.literal(1), nodes.literal(-1))
     return method(x, "flatten", nodes.literal(1))
 
 
@@ -48,8 +48,7 @@ def softmax(args: LayerArgs, x: Any, perm: Perm) -> Any:
 
 def global_pool(name: str, axes: int) -> Direct:
     def direct(args: LayerArgs, x: Any, perm: Perm) -> Any:
-        channels_last_only(args)
-        where = [i + 2 for i in range(axes)] if axes > 1 else [1]
+        where = [i + 2 for i in range(axes)] if axes > 1 or args.first else [1]
         dim = nodes.literal(tuple(where) if len(where) > 1 else where[0])
         keep = args.flag("keepdims", False)
         return method(x, name, dim=dim, **({"keepdim": keep} if keep is not None else {}))
@@ -73,7 +72,7 @@ def permute(args: LayerArgs, x: Any, perm: Perm) -> Any:
 
 
 def zero_padding(args: LayerArgs, x: Any, perm: Perm) -> Any:
-    channels_last_only(args)
+    args.check_format()
     args.ctx.needs.add("helper:zero_pad2d")
     return nodes.call("zero_pad2d", x, args.node("padding"))
 

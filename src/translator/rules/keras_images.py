@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .. import nodes
 from .keras_args import LayerArgs
-from .keras_layers import Builder, Layer, channels_last_only, helper, layer, module
+from .keras_layers import Builder, Layer, helper, layer, module
 from .keras_layout import Refused
 
 FILLS = ("reflect", "nearest", "constant")
@@ -14,7 +14,6 @@ def varied(name: str, *options: str) -> Builder:
     """A layer whose helper has the same name and arguments."""
 
     def builder(args: LayerArgs) -> Layer:
-        channels_last_only(args)
         args.used.add("seed")
         if "fill_mode" in options and args.const("fill_mode", "reflect") not in FILLS:
             raise Refused("XL201", f"{args.api}: `fill_mode` at this value has no counterpart")
@@ -40,7 +39,6 @@ layer("RandomBrightness", image=4)(varied("RandomBrightness", "factor", "value_r
 
 @layer("CenterCrop", image=4)
 def center_crop(args: LayerArgs) -> Layer:
-    channels_last_only(args)
     made = helper("CenterCrop", args.node("height"), args.node("width"))
     return Layer([made], None, ("helper:CenterCrop",))
 
@@ -48,7 +46,6 @@ def center_crop(args: LayerArgs) -> Layer:
 @layer("Resizing", image=4)
 def resizing(args: LayerArgs) -> Layer:
     """``nn.Upsample`` to a size, which makes smaller, too."""
-    channels_last_only(args)
     mode = args.const("interpolation", "bilinear")
     if mode not in ("bilinear", "nearest"):
         raise Refused("XL201", f"{args.api}: interpolation {mode!r} is computed with other weights by PyTorch")

@@ -47,12 +47,14 @@ FREE: set[str] = set()
 """Layers that do not care about axes."""
 
 
-def layer(*names: str, image: int | None = None, free: bool = False) -> Callable[[Builder], Builder]:
+def layer(
+    *names: str, image: int | None = None, free: bool = False, place: str = "keras.layers."
+) -> Callable[[Builder], Builder]:
     """Register how the layers of these names are written."""
 
     def register(builder: Builder) -> Builder:
         for name in names:
-            full = f"keras.layers.{name}"
+            full = place + name
             LAYERS[full] = builder
             if image is not None:
                 IMAGE[full] = image
@@ -73,6 +75,8 @@ def build(ctx: Context, call: BoundCall) -> Layer:
     if builder is None:
         raise Refused("XL200", f"{call.api} has no counterpart in the tables yet")
     args = LayerArgs(ctx, call)
+    if call.api in IMAGE:
+        args.check_format()
     out = builder(args)
     args.finish()
     if args.chosen is not None:
@@ -155,10 +159,9 @@ def padded(args: LayerArgs, axes: int) -> tuple[Any, str]:
     return nodes.literal("same"), ""
 
 
-def channels_last_only(args: LayerArgs) -> None:
-    """Programs that are channels-first already are another layout altogether."""
-    if not args.same("data_format", None) and not args.same("data_format", "channels_last"):
-        raise Refused("XL303", f'{args.api}: `data_format="channels_first"` is not translated yet')
+def moved_axes(args: LayerArgs, rank: int) -> Perm:
+    """The axis order of an image layer's tensors: channels-last ones are moved."""
+    return None if args.first else CHANNELS_FIRST.get(rank)
 
 
 def padding_class(special: str, axes: int) -> str:
@@ -168,7 +171,6 @@ def padding_class(special: str, axes: int) -> str:
 
 def convolution(axes: int) -> Builder:
     def builder(args: LayerArgs) -> Layer:
-        channels_last_only(args)
         filters, kernel = args.node("filters"), args.size("kernel_size")
         pad, special = padded(args, axes)
         keywords = {
@@ -179,7 +181,7 @@ def convolution(axes: int) -> Builder:
         size = args.channels()
         first = [size] if size is not None else []
         name = f"Conv{axes}d" if first else f"LazyConv{axes}d"
-        perm = CHANNELS_FIRST[axes + 2]
+        perm = moved_axes(args, axes + 2)
         activation = activation_of(args)
         if special:
             if not first:
@@ -199,9 +201,10 @@ for _axes in (1, 2, 3):
 
 @layer("DepthwiseConv2D", image=4)
 def depthwise(args: LayerArgs) -> Layer:
-    channels_last_only(args)
     pad, special = padded(args, 2)
     size = args.channels()
+    if size is None and not special:
+        return lazy_depthwise(args, pad)
     if size is None:
         raise Refused("XL402", f"{args.api}: the number of its input's channels is not known here")
     times = args.node("depth_multiplier", 1)
@@ -218,12 +221,24 @@ def depthwise(args: LayerArgs) -> Layer:
     name = padding_class(special, 2) if special else "Conv2d"
     make = helper if special else module
     needs = (f"helper:{name}",) if special else ()
-    return Layer([make(name, size, out, args.size("kernel_size"), **keywords)], activation, needs, CHANNELS_FIRST[4])
+    made = make(name, size, out, args.size("kernel_size"), **keywords)
+    return Layer([made], activation, needs, moved_axes(args, 4))
+
+
+def lazy_depthwise(args: LayerArgs, pad: Any, mode: Any = None) -> Layer:
+    """A depthwise convolution that counts its input's channels at the first call."""
+    keywords = {
+        "multiplier": None if args.same("depth_multiplier", 1) else args.node("depth_multiplier"),
+        "stride": None if args.same("strides", 1) else args.size("strides"), "padding": pad,
+        "dilation": None if args.same("dilation_rate", 1) else args.size("dilation_rate"), "bias": bias(args),
+        "padding_mode": mode,
+    }  # fmt: skip
+    made = helper("LazyDepthwiseConv2d", args.size("kernel_size"), **keywords)
+    return Layer([made], activation_of(args), ("helper:LazyDepthwiseConv2d",), moved_axes(args, 4))
 
 
 @layer("SeparableConv2D", image=4)
 def separable(args: LayerArgs) -> Layer:
-    channels_last_only(args)
     pad, special = padded(args, 2)
     size = args.channels()
     if size is None or not args.same("depth_multiplier", 1):
@@ -237,12 +252,11 @@ def separable(args: LayerArgs) -> Layer:
     first = (helper if special else module)(name, size, size, args.size("kernel_size"), **keywords)
     second = module("Conv2d", size, args.node("filters"), nodes.literal(1), bias=bias(args))
     activation = activation_of(args)
-    return Layer([first, second], activation, (f"helper:{name}",) if special else (), CHANNELS_FIRST[4])
+    return Layer([first, second], activation, (f"helper:{name}",) if special else (), moved_axes(args, 4))
 
 
 def transposed(axes: int) -> Builder:
     def builder(args: LayerArgs) -> Layer:
-        channels_last_only(args)
         kernel, strides = args.ints("kernel_size", axes, 1), args.ints("strides", axes, 1)
         padding = args.const("padding", "valid").lower()
         if kernel is None or strides is None:
@@ -270,7 +284,7 @@ def transposed(axes: int) -> Builder:
             name, make = f"SameConvTranspose{axes}d", helper
             needs = (f"helper:{name}",)
         made = make(name, *first, args.node("filters"), args.size("kernel_size"), **keywords)
-        return Layer([made], activation, needs, CHANNELS_FIRST[axes + 2])
+        return Layer([made], activation, needs, moved_axes(args, axes + 2))
 
     return builder
 

@@ -12,7 +12,7 @@ from ..infer.keras_results import pairs
 from ..values import Const, Instance, Seq, Value
 from . import keras_activations as activations
 from .keras_args import LayerArgs
-from .keras_layers import LAYERS, Builder, Layer, activation_of, bias, build, channels_last_only, helper, layer, module
+from .keras_layers import LAYERS, Builder, Layer, activation_of, bias, build, helper, layer, module, moved_axes
 from .keras_layout import Refused, order, rank_of
 
 # -- pooling ---------------------------------------------------------------------------------------------
@@ -20,7 +20,6 @@ from .keras_layout import Refused, order, rank_of
 
 def pooling(kind: str, axes: int) -> Builder:
     def builder(args: LayerArgs) -> Layer:
-        channels_last_only(args)
         size = args.size("pool_size", 2)
         stride = None if args.value("strides") == Const(None) or args.bound("strides") is None else args.size("strides")
         sizes = args.ints("pool_size", axes, 2)
@@ -43,7 +42,6 @@ for _axes in (1, 2, 3):
 
 def global_pooling(kind: str, axes: int) -> Builder:
     def builder(args: LayerArgs) -> Layer:
-        channels_last_only(args)
         pool = module(f"Adaptive{kind}Pool{axes}d", nodes.literal(1))
         if args.same("keepdims", True) and args.bound("keepdims") is not None:
             return Layer([pool])
@@ -59,18 +57,19 @@ for _axes in (2, 3):
 
 @layer("GlobalAveragePooling1D")
 def mean_over_time(args: LayerArgs) -> Layer:
-    if not args.same("data_format", None) and not args.same("data_format", "channels_last"):
-        channels_last_only(args)
     if args.call.node in args.ctx.facts.mask_readers:
+        if args.first:
+            raise Refused("XL303", f'{args.api}: `data_format="channels_first"` with a mask is not translated')
         made = helper("MaskedMean", keepdim=args.flag("keepdims", False))
         return Layer([made], None, ("helper:MaskedMean",))
-    return Layer([helper("Mean", dim=nodes.literal(1), keepdim=args.flag("keepdims", False))], None, ("helper:Mean",))
+    steps = nodes.literal(2 if args.first else 1)
+    return Layer([helper("Mean", dim=steps, keepdim=args.flag("keepdims", False))], None, ("helper:Mean",))
 
 
 @layer("GlobalMaxPooling1D")
 def max_over_time(args: LayerArgs) -> Layer:
-    channels_last_only(args)
-    return Layer([helper("Amax", dim=nodes.literal(1), keepdim=args.flag("keepdims", False))], None, ("helper:Amax",))
+    steps = nodes.literal(2 if args.first else 1)
+    return Layer([helper("Amax", dim=steps, keepdim=args.flag("keepdims", False))], None, ("helper:Amax",))
 
 
 # -- normalisation ----------------------------------------------------------------------------------------
@@ -82,29 +81,32 @@ def batch_norm(args: LayerArgs) -> Layer:
     rank = inputs.rank if inputs is not None else None
     axis = args.const("axis", -1)
     axis = axis[0] if isinstance(axis, tuple) and len(axis) == 1 else axis
-    if rank is None:
+    if rank is None and axis != 1:
         raise Refused("XL209", f"{args.api}: the rank of its input is not known here")
-    if axis not in (-1, rank - 1):
-        raise Refused("XL303", f"{args.api}: `axis` is not the last one")
-    if rank not in (2, 3, 4, 5):
+    if rank is not None and axis not in (-1, 1, rank - 1):
+        raise Refused("XL303", f"{args.api}: `axis` is neither the last one nor 1")
+    if rank not in (None, 2, 3, 4, 5):
         raise Refused("XL201", f"{args.api}: an input of rank {rank}")
     size = args.channels()
     eps, momentum = number(args, "epsilon", 1e-3, 1e-5), number(args, "momentum", 0.99, 0.9)
     if momentum is not None:
         momentum = complement(momentum)
     affine, half = affinity(args)
-    name = f"BatchNorm{max(rank - 2, 1)}d"
+    name = f"BatchNorm{max(rank - 2, 1)}d" if rank is not None else "BatchNorm"
     keywords = {"eps": eps, "momentum": momentum, "affine": affine}
     args.ctx.note(args.call.node, "XL401", f"{args.api}: known deviation `bn_unbiased_running_var`")
     first = [size] if size is not None else []
-    perm = CHANNELS_FIRST.get(rank)
+    perm = moved_axes(args, rank or 0)
     if half is not None:
         if not first or rank not in (2, 3, 4):
             raise Refused("XL201", f"{args.api}: only one of `center` and `scale`")
         name = f"Partial{name}"
         made = helper(name, *first, **{k: v for k, v in keywords.items() if k != "affine"}, **half)
         return Layer([made], None, (f"helper:{name}",), perm)
-    return Layer([module(name if first else f"Lazy{name}", *first, **keywords)], None, (), perm)
+    name = name if first else f"Lazy{name}"
+    if rank is None:  # of any rank, which PyTorch's own classes are not
+        return Layer([helper(name, *first, **keywords)], None, (f"helper:{name}",), perm)
+    return Layer([module(name, *first, **keywords)], None, (), perm)
 
 
 def affinity(args: LayerArgs) -> tuple[Any, dict[str, Any] | None]:
@@ -155,6 +157,27 @@ def layer_norm(args: LayerArgs) -> Layer:
 def activation(args: LayerArgs) -> Layer:
     name = activation_of(args)
     return Layer([], name, (), order(args.inputs) if args.chosen is not None and args.inputs is not None else None)
+
+
+@layer("Identity", free=True)
+def identity(args: LayerArgs) -> Layer:
+    return Layer([module("Identity")])
+
+
+@layer("GroupNormalization", image=0)
+def group_norm(args: LayerArgs) -> Layer:
+    inputs = args.inputs
+    rank = rank_of(inputs)
+    if not args.first and (rank is None or args.const("axis", -1) not in (-1, rank - 1)):
+        raise Refused("XL209", f"{args.api}: whether `axis` is the last one is not known here")
+    if not args.same("scale", True) or not args.same("center", True):
+        raise Refused("XL201", f"{args.api}: without scale or center")
+    groups, size = args.node("groups", 32), args.channels()
+    eps = number(args, "epsilon", 1e-3, 1e-5)
+    perm = moved_axes(args, rank or 0)
+    if size is None:
+        return Layer([helper("LazyGroupNorm", groups, eps=eps)], None, ("helper:LazyGroupNorm",), perm)
+    return Layer([module("GroupNorm", groups, size, eps=eps)], None, (), perm)
 
 
 @layer("ReLU", free=True)
@@ -224,7 +247,12 @@ def masking(args: LayerArgs) -> Layer:
 
 @layer("Flatten")
 def flatten(args: LayerArgs) -> Layer:
-    channels_last_only(args)
+    if args.first:  # Keras puts the channels last before
+        rank = rank_of(args.inputs)
+        if rank is None:
+            raise Refused("XL209", f"{args.api}: the rank of its input is not known here")
+        last = helper("Permute", *(nodes.literal(i) for i in (0, *range(2, rank), 1)))
+        return Layer([last, module("Flatten")], None, ("helper:Permute",))
     return Layer([module("Flatten")])
 
 
@@ -288,7 +316,6 @@ def normalization(args: LayerArgs) -> Layer:
 
 def padding(axes: int) -> Builder:
     def builder(args: LayerArgs) -> Layer:
-        channels_last_only(args)
         given = args.bound("padding")
         amounts = pairs(given.value, axes) if given is not None else [(1, 1)] * axes
         if amounts is None:
@@ -301,7 +328,6 @@ def padding(axes: int) -> Builder:
 
 def cropping(axes: int) -> Builder:
     def builder(args: LayerArgs) -> Layer:
-        channels_last_only(args)
         given = args.bound("cropping")
         amounts = pairs(given.value, axes) if given is not None else [(1, 1)] * axes
         if amounts is None:
@@ -319,7 +345,6 @@ for _axes in (1, 2, 3):
 
 @layer("UpSampling2D", image=4)
 def upsampling(args: LayerArgs) -> Layer:
-    channels_last_only(args)
     mode = args.const("interpolation", "nearest")
     size = args.size("size", 2)
     if mode == "nearest":

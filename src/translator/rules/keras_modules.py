@@ -7,6 +7,7 @@ from typing import Any
 import libcst as cst
 
 from .. import nodes
+from ..infer.emitted import PLACE, stands_for_module
 from ..infer.keras_graph import is_declaration
 from ..model import Edge
 from ..rewrite.context import Context, Edit, Outcome, Refusal
@@ -71,6 +72,10 @@ PUBLISHED = ("keras_export", "register_keras_serializable", "tf_export")
 """Decorators that only concern Keras's saving and its public names."""
 
 
+GRAPHS = frozenset({"tf.function", f"{PLACE}compiled", f"{PLACE}graph_control_flow"})
+"""Decorators that have TensorFlow make a graph."""
+
+
 def registered(ctx: Context, decorator: cst.Decorator) -> bool:
     """Whether a class's decorator has no meaning without Keras."""
     node = decorator.decorator
@@ -79,6 +84,8 @@ def registered(ctx: Context, decorator: cst.Decorator) -> bool:
 
 
 def base(rewriter: Rewriter, arg: cst.Arg) -> cst.Arg:
+    from .keras_calls import short_name
+
     ctx = rewriter.ctx
     value = ctx.value(arg.value)
     if isinstance(value, Api):
@@ -87,6 +94,10 @@ def base(rewriter: Rewriter, arg: cst.Arg) -> cst.Arg:
         if name in BASES:
             ctx.translated += 1
             return arg.with_changes(value=nodes.dotted("nn.Module"))
+        row = next(iter(ctx.tables.find(name)), None) if name.startswith(PLACE) else None
+        if row is not None and row.tf:
+            ctx.translated += 1
+            return arg.with_changes(value=nodes.dotted(short_name(row.tf[0])))
         if name.split(".")[0] in ctx.dialect.roots:
             rewriter.refuse(arg.value, Refusal("XL204", f"{value.name} as a base class has no counterpart"))
     return arg
@@ -189,7 +200,7 @@ def traced(ctx: Context, decorator: cst.Decorator) -> bool:
     """``@tf.function``: PyTorch runs eagerly. Names under which Keras publishes something go, too."""
     node = decorator.decorator
     value = ctx.value(node.func if isinstance(node, cst.Call) else node)
-    gone = isinstance(value, Api) and (value.name == "tf.function" or value.name.endswith(PUBLISHED))
+    gone = isinstance(value, Api) and (value.name in GRAPHS or value.name.endswith(PUBLISHED))
     if gone:
         ctx.seen += 1
         ctx.translated += 1
@@ -283,6 +294,8 @@ def super_init(ctx: Context, call: cst.Call, new: Any) -> Any:
     """Arguments that a user's own base class takes stay; Keras's go."""
     assert ctx.cls is not None
     own = next((b for b in ctx.cls.bases if isinstance(b, UserClass)), None)
+    if any(isinstance(b, Api) and b.name.startswith(PLACE) for b in ctx.cls.bases):
+        return new
     func = nodes.dotted("super().__init__")
     if own is None:
         return cst.Call(func)
@@ -366,6 +379,8 @@ def assign(ctx: Context, node: cst.Assign, new: cst.Assign) -> Outcome:
             return refused.refusal
         return Edit(new.with_changes(value=moved_value)) if moved_value is not new.value else None
     if isinstance(target, cst.Attribute) and len(node.targets) == 1:
+        if target.attr.value == "trainable":
+            return frozen(ctx, target, new)
         container = registered_container(ctx, target, value)
         if container:
             plain = isinstance(new.value, cst.List | cst.Dict) and not new.value.elements
@@ -378,6 +393,31 @@ def assign(ctx: Context, node: cst.Assign, new: cst.Assign) -> Outcome:
     if isinstance(value, Instance) and value.api in MERGES and call is not None and call.api == value.api:
         return Edit([])
     return None
+
+
+def frozen(ctx: Context, target: cst.Attribute, new: cst.Assign) -> Outcome:
+    """``layer.trainable = False``: in Keras a batch normalisation also stops to follow its batches then."""
+    owner = without_none(ctx.value(target.value))
+    written = new.targets[0].target
+    if not isinstance(owner, Instance) or not is_layer_class(owner) or not isinstance(written, cst.Attribute):
+        return None
+    if owner.api is None or owner.api.startswith(("keras.Model", "keras.Sequential")) or "BatchNorm" in owner.api:
+        return Refusal("XL203", "whether a batch normalisation is frozen here is not known",
+                       "set `requires_grad_` of the parameters, and `eval()` of its batch normalisations")  # fmt: skip
+    func = cst.Attribute(written.value, cst.Name("requires_grad_"))
+    return Edit(cst.Expr(cst.Call(func, [cst.Arg(new.value)])))
+
+
+def annotated(ctx: Context, node: cst.AnnAssign, new: cst.AnnAssign) -> Outcome:
+    """``self.blocks: list = []`` that layers are put into."""
+    if not isinstance(node.target, cst.Attribute) or node.value is None or new.value is None:
+        return None
+    container = registered_container(ctx, node.target, ctx.value(node.value))
+    if not container:
+        return None
+    plain = isinstance(new.value, cst.List | cst.Dict) and not new.value.elements
+    made = nodes.call(container, *([] if plain else [new.value]))
+    return Edit(cst.Assign([cst.AssignTarget(new.target)], made))
 
 
 def lost(ctx: Context, target: Any) -> bool:
@@ -402,7 +442,9 @@ def registered_container(ctx: Context, target: cst.Attribute, value: Value) -> s
 
 
 def is_layer_class(owner: Instance) -> bool:
-    return owner.cls.module if isinstance(owner.cls, UserClass) else owner.cls.name.startswith("keras.")
+    if isinstance(owner.cls, UserClass):
+        return owner.cls.module
+    return owner.cls.name.startswith("keras.") or stands_for_module(owner.cls.name)
 
 
 # -- build and weights --------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any
 
 import libcst as cst
 
+from ..infer.emitted import stands_for_module
 from ..values import Instance, Map, Seq, UserClass, Value, as_tensor, elem_of, without_none
 
 KINDS = {
@@ -37,7 +38,8 @@ def is_layer(value: Value) -> bool:
         return False
     if isinstance(value.cls, UserClass):
         return value.cls.module
-    return value.cls.name.startswith("keras.layers.") or value.cls.name in ("keras.Sequential", "keras.Model")
+    name = value.cls.name
+    return name.startswith("keras.layers.") or name in ("keras.Sequential", "keras.Model") or stands_for_module(name)
 
 
 class _Finder(cst.CSTVisitor):

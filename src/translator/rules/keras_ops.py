@@ -49,7 +49,9 @@ def reduce(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Cal
     only(call, "input_tensor", "x", "axis", "keepdims")
     x = arg(ctx, call, "input_tensor", "x")
     name = row.tf[0].rsplit(".", 1)[-1]
-    axis, keep = given(call, "axis"), is_true(call, "keepdims")
+    axis, keep = given(call, "axis"), call.args.get("keepdims")
+    if keep is not None and keep.value in (Const(False), Const(None)):
+        keep = None
     keywords: dict[str, Any] = {}
     whole = axis is None or axis.value == Const(None)
     if axis is not None and not whole:
@@ -63,10 +65,10 @@ def reduce(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Cal
     elif name == "logsumexp":
         x, whole = method(x, "flatten"), True
         keywords["dim"] = nodes.literal(0)
-    if keep:
+    if keep is not None:
         if whole:
             raise Refused("XL201", f"{call.api}: `keepdims` without `axis`")
-        keywords["keepdim"] = nodes.literal(True)
+        keywords["keepdim"] = ctx.updated(keep.node)
     if name in ("var", "std"):
         keywords["correction"] = nodes.literal(0)
     return Edit(method(x, name, **keywords))
@@ -125,9 +127,9 @@ def transpose(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.
     order = given(call, "perm", "axes")
     tensor = as_tensor(call.args["a" if "a" in call.args else "x"].value)
     if order is None or order.value == Const(None):
-        if tensor is not None and tensor.rank == 2:
-            return Edit(cst.Attribute(nodes.parenthesized(x), cst.Name("T")))
-        raise Refused("XL209", f"{call.api}: without `perm`, the rank must be known")
+        if tensor is None:
+            raise Refused("XL205", f"{call.api}: what is transposed is not known here")
+        return Edit(cst.Attribute(nodes.parenthesized(x), cst.Name("T")))
     new_order = ctx.updated(order.node)
     literal = ints_of(order.value)
     if literal is not None:
@@ -183,6 +185,30 @@ def shape(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call
     return Edit(cst.Attribute(nodes.parenthesized(arg(ctx, call, "input", "x")), cst.Name("shape")))
 
 
+def of_floatx(ctx: Context, node: Any) -> bool:
+    """``keras.config.floatx()``."""
+    call = ctx.call(node) if isinstance(node, cst.Call) else None
+    return call is not None and call.api in ("keras.config.floatx", "keras.backend.floatx")
+
+
+def float_types(ctx: Context, node: cst.Call) -> list[cst.CSTNode]:
+    """``dtype=keras.config.floatx()``, which the rule of the call reads by itself."""
+    call = ctx.call(node)
+    kind = call.args.get("dtype") if call is not None and call.api.split(".", 1)[0] in ctx.dialect.roots else None
+    return [kind.node] if kind is not None and of_floatx(ctx, kind.node) else []
+
+
+@named("keras_meshgrid")
+def meshgrid(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
+    """Both count along the second axis first unless they are told."""
+    if set(call.extra) - {"indexing", "name"} or any(a.star for a in node.args):
+        return Refusal("XL202", f"{call.api}: which tensors it gets is not known here")
+    way = call.args.get("indexing") or call.extra.get("indexing")
+    plain = [a.with_changes(comma=cst.MaybeSentinel.DEFAULT) for a in new.args if a.keyword is None]
+    written = ctx.updated(way.node) if way is not None else nodes.literal("xy")
+    return Edit(nodes.call("torch.meshgrid", *(a.value for a in plain), indexing=written), ("torch",))
+
+
 def dtype(ctx: Context, bound: Bound) -> Any:
     """A dtype argument: a name of TensorFlow's, a string, or another tensor's."""
     value = bound.value
@@ -193,6 +219,10 @@ def dtype(ctx: Context, bound: Bound) -> Any:
     if isinstance(value, Api) and value.name in ("keras.config.floatx", "keras.backend.floatx"):
         return nodes.call("torch.get_default_dtype")
     if isinstance(value, Api):
+        return ctx.updated(bound.node)
+    if of_floatx(ctx, bound.node):
+        return nodes.call("torch.get_default_dtype")
+    if isinstance(bound.node, cst.Attribute) and bound.node.attr.value in ("compute_dtype", "variable_dtype"):
         return ctx.updated(bound.node)
     raise Refused("XL209", "which dtype is meant is not known here")
 

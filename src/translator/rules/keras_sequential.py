@@ -7,6 +7,7 @@ from typing import Any
 import libcst as cst
 
 from .. import nodes
+from ..infer.emitted import PLACE
 from ..infer.facts import BoundCall
 from ..infer.keras_graph import is_declaration, made_by
 from ..model import Edge
@@ -78,7 +79,7 @@ def declarations(ctx: Context, node: cst.Call) -> list[cst.CSTNode]:
     translated with the layer that they belong to.
     """
     call = ctx.call(node)
-    if call is not None and (call.api.startswith("keras.layers.") or call.api.endswith(".add_weight")):
+    if call is not None and (call.api.startswith(("keras.layers.", PLACE)) or call.api.endswith(".add_weight")):
         taken = [b.node for n, b in {**call.args, **call.extra}.items() if n.endswith(TAKEN)]
         chosen = {**call.args, **call.extra}.get("activation")
         if chosen is not None and not activations.is_known(chosen.value):

@@ -7,6 +7,7 @@ from typing import Any
 import libcst as cst
 
 from .. import nodes
+from ..infer.emitted import PLACE, stands_for_module
 from ..infer.results import FLOATS
 from ..rewrite.context import Context, Edit, Outcome
 from ..values import (
@@ -120,6 +121,12 @@ def attribute(ctx: Context, node: cst.Attribute, new: cst.Attribute) -> Outcome:
         return reference(ctx, node, new)
     owner = without_none(ctx.value(node.value))
     attr = node.attr.value
+    if attr == "call" and isinstance(node.value, cst.Call) and nodes.is_name(node.value.func, "super"):
+        return Edit(new.with_changes(attr=cst.Name("forward")))
+    if attr == "is_floating" and isinstance(node.value, cst.Attribute) and node.value.attr.value == "dtype":
+        return Edit(new.with_changes(attr=cst.Name("is_floating_point")))
+    if attr == "rank" and isinstance(owner, Shape) and isinstance(new.value, cst.Attribute):
+        return Edit(new.value.with_changes(attr=cst.Name("ndim")))
     if isinstance(owner, Tensor):
         return tensor_attribute(ctx, node, new, owner, attr)
     if isinstance(owner, Instance):
@@ -133,8 +140,10 @@ def tensor_attribute(ctx: Context, node: cst.Attribute, new: cst.Attribute, owne
         if perm is None:
             return None
         return Edit(cst.Attribute(moved(new.value, perm, None), cst.Name("shape")))
-    if attr in ("dtype", "ndim"):
+    if attr in ("dtype", "ndim", "device"):
         return None
+    if attr == "trainable" and owner.variable:
+        return Edit(new.with_changes(attr=cst.Name("requires_grad")))
     if attr == "rank":
         return Edit(new.with_changes(attr=cst.Name("ndim")))
     if isinstance(ctx.value(node), BoundMethod):
@@ -147,6 +156,14 @@ GONE = frozenset({"non_trainable_weights", "layers",
                   "embeddings", "trainable", "input_spec", "input", "output", "inputs", "outputs",
                   "built"})  # fmt: skip
 
+RENAMED = {
+    "Dense": {"units": "out_features"},
+    "Embedding": {"input_dim": "num_embeddings", "output_dim": "embedding_dim"},
+    "Dropout": {"rate": "p"},
+    **{f"Conv{axes}D{kind}": {"filters": "out_channels", "kernel_size": "kernel_size", "strides": "stride"}
+       for axes in (1, 2, 3) for kind in ("", "Transpose")},
+}  # fmt: skip
+"""Settings of layers that PyTorch's modules have under another name."""
 HELD = {"trainable_variables": "trainable_parameters", "trainable_weights": "trainable_parameters",
         "losses": "added_losses", "metrics": "compiled_metrics"}  # fmt: skip
 """The helpers that give what such an attribute holds."""
@@ -165,13 +182,23 @@ def instance_attribute(ctx: Context, owner: Instance, new: cst.Attribute, attr: 
         raise Refused("XL207", "`.losses` is translated in `train_step` only", "add them to the loss by hand")
     if attr in HELD and _is_layer(owner):
         return Edit(nodes.call(HELD[attr], new.value), (f"helper:{HELD[attr]}",))
+    renamed = RENAMED.get((owner.api or "").removeprefix("keras.layers.").removeprefix(f"{PLACE}Padded"), {})
+    if attr in renamed:
+        return Edit(new.with_changes(attr=cst.Name(renamed[attr])))
+    if attr in ("compute_dtype", "variable_dtype") and _is_layer(owner):
+        return Edit(nodes.template("{x}.weight.dtype", {"x": new.value}))
+    if attr == "use_bias" and _is_layer(owner):
+        bias = cst.Attribute(new.value, cst.Name("bias"))
+        return Edit(nodes.parenthesized(nodes.template("{bias} is not None", {"bias": bias})))
     if attr in GONE and _is_layer(owner):
         raise Refused("XL207", f"`.{attr}` of a Keras layer is not translated yet")
     return None
 
 
 def _is_layer(owner: Instance) -> bool:
-    return owner.cls.module if isinstance(owner.cls, UserClass) else owner.cls.name.startswith("keras.")
+    if isinstance(owner.cls, UserClass):
+        return owner.cls.module
+    return owner.cls.name.startswith("keras.") or stands_for_module(owner.cls.name)
 
 
 # -- subscripts ------------------------------------------------------------------------------------------------
@@ -299,6 +326,9 @@ def comparison(ctx: Context, node: cst.Comparison, new: cst.Comparison) -> Outco
     if len(node.comparisons) != 1:
         return None
     target = node.comparisons[0].comparator
+    asked = isinstance(node.comparisons[0].operator, cst.In) and ctx.value(node.left) == Const("GPU")
+    if asked and isinstance(target, cst.Attribute) and target.attr.value == "device":
+        return Edit(cst.Attribute(nodes.parenthesized(ctx.updated(target.value)), cst.Name("is_cuda")))
     if as_tensor(ctx.value(node.left)) is None and as_tensor(ctx.value(target)) is None:
         return None
     if isinstance(node.comparisons[0].operator, cst.Is | cst.IsNot | cst.In | cst.NotIn):

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import libcst as cst
 
-from . import RuleSet, keras_images, keras_layers_more, keras_ops, keras_records, keras_weights, tf_nn  # noqa: F401  (they register rules that rows name)
+from . import (  # noqa: F401  (they register rules that rows name)
+    RuleSet,
+    keras_emitted,
+    keras_images,
+    keras_layers_more,
+    keras_ops,
+    keras_records,
+    keras_variables,
+    keras_weights,
+    tf_nn,
+)
 from .keras_calls import keras_call
 from .keras_collection import documents, undocumented
 from .keras_config import alternative, configured
 from .keras_functional import claimed, functional
-from .keras_modules import assign, class_def, expression_statement, function_def
+from .keras_modules import annotated, assign, class_def, expression_statement, function_def
+from .keras_ops import float_types
 from .keras_sequential import declarations
 from .keras_tensors import attribute, binary, comparison, comprehension, conditional, loop, name, subscript
 from .keras_training import with_tape
+from .keras_weights_start import helper_started, helper_starts, started, starts
 
 RULES = RuleSet(
     expressions={
@@ -26,11 +38,12 @@ RULES = RuleSet(
         cst.CompFor: (comprehension,),
     },
     statements={
-        cst.Expr: (expression_statement,),
-        cst.Assign: (undocumented, assign),
+        cst.Expr: (helper_started, expression_statement),
+        cst.Assign: (undocumented, started, assign),
+        cst.AnnAssign: (annotated,),
         cst.For: (loop,),
     },
-    claims={cst.Call: (declarations,), cst.Assign: (documents,)},
+    claims={cst.Call: (declarations, helper_starts, float_types), cst.Assign: (documents, starts)},
     structures={
         cst.ClassDef: (class_def,),
         cst.FunctionDef: (functional, function_def),

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from ..converters import BACK
 from ..model import Direction
-from .invert import BACK, ties
+from .invert import ties
 from .schema import HOLE, Row, TableError
 
 MOST = 20

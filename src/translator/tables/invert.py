@@ -11,23 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from ..converters import CONVERTERS, Converter
+from ..converters import BACK, CONVERTERS
 from ..model import Direction
 from .schema import ArgMap, Row
 
-BACK = "back:"
-"""Prefix of the converters that run in the other direction."""
-
 
 def back(name: str | None) -> str | None:
-    """The name of a converter's opposite, registered when it is first asked for."""
-    if name is None or name not in CONVERTERS:
-        return name
-    opposite = BACK + name
-    if opposite not in CONVERTERS:
-        c = CONVERTERS[name]
-        CONVERTERS[opposite] = Converter(c.back, c.forward, c.back_expression, c.expression)
-    return opposite
+    """The name of a converter's opposite."""
+    return name if name is None or name not in CONVERTERS else BACK + name
 
 
 def invertible(row: Row) -> bool:

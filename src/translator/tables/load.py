@@ -81,9 +81,13 @@ def compile_tables(rows: Iterable[Row], direction: Direction) -> dict[str, Any]:
     rows = list(rows)
     own = own_signatures(rows)
     if direction is Direction.TF2TORCH:
+        from .emitted import helper_signatures, read_back
         from .invert import reading
 
-        rows = reading(rows)
+        mine = reading(rows)
+        named = {name for row in mine for name in row.torch}
+        rows = [*mine, *(row for row in read_back(rows) if row.torch[0] not in named)]
+        own["tf"] |= helper_signatures(rows)
     packed: list[bytes] = []
     index: dict[str, list[int]] = {}
     families: list[tuple[str, int]] = []
@@ -156,8 +160,10 @@ def tables(direction: Direction, mappings: tuple[str, ...] = ()) -> Tables:
     """
     folder, code = mappings_dir(), Path(__file__).parent
     own = own_tables(mappings)
+    helpers = sorted((code.parent / "helpers" / "tf").glob("*.py")) if direction is Direction.TF2TORCH else []
     files = [
         *own,
+        *helpers,
         *sorted(folder.glob("*.toml")),
         *sorted((folder / "signatures").glob("*.json")),
         *sorted(code.glob("*.py")),

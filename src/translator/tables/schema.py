@@ -164,7 +164,7 @@ def parse_row(raw: dict[str, Any], file: str, number: int, *, own: bool = False)
     if not same and not isinstance(args, dict):
         raise TableError(f'{where}: `args` is a table, or "same"')
     for key in USERS_KEYS:
-        if key in raw and not own and key != "signature":
+        if key in raw and not own and key == "imports":
             raise TableError(f"{where}: `{key}` is for users' tables")
     for key in ("signature", "tf_signature"):
         if key in raw:
