@@ -93,14 +93,17 @@ def test_layers_come_back_from_their_helpers(shape: str, layer: str) -> None:
 
 # -- PyTorch programs -------------------------------------------------------------------------------------------
 
-TORCH_SAMPLED = {"mlp": "channels_first", "lenet": "channels_last", "resnet": "channels_first"}
+TORCH_SAMPLED = {"mlp": "channels_first", "unet": "channels_last", "resnet": "channels_first"}
 LAYOUTS = ("channels_first", "channels_last")
 TORCH_REFUSED = {
     "bilstm_tagger": "by hand", "convnext": "`.gamma`", "custom_autograd": "`.kernel`", "gpt": "`.embeddings`",
     "mlp_mixer": "swapaxes", "transformer": "clone_model",
 }  # fmt: skip
 """PyTorch programs that do not come back as a whole yet, and what one of the reasons says."""
-ONLY_FIRST = {"densenet", "mobilenet_v2", "mobilenet_v3"}
+ONLY_FIRST = {
+    "dcgan", "densenet", "efficientnet", "fpn", "mobilenet_v2", "mobilenet_v3", "resnet", "shufflenet_v2", "text_cnn",
+    "vae", "vgg", "wavenet",
+}  # fmt: skip
 """Programs that come back from one layout only: in the other, which layers a loop holds decides on the axes."""
 SEEN_IN_PROGRAMS = """
 compiled graph_control_flow scale_initializer set_initializer unfrozen_variables no_gradient

@@ -433,10 +433,10 @@ def own_passes(ctx: Context, layer: Instance, rank: int | None) -> tuple[Perm, P
 
 
 def alike_passes(ctx: Context, layer: Instance, rank: int | None, have: Perm) -> tuple[Perm, Perm]:
-    """Of a sequential model whose layers are not known one by one: what all of them take and give.
+    """Of a sequential model whose layers are not known one by one: all must take and give Keras's own order.
 
     Raises:
-        Refused: where they differ.
+        Refused: where one does not.
     """
     found: set[tuple[Perm, Perm]] = set()
     for child in options_of(elem_of(layer)):
@@ -444,9 +444,9 @@ def alike_passes(ctx: Context, layer: Instance, rank: int | None, have: Perm) ->
             raise Refused("XL209", "which layers this Sequential holds is not known here")
         if child.api not in layers.FREE:
             found.add(passes(ctx, child, child_rank(ctx, child, rank), have))
-    if len(found) > 1 or any(want != natural for want, natural in found):
+    if found - {(None, None)}:
         raise Refused("XL209", "which layers this Sequential holds is not known here")
-    return found.pop() if found else (have, have)
+    return (None, None) if found else (have, have)
 
 
 def child_rank(ctx: Context, child: Instance, fallback: int | None) -> int | None:

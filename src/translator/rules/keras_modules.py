@@ -7,7 +7,7 @@ from typing import Any
 import libcst as cst
 
 from .. import nodes
-from ..infer.emitted import PLACE, stands_for_module
+from ..infer.emitted import PLACE, helpers_format, stands_for_module
 from ..infer.keras_graph import is_declaration
 from ..model import Edge
 from ..rewrite.context import Context, Edit, Outcome, Refusal
@@ -72,6 +72,7 @@ PUBLISHED = ("keras_export", "register_keras_serializable", "tf_export")
 """Decorators that only concern Keras's saving and its public names."""
 
 
+FIRST = "channels_first"
 GRAPHS = frozenset({"tf.function", f"{PLACE}compiled", f"{PLACE}graph_control_flow"})
 """Decorators that have TensorFlow make a graph."""
 
@@ -87,6 +88,7 @@ def base(rewriter: Rewriter, arg: cst.Arg) -> cst.Arg:
     from .keras_calls import short_name
 
     ctx = rewriter.ctx
+    assert ctx.cls is not None
     value = ctx.value(arg.value)
     if isinstance(value, Api):
         name = ctx.tables.canonical(value.name)
@@ -95,6 +97,9 @@ def base(rewriter: Rewriter, arg: cst.Arg) -> cst.Arg:
             ctx.translated += 1
             return arg.with_changes(value=nodes.dotted("nn.Module"))
         row = next(iter(ctx.tables.find(name)), None) if name.startswith(PLACE) else None
+        if row is not None and row.layout == "channels" and helpers_format(ctx.facts, ctx.cls.scope.module) != FIRST:
+            rewriter.refuse(arg.value, Refusal("XL303", f"{value.name} as a base class, of channels-last tensors"))
+            return arg
         if row is not None and row.tf:
             ctx.translated += 1
             return arg.with_changes(value=nodes.dotted(short_name(row.tf[0])))
