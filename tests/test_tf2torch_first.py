@@ -29,7 +29,7 @@ def test_variables_are_parameters() -> None:
     program = ran(HEAD + (
         "class Counter(keras.layers.Layer):\n"
         "    def __init__(self, n):\n        super().__init__()\n"
-        "        self.scale = tf.Variable(tf.ones((n,)))\n"
+        "        self.scale = keras.Variable(keras.ops.ones((n,)))\n"
         "        self.seen = keras.Variable(0.0, trainable=False)\n\n"
         "    def call(self, x):\n        self.seen.assign_add(1.0)\n        return x * self.scale\n\n"
         "    def reset(self):\n        self.seen.assign(0.0)\n        self.seen.assign_sub(2.0)\n"

@@ -36,7 +36,17 @@ from ..values import (
     python_type,
     without_none,
 )
-from . import einops_results, emitted, keras_graph, keras_results, layer_results, shape_results, shapes, tf_results, training  # noqa: F401  (some register)
+from . import (  # noqa: F401  (some register)
+    einops_results,
+    emitted,
+    keras_graph,
+    keras_results,
+    layer_results,
+    shape_results,
+    shapes,
+    tf_results,
+    training,
+)
 from .annotations import filled
 from .binding import Args, bind_api
 from .builtin_calls import BUILTIN_CALLS, cast

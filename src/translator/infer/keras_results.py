@@ -437,6 +437,7 @@ def gather(call: BoundCall) -> Value:
 
 
 RESULTS.update({
+    "variables": lambda call: Seq("list", None, Tensor(dtype="float", variable=True)),
     "ndarray": constant(Instance(Api("numpy.ndarray"))),
     "channels_last": constant(Const("channels_last")), "backend": constant(Const("tensorflow")),
     "image_shape": lambda call: Seq("tuple", [UNKNOWN, UNKNOWN, UNKNOWN]),

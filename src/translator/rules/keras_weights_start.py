@@ -7,7 +7,7 @@ import libcst as cst
 from .. import nodes
 from ..infer.emitted import PLACE
 from ..rewrite.context import Context, Edit, Outcome
-from ..values import UNKNOWN, Instance, without_none
+from ..values import UNKNOWN, Instance, options_of, without_none
 from .keras_names import is_layer
 
 SET = frozenset(f"{PLACE}{name}" for name in ("set_initializer", "scale_initializer"))
@@ -29,7 +29,8 @@ def sets_start(ctx: Context, node: cst.Assign) -> bool:
     if len(node.targets) != 1 or not isinstance(target, cst.Attribute):
         return False
     owner = without_none(ctx.value(target.value))
-    known = owner is UNKNOWN or (isinstance(owner, Instance) and is_layer(owner) and owner.api is not None)
+    layers = [o for o in options_of(owner) if isinstance(o, Instance) and is_layer(o) and o.api is not None]
+    known = owner is UNKNOWN or len(layers) == len(options_of(owner))
     return target.attr.value.endswith("_initializer") and known
 
 
