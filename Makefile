@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TF_CPP_MIN_LOG_LEVEL := 3
 export PYTHONPATH :=
 
-.PHONY: docs help demo venv test lint types pytest nightly tables signatures bench bench-migrate corpus clean
+.PHONY: docs help demo venv test lint types pytest nightly tables signatures bench bench-migrate round-trips corpus clean
 
 help:
 	@echo "make demo    translate a ResNet and show the diff (light: no framework)"
@@ -22,6 +22,7 @@ help:
 	@echo "make docs    build the documentation's site into site/"
 	@echo "make bench   time translating and starting; writes docs/performance.md"
 	@echo "make bench-migrate  time migrating whole projects; writes docs/performance_migrate.md"
+	@echo "make round-trips  translate the PyTorch fixtures there and back, compare; writes docs/round_trips.md"
 	@echo "make corpus  translate torchvision's and Keras's model files, run both versions, compare; writes docs/corpus.md"
 	@echo "make clean   remove the environments and caches"
 
@@ -74,6 +75,9 @@ bench: venv
 
 bench-migrate: venv
 	$(BIN)/python benchmarks/migration.py --write
+
+round-trips: venv
+	$(BIN)/python benchmarks/round_trips.py --write
 
 corpus: venv
 	$(BIN)/python benchmarks/corpus.py --record docs/corpus.md
