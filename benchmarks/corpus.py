@@ -142,8 +142,8 @@ def _small_swin(version: int) -> Callable[[ModuleType], Any]:
 
 def _small_mvit(module: ModuleType) -> Any:
     config = [
-        module.MSBlockConfig(2, 16, 32, [3, 3, 3], [1, 2, 2], [3, 3, 3], [1, 2, 2]),
-        module.MSBlockConfig(4, 32, 32, [3, 3, 3], [1, 1, 1], [3, 3, 3], [1, 2, 2]),
+        module.MSBlockConfig(2, 16, 32, [3, 3, 3], [3, 3, 3], [1, 2, 2], [1, 2, 2]),
+        module.MSBlockConfig(4, 32, 32, [3, 3, 3], [3, 3, 3], [1, 1, 1], [1, 2, 2]),
     ]
     return module.MViT(
         spatial_size=(32, 32), temporal_size=4, block_setting=config, residual_pool=True, residual_with_cls_embed=False,
