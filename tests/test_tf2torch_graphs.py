@@ -164,6 +164,38 @@ def net():
 '''
 
 
+ANNOTATED = '''
+class Inner(layers.Layer):
+    def __init__(self, width, **kwargs):
+        super().__init__(**kwargs)
+        self.conv = layers.Conv2D(width, 3, strides=2)
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        return self.conv(x)
+
+
+class Middle(layers.Layer):
+    def __init__(self, width, **kwargs):
+        super().__init__(**kwargs)
+        self.inner = Inner(width)
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        return self.inner(x)
+
+
+class net(Model):
+    def __init__(self, width=4, **kwargs):
+        super().__init__(**kwargs)
+        self.inner = Middle(width)
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        y = self.inner(x)
+        sizes = [tf.shape(x)[axis] for axis in (0, 2, 1, 3)]
+        return tf.reduce_mean(y, axis=(1, 2)) * tf.cast(sizes[1] - 2 * sizes[2], y.dtype)
+'''
+"""What parameters are annotated with says less than what is passed: both are one value."""
+
+
 def whole(source: str) -> Any:
     made = translate(HEAD + source, "tf2torch")
     assert not [d for d in made.diagnostics if d.severity is Severity.ERROR], made.diagnostics
@@ -181,6 +213,7 @@ CASES = [
     pytest.param(GIVEN, {}, IMAGE, id="an input that may be given"),
     pytest.param(SIZES, {}, IMAGE, id="sizes of a moved tensor"),
     pytest.param(SHARED, {}, "float[3,5]", id="a layer used again"),
+    pytest.param(ANNOTATED, {}, IMAGE, id="annotated parameters"),
 ]
 
 

@@ -144,7 +144,8 @@ def _parameter(it: Interpreter, func: Func, param: cst.Param, is_forward: bool) 
     if passed is not None and passed is not UNKNOWN:
         passed = filled(passed, annotated)
         if isinstance(passed, Tensor) and passed.rank is None and isinstance(annotated, Tensor):
-            return annotated
+            # The annotation may know more; but in a Keras program what is passed and the parameter have one order.
+            return annotated if it.direction == "torch2tf" else passed
         alone = default is None or (_is_none(passed) and it.direction != "tf2torch")
         return passed if alone else join(passed, _widened(it, default))
     if isinstance(annotated, Instance) and not annotated.sites and is_layer(annotated):
