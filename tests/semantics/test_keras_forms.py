@@ -74,10 +74,27 @@ def tf_zeros(spec: str) -> str:
 
 @pytest.mark.parametrize("id_, case", programs.cases("channels_first.toml"))
 def test_channels_first_layer(id_: str, case: dict[str, Any]) -> None:
-    """A layer with its channels first is refused; the one that PyTorch's becomes is executed by its row."""
+    """A layer with its channels first computes what PyTorch's does, or is refused; the one that PyTorch's becomes is
+    executed by its row."""
+    import torch
+
+    import tf2torch_support as support
+
     sizes = tuple(int(s) for s in case["shape"].split(","))
     source = f"import keras\n\nx = keras.Input({sizes[1:]})\nNet = keras.Model(x, {case['layer']}(x))\n"
-    assert translated(source, case) is None
+    found = translated(source, case)
+    if found is not None:
+        net = support.execute(source, "keras_program").Net
+        if net.weights:
+            with precision("float64"):
+                compared = support.compare(
+                    source, found, {"entry": "Net", "inputs": [{"x": f"float[{case['shape']}]"}]}, (False,)
+                )
+            assert max(compared.worst.values()) < 1e-9, compared.worst
+        else:  # in float32: TensorFlow pools volumes with their channels first in nothing else
+            x = np.random.default_rng(3).standard_normal(sizes, "float32")
+            actual = support.execute(found.text, "torch_program").Net(torch.tensor(x))
+            np.testing.assert_allclose(actual.numpy(), np.asarray(net(x)), rtol=1e-5, atol=1e-6)
     if "row" in case:
         executed = {name for sample in SAMPLES for name in sample.row.torch}
         assert case["row"] in executed

@@ -256,6 +256,8 @@ class Sizes:
         if not isinstance(forward, Func) or len(forward.node.params.params) < 2:
             return None
         param = forward.node.params.params[1].name.value
+        if any(_binds(node, param) for node in nodes.walk(forward.node.body)):
+            return None  # the name stands for something else later
         found = [self._within(r, param, source) for r in returned_by(forward.node)]
         return found[0] if found and all(f is not None and same(f, found[0]) for f in found) else None
 
@@ -434,3 +436,10 @@ def broadcast(sizes: Iterable[Any]) -> Any:
 def parameter(tensors: list[str], name: str) -> str:
     """The constructor's parameter for the channels of a tensor."""
     return "in_channels" if len(tensors) == 1 else f"{name}_channels"
+
+
+def _binds(node: Any, name: str) -> bool:
+    """Whether a node gives a name another value."""
+    if isinstance(node, cst.AssignTarget | cst.AugAssign | cst.AnnAssign | cst.NamedExpr | cst.For):
+        return any(nodes.is_name(n, name) for n in nodes.walk(node.target))
+    return False
