@@ -363,9 +363,7 @@ def _only_return(func: Func) -> cst.BaseExpression | None:
 
 
 def _is_module(value: Value) -> bool:
-    if not isinstance(value, Instance):
-        return False
-    return value.cls.module if isinstance(value.cls, UserClass) else value.cls.name.startswith("torch.nn.")
+    return isinstance(value, Instance) and is_layer(value)
 
 
 def _alike(a: Value, b: Value) -> bool:

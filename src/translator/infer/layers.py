@@ -31,7 +31,7 @@ from . import image_results, keras_graph, keras_masks
 from .binding import Args, bind_api
 from .emitted import PLACE, helpers_format, looks_for_channels
 from .facts import Bound, BoundCall, Pass
-from .functions import call_user, fill_dataclass
+from .functions import call_user, fill_dataclass, is_layer
 from .made_names import made_name
 from .ranks import evidence, ranked_parameter
 from .results import RESULTS
@@ -277,13 +277,9 @@ def _own_layers(owner: Instance) -> list[Value]:
     """The layers that are attributes of an object of the project's, where all of them are seen."""
     if not isinstance(owner.cls, UserClass) or "<children>" in owner.cls.attrs:
         return []
-    own = [without_none(v) for c in owner.cls.mro() for k, v in c.attrs.items()]
-    layers: list[Value] = [o for v in own for o in options_of(v) if isinstance(o, Instance) and _is_layer(o)]
+    own = [without_none(v) for c in owner.cls.mro() for v in c.attrs.values()]
+    layers: list[Value] = [o for v in own for o in options_of(v) if isinstance(o, Instance) and is_layer(o)]
     return layers if UNKNOWN not in own else []
-
-
-def _is_layer(value: Instance) -> bool:
-    return value.cls.module if isinstance(value.cls, UserClass) else value.cls.name.startswith("torch.nn.")
 
 
 def _container_init(it: Interpreter, owner: Instance, args: Args) -> None:
