@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TF_CPP_MIN_LOG_LEVEL := 3
 export PYTHONPATH :=
 
-.PHONY: docs help demo venv test lint types pytest nightly tables signatures bench bench-migrate round-trips corpus clean
+.PHONY: docs help demo venv test lint types pytest nightly tables signatures bench bench-migrate round-trips corpus laws clean
 
 help:
 	@echo "make demo    translate a ResNet and show the diff (light: no framework)"
@@ -24,6 +24,7 @@ help:
 	@echo "make bench-migrate  time migrating whole projects; writes docs/performance_migrate.md"
 	@echo "make round-trips  translate the PyTorch fixtures there and back, compare; writes docs/round_trips.md"
 	@echo "make corpus  translate torchvision's and Keras's model files, run both versions, compare; writes docs/corpus.md"
+	@echo "make laws    translate the standard library and all installed packages, ask every law; writes docs/trust.md"
 	@echo "make clean   remove the environments and caches"
 
 demo: $(DEMO)/.ready
@@ -82,6 +83,9 @@ round-trips: venv
 corpus: venv
 	$(BIN)/python benchmarks/corpus.py --record docs/corpus.md
 	$(BIN)/python benchmarks/applications.py --record docs/applications.md
+
+laws: venv
+	$(BIN)/python benchmarks/laws.py --jobs $(JOBS) --write
 
 clean:
 	rm -rf $(VENV) $(DEMO) $(SITE) site .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 
 from translator import source
 from translator.discover import STDIN, Found, read_bytes
-from translator.interrupts import reraise_interrupt
 from translator.model import InputError, Options, Status, Translation
 from translator.outputs import STDOUT, Target, module_renames, write_file
 
@@ -20,7 +19,6 @@ Translate = Callable[[Sources, Mapping[str, Target], Mapping[str, str | None], O
 """Translates sources, given where they go and below which folder each was found: result and traceback of each."""
 Engine = Callable[[dict[str, bytes], Options, dict[str, str] | None], Mapping[str, Result]]
 
-INTERNAL = "XL900"
 NOTEBOOK = ".ipynb"
 
 
@@ -186,26 +184,17 @@ def _guarded(sources: dict[str, bytes], options: Options, renames: dict[str, str
         from translator.engine import translate_sources as engine
     try:
         results = engine(sources, options, renames)
-        return {name: (results[name], "") for name in sources}
+        return {name: (result, getattr(result, "trace", "")) for name, result in results.items()}
     except Exception as error:
-        reraise_interrupt(error)
-        if len(sources) == 1:
-            crash = InputError(
-                f"internal error of xlate ({type(error).__name__}: {_first_line(error)}); the file is left as it is",
-                code=INTERNAL,
-                hint="please report it, with the traceback that --verbose prints",
-            )
-            import traceback
+        from translator.laws import crash
 
-            return {name: (crash, traceback.format_exc()) for name in sources}
+        failure = crash(error)
+        if len(sources) == 1:
+            return dict.fromkeys(sources, (failure, failure.trace))
     alone: dict[str, tuple[Result, str]] = {}
     for name, data in sources.items():
         alone.update(_guarded({name: data}, options, renames))
     return alone
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).split("\n", 1)[0][:200]
 
 
 def _status(result: Result) -> Status:

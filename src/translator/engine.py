@@ -7,7 +7,6 @@ depends on the texts, the options and the tables only.
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -19,8 +18,11 @@ from .infer.emitted import without_unused
 from .infer.imports import framework_name
 from .infer.interp import Interpreter
 from .infer.scope import Scope
+from .laws import broken, crash, internal_error
 from .layout.solve import solve
 from .layout.unproven import LayoutUnproven, Unproven, at, located
+from .leftovers import imports_framework, leftovers
+from .markers import marked
 from .model import Counts, Diagnostic, Direction, InputError, Layout, Options, Severity, Status, Translation
 from .modules import Modules, is_package
 from .outputs import module_name
@@ -108,6 +110,9 @@ def _sources(
             continue
         name = modules.names[path] if modules is not None else module_name(path)
         files.append(_File(path, name, source))
+    if not options.mappings and not any(imports_framework(f.source.tree, options.direction) for f in files):
+        results.update({file.path: unchanged(file.source) for file in files})
+        files = []
     depth = max((f.source.depth for f in files), default=0)
     if files:
         renames = module_renames or {}
@@ -229,6 +234,8 @@ def _translate(
 
     def once(path: str) -> Rewritten:
         file = by_path[path]
+        if path not in lines and (found := marked(file.source.text)):
+            return replace(unchanged(file.source), status=Status.PARTIAL, diagnostics=found)
         ctx = Context(options, interpreter.tables, interpreter.facts, interpreter.dialect)
         ctx.training, ctx.local_layers, ctx.plain_sequentials = training, layers, plain
         ctx.interpreter = interpreter
@@ -245,8 +252,12 @@ def _translate(
             return located(error, trees)
         except SyntaxError as error:  # of the output: a chain of methods has become a nest of functions
             if "too many nested parentheses" not in str(error):
-                raise
+                return crash(error)
             return output_too_deep(file.source.text)
+        except Again:
+            raise
+        except Exception as error:
+            return crash(error)
         if watch is not None and file.tree is not None:
             watch(file.path, file.tree, ctx)
         return result
@@ -304,7 +315,7 @@ def plain_sequentials(interpreter: Interpreter) -> set[cst.CSTNode]:
 
 def _rewrite(
     file: _File, ctx: Context, options: Options, renames: Mapping[str, str], shared: str | None
-) -> Translation:
+) -> Translation | InputError:
     assert file.tree is not None
     ctx.taken = own_names(file.source.tree, ctx.dialect.roots)
     ctx.taken -= {api.rpartition(".")[2] for node, api in ctx.facts.emitted.items() if node in file.tree.body}
@@ -324,12 +335,15 @@ def _rewrite(
 
         ctx.edges += model_edges(file_classes(file, ctx), ctx.dialect.forward[0])
     found = diagnostics(file.tree, file.source.tree, file.source.text, ctx.findings, ctx.homes)
-    if not any(d.severity is Severity.ERROR for d in found):
-        ours = {line.split()[1] for line in lines}
-        found += leftovers(file.source.text, tree, ctx.dialect.roots, frozenset(ctx.interpreter.modules) | ours)
+    if ctx.region is None:
+        own = ctx.dialect.roots
+        ours = frozenset(ctx.interpreter.modules) | {line.split()[1] for line in lines}
+        found = tuple(sorted({*found, *leftovers(file.source.tree, tree, (file.source.text, text), found, own, ours)}))
     refused = any(d.severity == "error" for d in found)
     if text == file.source.text and not refused:
         return unchanged(file.source)
+    if ctx.region is None and (wrong := broken(file.source.text, text, (file.source.tree, tree), found)):
+        return internal_error(wrong)
     counts = Counts(ctx.seen, ctx.translated, ctx.refused)
     status = Status.PARTIAL if refused else Status.TRANSLATED
     return Translation(
@@ -361,26 +375,3 @@ def own_names(tree: ast.Module, roots: frozenset[str]) -> frozenset[str]:
                 if framework_name(name).split(".")[0] not in roots:
                     out.add(alias.asname or alias.name.split(".")[0])
     return frozenset(out)
-
-
-def leftovers(
-    before: str, tree: ast.Module, roots: frozenset[str], project: frozenset[str] = frozenset()
-) -> tuple[Diagnostic, ...]:
-    """Whatever is still imported from the source framework is said, even where no rule refused it.
-
-    Args:
-        project: dotted names of the modules that are translated together: whatever they are called, they are no
-            framework.
-    """
-    out = []
-    for node in (statement for block in syntax.blocks(tree) for statement in block):
-        names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
-        if isinstance(node, ast.ImportFrom) and not node.level:
-            names = [node.module or ""]
-        for name in names:
-            if framework_name(name).split(".")[0] in roots and name not in project:
-                at = re.search(rf"^[ \t]*(?:import|from)[ \t].*\b{re.escape(name)}\b", before, re.MULTILINE)
-                line = before.count("\n", 0, at.start()) + 1 if at else 1
-                message = f"{name} is still used in the translation"
-                out.append(Diagnostic(line, 1, "XL212", Severity.ERROR, message, "translate what uses it by hand"))
-    return tuple(sorted(set(out)))

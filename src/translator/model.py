@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+INTERNAL = "XL900"
+"""The code of a defect of ours."""
+
 
 class Direction(StrEnum):
     """Which framework is read and which is written."""

@@ -13,6 +13,7 @@ import libcst as cst
 
 from translator import source
 from translator.engine import translate_sources
+from translator.laws import crash
 from translator.model import Diagnostic, Direction, Fidelity, InputError, Options, Severity, Translation
 from translator.outputs import module_name
 from translator.project.imports import references
@@ -124,8 +125,7 @@ def _run(path: str, text: str, options: Options, read: Read, **extra: Any) -> Re
     except TableError as error:
         return InputError(f"a table of yours is not in order: {error}", code="XL007")
     except Exception as error:  # a defect of ours costs this file's findings, not the session
-        message = f"internal error of xlate ({type(error).__name__}: {str(error)[:200]})"
-        return InputError(message, code="XL900", hint="please report it")
+        return crash(error)
 
 
 def _imported(path: str, data: bytes, read: Read) -> dict[str, bytes]:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from translator.batch import INTERNAL, shares
-from translator.interrupts import reraise_interrupt
-from translator.model import InputError, Options, Translation
+from translator.batch import shares
+from translator.laws import crash
+from translator.model import INTERNAL, InputError, Options, Translation
 
 from .pool import Died, Pool
 from .units import Unit
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from translator.engine import Rewrite, Rewritten
 
 Result = Translation | InputError
-_HINT = "please report it, with the traceback that --verbose prints"
 
 
 @dataclass(slots=True)
@@ -117,17 +115,6 @@ def translate_task(task: Task) -> Results:
         return _without_culprits(task, [(t, translate_task(t)) for t in _alone(task)], crash(error), translate_task)
     traces = {path: r.trace for path, r in found.items() if isinstance(r, InputError) and r.trace}
     return Results(dict(found), traces, shares(task.sources, time.perf_counter() - start))
-
-
-def crash(error: BaseException) -> InputError:
-    """A crash of ours as the result of a file; Ctrl-C is none, whatever it came as."""
-    reraise_interrupt(error)
-    message = str(error).split("\n", 1)[0][:200]
-    name = type(error).__name__
-    failure = InputError(f"internal error of xlate ({name}: {message}); the file is left as it is", code=INTERNAL, hint=_HINT)  # fmt: skip # noqa: E501
-    failure.trace = "".join(traceback.format_exception(error))
-    failure.passing = isinstance(error, MemoryError | OSError)
-    return failure
 
 
 def _answers(tasks: Sequence[Task], workers: int) -> Iterator[tuple[Task, Results | Died]]:

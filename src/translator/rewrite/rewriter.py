@@ -9,6 +9,7 @@ from typing import Any
 import libcst as cst
 
 from .. import nodes
+from ..markers import marker
 from ..model import Severity
 from .context import Context, Edit, Finding, Refusal
 from .targets import lost_place
@@ -153,8 +154,7 @@ class Rewriter:
         """The original statement under marker comments that say what was refused and why."""
         lines = list(node.leading_lines)
         for _, refusal in refusals:
-            text = f"# xlate: {refusal.code} {refusal.message}"
-            line = cst.EmptyLine(comment=cst.Comment(" ".join(text.split())))
+            line = cst.EmptyLine(comment=cst.Comment(marker(refusal.code, refusal.message)))
             if not any(old.comment and old.comment.value == line.comment.value for old in lines):  # type: ignore[union-attr]
                 lines.append(line)
         return node.with_changes(leading_lines=lines)

@@ -108,6 +108,9 @@ def unknown_item(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
     known = isinstance(method, BoundMethod) and method.receiver is not UNKNOWN
     if new.func.attr.value != "item" or known or any("item" in c.methods for c in ctx.facts.classes.values()):
         return None
+    if isinstance(new.func.value, cst.Call) and isinstance(made := new.func.value.func, cst.Attribute):
+        if made.attr.value == "numpy":  # an array, or a number of NumPy's, which has it too
+            return None
     array = nodes.call("np.asarray", new.func.value)
     return Edit(cst.Call(cst.Attribute(array, cst.Name("item"))), ("np",))
 
