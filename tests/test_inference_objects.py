@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 
 import libcst as cst
+import pytest
 
 from translator import Severity, translate
 from translator.infer.scope import Scope
@@ -115,3 +116,27 @@ def test_containers_that_may_hold_their_own_class_are_joined() -> None:
     both = join(one, other)
     assert isinstance(both, Instance) and both.cls is box
     assert linear in options_of(elem_of(both))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "vals = pd.read_csv('x.csv')['c'].unique()",
+        "d = pd.read_csv('x.csv'); e = (d['a'] - d['b']).abs()",
+        "s = re.compile('a').match('b').expand('x')",
+        "logging.getLogger('x').log(10, 'text')",
+        "f = io.TextIOWrapper(open('x')); g = f.detach()",
+        "c = collections.Counter('ab'); c.subtract(c)",
+        "q = f(1).log(10, 'text')",
+        "q = f(1).cross(b'', 2)",
+        "if type(f(1)).__name__ == 'NullImporter': pass",
+        "if '_Pure' in type(f(1)).__name__: pass",
+        "z = f(1).numpy().item()",
+    ],
+)
+def test_what_other_libraries_give_is_no_tensor(line: str) -> None:
+    """Methods that only tensors have among the builtins' and NumPy's types: `unique`, `abs`, `sub`, `detach` ..."""
+    text = "import collections, io, logging, re\nimport pandas as pd\nimport torch\nfrom g import f\n\n"
+    result = translate(f"{text}x = torch.relu(f(2))\n{line}\n")
+    assert line in result.text
+    assert not result.diagnostics

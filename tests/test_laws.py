@@ -85,7 +85,8 @@ def trees(before: str, after: str) -> tuple[ast.Module, ast.Module]:
     [
         ("# a\nx = 1\n", "# a\nx = 1\n", ""),
         ("# a\nx = 1\n", "x = 1\n", "# a"),
-        ("x = 1  # a\ny = 2  # b\n", "x = 1  # b\ny = 2  # a\n", "# b"),
+        ("def f():\n    x = 1  # a\n    y = 2  # b\n", "def f():\n    x = 1  # b\n    y = 2  # a\n", "# b"),
+        ("x = 1  # a\ny = 2  # b\n", "y = 2  # b\nx = 1  # a\n", ""),
         ("x = 1  # a\ny = 2\n", "y = 2\n", ""),
         ("# a\nf(torch)\ny = 2  # b\n", "f(tf)\ny = 2  # b\n", ""),
         ("if a:  # b\n    pass\n", "if a:\n    pass\n", "# b"),

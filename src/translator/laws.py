@@ -75,19 +75,35 @@ def misplaced(text: str, found: Iterable[Diagnostic]) -> list[Violation]:
 
 
 def lost_comments(before: str, after: str, trees: tuple[ast.Module, ast.Module]) -> list[Violation]:
-    """The comments of code that the translation did not touch, which are not there any more, or not in order."""
+    """The comments of code that the translation did not touch, which are not there any more; or, within definitions
+    that stayed as they were, not in order. (Code that moves takes its comments along.)"""
     wanted, there = comments(before), [text for _, text in comments(after)]
-    if _lost(wanted, there) is None:
+    if _out_of_order(wanted, there) is None:
         return []
     wanted = _of_untouched(wanted, before, trees)
-    lost = _lost(wanted, there)
+    lost = _missing(wanted, there)
+    kept = {ast.dump(node) for node in trees[1].body}
+    for node in trees[0].body if lost is None else ():
+        inside = [(line, text) for line, text in wanted if node.lineno <= line <= (node.end_lineno or 0)]
+        if inside and ast.dump(node) in kept:
+            lost = lost or _out_of_order(inside, there)
     return [Violation("comments", lost[0], f"a comment is lost or out of order: {lost[1][:60]}")] if lost else []
 
 
-def _lost(wanted: list[tuple[int, str]], there: list[str]) -> tuple[int, str] | None:
+def _out_of_order(wanted: list[tuple[int, str]], there: list[str]) -> tuple[int, str] | None:
     """The first of the comments that cannot be found in order."""
     rest = iter(there)
     return next(((line, text) for line, text in wanted if text not in rest), None)
+
+
+def _missing(wanted: list[tuple[int, str]], there: list[str]) -> tuple[int, str] | None:
+    """The first of the comments that is not there as often as it should be."""
+    left = Counter(there)
+    for line, text in wanted:
+        left[text] -= 1
+        if left[text] < 0:
+            return line, text
+    return None
 
 
 def _of_untouched(
@@ -95,16 +111,29 @@ def _of_untouched(
 ) -> list[tuple[int, str]]:
     """The comments whose statements (that they stand in, or above of) are in the translation as they were."""
     old = list(units(trees[0]))
-    keys = {id(unit.node): unit.key() for unit in old}
-    had, has = Counter(keys.values()), Counter(unit.key() for unit in units(trees[1]))
+    heads = {id(unit.node): unit.key() for unit in old}
+    had, has = _counted(old), _counted(units(trees[1]))
     lines = re.split(_NEWLINE, before)
     out = []
     for line, text in wanted:
         unit = _owner(old, line, own_line=lines[line - 1].lstrip().startswith("#"))
-        whole = (unit.node, *unit.around) if unit is not None else ()
-        if unit is not None and all(has[keys[id(n)]] >= had[keys[id(n)]] for n in whole):
+        keys = [_whole(unit), *(heads[id(n)] for n in unit.around)] if unit is not None else []
+        if keys and all(has[key] >= had[key] for key in keys):
             out.append((line, text))
     return out
+
+
+def _counted(some: Iterable[Unit]) -> Counter[str]:
+    out: Counter[str] = Counter()
+    for unit in some:
+        out.update({unit.key(), _whole(unit)})
+    return out
+
+
+def _whole(unit: Unit) -> str:
+    """What makes a statement: of a definition its head, which its name tells from others; else all of it."""
+    named = isinstance(unit.node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+    return unit.key() if named else ast.dump(unit.node)
 
 
 def _owner(old: list[Unit], line: int, *, own_line: bool) -> Unit | None:

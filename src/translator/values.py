@@ -192,6 +192,16 @@ class Api(Value):
     name: str
 
 
+@dataclass(slots=True, frozen=True)
+class Foreign(Value):
+    """What another library gave, and that is nothing of the framework's: a file, a compiled pattern, a table."""
+
+    name: str
+    """The function or class that gave it."""
+    closed: bool = True
+    """Whether the same holds for what it has and gives in turn. A queue is no tensor, but may hold one."""
+
+
 @dataclass(slots=True, eq=False)
 class BoundMethod(Value):
     """``receiver.name`` where the receiver is a tensor, shape, sequence or framework object."""
@@ -579,7 +589,7 @@ def elem_of(value: Value) -> Value:
         return Num("int", True)
     if isinstance(value, Tensor):
         return row_of(value)
-    return UNKNOWN
+    return value if isinstance(value, Foreign) and value.closed else UNKNOWN
 
 
 def row_of(tensor: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from ..values import (
     Api,
     BoundMethod,
     Const,
+    Foreign,
     Func,
     Instance,
     LayoutVar,
@@ -52,6 +53,7 @@ from .binding import Args, bind_api
 from .builtin_calls import BUILTIN_CALLS, cast
 from .choose import chosen
 from .facts import SAVED, Bound, BoundCall
+from .foreign import foreign
 from .functions import bind_user, call_user, instantiate
 from .layers import call_instance, instance_method
 from .math_results import called_type
@@ -166,6 +168,8 @@ def call_value(it: Interpreter, node: cst.Call, func: Value, args: Args) -> Valu
         return training.made(instantiate(it, func, args), node)
     if isinstance(func, Instance):
         return call_instance(it, node, func, args)
+    if isinstance(func, Foreign) and func.closed:
+        return func
     if isinstance(func, Partial):
         given: Args = [(cst.Arg(cst.Name("partial")), v) for v in func.args]
         named: Args = [(cst.Arg(cst.Name("partial"), keyword=cst.Name(k)), v) for k, v in func.keywords.items()]
@@ -216,7 +220,7 @@ def call_api(it: Interpreter, node: cst.Call, name: str, args: Args, receiver: B
         handler = BUILTIN_CALLS.get(name)
         if handler is None and root == "numpy":
             return Instance(Api("numpy.ndarray"))
-        return handler(it, node, args) if handler is not None else UNKNOWN
+        return handler(it, node, args) if handler is not None else foreign(name)
     it.touch()
     name = it.tables.canonical(name)
     signature = it.tables.source.get(name)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from .. import nodes
+from ..tables.signatures import POSITIONAL, Overload
 from ..values import Api, Const, Func, LayoutVar, Map, Num, Seq, Shape, Tensor, UserClass
 
 if TYPE_CHECKING:
@@ -34,6 +35,36 @@ def _by_position(it: Interpreter, name: str) -> bool:
     if name == "view":
         return len(given) > 2 or any(arg.star or nodes.integer(arg.value) is not None for arg in given)
     return name == "dim" and not given and not it.keywords
+
+
+OPERANDS = frozenset({"other", "tensor", "input", "exponent", "mat2", "vec2", "index", "mask", "source", "value"})
+"""Parameters of tensor methods that take tensors and numbers, and no texts."""
+
+
+def cannot_be(it: Interpreter, name: str) -> bool:
+    """Whether a call of a method shows that it is not the framework's: ``logger.log(10, "text")`` is no logarithm."""
+    known = [s for kind in it.dialect.methods if (s := it.tables.source.get(f"{kind}.{name}")) is not None]
+    overloads = [(o, s.synonyms) for s in known for o in s.overloads]
+    return bool(overloads) and not any(_accepts(it, o, synonyms) for o, synonyms in overloads)
+
+
+def _accepts(it: Interpreter, overload: Overload, synonyms: dict[str, str]) -> bool:
+    """Whether an overload may take the call at hand. Of too many sizes it is not said that they are too many: PyTorch
+    takes a list's items one by one."""
+    places = [p for p in overload if p.kind in POSITIONAL]
+    many = any(p.kind == "va" for p in overload)
+    names = {p.name for p in overload} | {s for s, name in synonyms.items() if any(p.name == name for p in overload)}
+    if not any(p.kind == "vk" for p in overload) and it.keywords - names:
+        return False
+    if any(arg.star for arg in it.positional) or many:
+        return True
+    if it.positional and not places:
+        return False
+    required = sum(p.default is None and p.kind in POSITIONAL for p in overload)
+    if len(it.positional) + len(it.keywords) < required:
+        return False
+    texts = (cst.SimpleString, cst.ConcatenatedString, cst.FormattedString)
+    return not any(isinstance(a.value, texts) and p.name in OPERANDS for a, p in zip(it.positional, places))
 
 
 def proven_tensor(it: Interpreter, node: cst.BaseExpression) -> Tensor | None:

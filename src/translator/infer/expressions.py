@@ -21,6 +21,7 @@ from ..values import (
     BoundMethod,
     ClassName,
     Const,
+    Foreign,
     Func,
     Instance,
     LayoutVar,
@@ -42,7 +43,7 @@ from ..values import (
 )
 from . import indexing
 from .annotations import type_form
-from .evidence import is_evidence, only_a_tensor, proven_tensor
+from .evidence import cannot_be, is_evidence, only_a_tensor, proven_tensor
 from .facts import SAVED
 from .functions import define, method_of
 from .imports import framework_name
@@ -90,10 +91,10 @@ def _name(it: Interpreter, node: cst.Name) -> Value:
 def _attribute(it: Interpreter, node: cst.Attribute) -> Value:
     name = node.attr.value
     it.metadata = name in METADATA
-    calling, keywords = it.calling, it.keywords
+    calling, keywords, positional = it.calling, it.keywords, it.positional
     owner = it.expr(node.value)
     it.metadata = False
-    it.calling, it.keywords = calling, keywords  # the owner may be a call itself
+    it.calling, it.keywords, it.positional = calling, keywords, positional  # the owner may be a call itself
     if node.value in it.facts.direct and isinstance(owner, Api):
         it.facts.direct.add(node)
     if isinstance(owner, Union):
@@ -151,8 +152,14 @@ def attribute_of(it: Interpreter, owner: Value, name: str, node: cst.Attribute |
         inner = it.load_module(f"{owner.name}.{name}")
         return owner.scope.vars.get(name) or inner or UNKNOWN
     called = node is not None and node is it.calling
+    if isinstance(owner, Foreign) and owner.closed:
+        return owner
+    if isinstance(owner, Foreign) and not called:
+        owner = UNKNOWN
     if isinstance(owner, BoundMethod) and owner.receiver is UNKNOWN:
         owner = UNKNOWN
+    if owner is UNKNOWN and called and cannot_be(it, name):
+        return BoundMethod(owner, name)
     if owner is UNKNOWN and called and only_a_tensor(it, name) and is_evidence(it, name):
         assert node is not None
         tensor = proven_tensor(it, node.value)
@@ -409,6 +416,8 @@ def arithmetic(it: Interpreter, operator: type, a: Value, b: Value) -> Value:
         return ta.added(elem_of(tb), tb.head()) if isinstance(tb, Seq) else Seq(ta.kind, None, elem_of(ta))
     if of_numpy(ta, tb):
         return NUMPY
+    if isinstance(ta, Foreign) and ta.closed:
+        return ta
     pa, pb = python_type(ta), python_type(tb)
     if pa == "str":
         return STR

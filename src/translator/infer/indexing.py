@@ -110,7 +110,7 @@ def item_of(it: Interpreter, node: cst.Subscript, owner: Value, key: Value) -> V
         if isinstance(owner, Instance):
             it.touch()
             return Instance(owner.cls, dict(owner.args), None, elem_of(owner))
-        return Seq(owner.kind, None, elem_of(owner)) if isinstance(owner, Seq) else UNKNOWN
+        return Seq(owner.kind, None, elem_of(owner)) if isinstance(owner, Seq) else elem_of(owner)
     if isinstance(key, Const):
         items = owner.items if isinstance(owner, Seq | Map) else owner.children if isinstance(owner, Instance) else None
         if isinstance(items, dict):

@@ -61,10 +61,19 @@ def _isinstance(
         return Refusal("XL214", "classes have other names in Keras", "test with isinstance")
     names, needs = classes(ctx, lambda name: match(name, text.value))
     if not names:
-        return Edit(nodes.literal(not found))
+        return Edit(nodes.literal(not found)) if _names_a_layer(ctx, lambda name: match(name, text.value)) else None
     kinds = [nodes.dotted(n) for n in names]
     test: Any = nodes.call("isinstance", ctx.updated(owner.of), kinds[0] if len(kinds) == 1 else nodes.tuple_of(kinds))
     return Edit(test if found else cst.UnaryOperation(cst.Not(), test), tuple(needs))
+
+
+def _names_a_layer(ctx: Context, match: Callable[[str], bool]) -> bool:
+    """Whether a class of the framework has a name that matches: else the test is about something else."""
+    known: frozenset[str] | None = ctx.facts.cache.get("class names")
+    if known is None:
+        found = (api.rpartition(".")[2] for api in ctx.tables.source.apis)
+        known = ctx.facts.cache["class names"] = frozenset(name for name in found if name[:1].isupper())
+    return any(match(name) for name in known)
 
 
 def classes(ctx: Context, match: Callable[[str], bool]) -> tuple[list[str], list[str]]:
