@@ -128,14 +128,15 @@ def test_sample(sample: dict[str, Any]) -> None:
             assert tuple(expected.shape) == tuple(actual.shape)
             return
         value = actual.detach().numpy() if isinstance(actual, torch.Tensor) else np.asarray(actual)
-        np.testing.assert_allclose(value, np.asarray(expected), rtol=1e-12, atol=1e-12)
+        small = 1e-5 if sample.get("single") else 1e-12  # where TensorFlow computes in float32
+        np.testing.assert_allclose(value, np.asarray(expected), rtol=small, atol=small)
         if loss is None:
             return
         actual.sin().sum().backward()
         # Where TensorFlow has no gradient (rounding), PyTorch's is zero.
         wanted = [0.0 if g is None else np.asarray(tf.convert_to_tensor(g)) for g in tape.gradient(loss, floats)]
         for g, t in zip(wanted, [t for t in ts if t.requires_grad], strict=True):
-            np.testing.assert_allclose(t.grad.numpy(), g, rtol=1e-9, atol=1e-12)
+            np.testing.assert_allclose(t.grad.numpy(), g, rtol=max(small, 1e-9), atol=small)
 
 
 # -- reading rows backwards ------------------------------------------------------------------------------

@@ -40,6 +40,7 @@ from ..values import (
 from . import (  # noqa: F401  (some register)
     einops_results,
     emitted,
+    flow,
     keras_graph,
     keras_results,
     layer_results,
@@ -244,6 +245,8 @@ def call_api(it: Interpreter, node: cst.Call, name: str, args: Args, receiver: B
         inner = cst.Call(args[0][0].value)
         it.facts.handed[inner] = node
         bound.result = call_value(it, inner, without_none(args[0][1]), plain)
+    elif rows and rows[0].returns in flow.FLOWS:
+        bound.result = flow.FLOWS[rows[0].returns](it, bound)
     elif (made := called_type(bound)) is not None:
         bound.result = made
     elif signature is not None and signature.kind == "class":

@@ -162,6 +162,7 @@ class Interpreter:
 
     def run_function(self, func: Func) -> Value:
         """Run a function with the joined arguments of its callers; returns what it returns."""
+        from .flow import with_own_gradient
         from .functions import declared_result, initial_parameters
 
         if func.running:
@@ -182,7 +183,7 @@ class Interpreter:
                 result = self.returns[0] if self.returns else UNKNOWN
                 for value in self.returns[1:]:
                     result = join(result, value)
-                result = declared_result(self, func, result)
+                result = with_own_gradient(self, func, declared_result(self, func, result))
             func.returned = self.returns
         func.running = False
         if func.returns is not None and not _same(func.returns, result):

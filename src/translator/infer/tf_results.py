@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ..values import STATIC, Api, Dim, Instance, LayoutVar, Seq, Tensor, Value, as_tensor, python_type
 from .facts import Bound, BoundCall
+from .keras_graph import channels_first
 from .keras_results import _demand, _image, _sizes, _spatial, _strided, _text
-from .results import RESULTS, Result, dtype_of, int_of, tensor_arg
+from .results import RESULTS, Result, dim_of, dtype_of, int_of, tensor_arg
 
 
 def variable(call: BoundCall) -> Value:
@@ -30,22 +31,59 @@ def each_sample(call: BoundCall) -> Value:
     return Tensor(dims=dims, dtype=logits.dtype if logits is not None else None)
 
 
-def conv(axes: int) -> Result:
+def conv(axes: int, depthwise: bool = False) -> Result:
     """A convolution with a kernel tensor of the shape (*sizes, inputs, outputs)."""
 
     def result(call: BoundCall) -> Value:
-        x, kernel = tensor_arg(call), as_tensor(call.value("filters"))
+        x, kernel = tensor_arg(call), as_tensor(call.value("filter" if depthwise else "filters"))
         _demand(x, axes + 2)
         dims: tuple[Dim, ...] = kernel.dims if kernel is not None and kernel.dims else (None,) * (axes + 2)
-        strides, padding = windows(call, "strides", axes), _text(call, "padding", "VALID")
+        step = "stride" if "stride" in call.args else "strides"
+        strides, padding = windows(call, step, axes), _text(call, "padding", "VALID")
         sizes: tuple[Dim, ...] = (None,) * axes
         dilations = windows(call, "dilations", axes)
         if strides and dilations and all(isinstance(d, int) for d in dims[:axes]):
             every = zip(_spatial(x, axes), dims[:axes], strides, dilations, strict=True)
             sizes = tuple(_strided(n, k, s, padding, d) for n, k, s, d in every if isinstance(k, int))
+        if depthwise:
+            inputs, each = dims[2:4]
+            return _image(x, sizes, inputs * each if isinstance(inputs, int) and isinstance(each, int) else STATIC)
         return _image(x, sizes, dims[-1] if len(dims) == axes + 2 and dims[-1] is not None else STATIC)
 
     return result
+
+
+def conv_transpose(call: BoundCall) -> Value:
+    """``tf.nn.conv2d_transpose``, which is told what shape comes out."""
+    x, wanted = tensor_arg(call), call.value("output_shape")
+    _demand(x, 4)
+    known = wanted.items if isinstance(wanted, Seq) and wanted.items is not None else []
+    dims = tuple(dim_of(v) for v in known) if len(known) == 4 else (None,) * 4
+    return _image(x, dims[1:3], dims[3] if dims[3] is not None else STATIC)
+
+
+def resized(call: BoundCall) -> Value:
+    """``tf.image.resize(images, size)`` of one image or several."""
+    x, wanted = tensor_arg(call), call.value("size")
+    known = wanted.items if isinstance(wanted, Seq) and wanted.items is not None else []
+    sizes = tuple(dim_of(v) for v in known) if len(known) == 2 else (None, None)
+    kind = call.args.get("method") or call.args.get("interpolation")
+    nearest = kind is not None and "nearest" in str(kind.value).lower()
+    dtype = x.dtype if x is not None and nearest else "float32"
+    if x is not None and x.rank == 3:
+        return Tensor(dims=(*sizes, x.dims[-1] if x.dims else None), dtype=dtype)
+    if x is not None and x.rank == 4:
+        _demand(x, 4)
+        out = _image(x, sizes, x.dims[-1] if x.dims and x.dims[-1] is not None else STATIC)
+        return Tensor(out.rank, out.dims, dtype, out.layout)
+    return Tensor(dtype=dtype)
+
+
+def normalized(call: BoundCall) -> Value:
+    """What looks at the channels of an image and leaves its shape."""
+    x = tensor_arg(call)
+    _demand(x, 4)
+    return Tensor(x.rank, x.dims, x.dtype, channels_first(4)) if x is not None and x.rank == 4 else Tensor()
 
 
 def pool(axes: int) -> Result:
@@ -125,6 +163,8 @@ RESULTS.update({
     "tf_constant": constant, "tf_pad": padded, "tf_moments": moments, "tf_ensured": ensured, "tf_clipped": clipped,
     "numpy": lambda call: Instance(Api("numpy.ndarray")),
     "tf_variable": variable, "tf_each_sample": each_sample, "tf_conv1d": conv(1), "tf_conv2d": conv(2),
+    "tf_depthwise": conv(2, depthwise=True),
+    "tf_conv2d_transpose": conv_transpose, "tf_resize": resized, "tf_lrn": normalized,
     "tf_pool2d": pool(2), "tf_top_k": top, "tf_fill": filled,
 })  # fmt: skip
 

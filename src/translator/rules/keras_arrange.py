@@ -17,8 +17,12 @@ from .keras_layout import Perm, Refused, axes_of, axis_node, in_source_order, ma
 
 TRANSPARENT = frozenset({"same", "same_float", "same_bool", "alias", "create_like", "tf_ensured"})
 PAIRWISE = frozenset({"broadcast", "compare"})
-WINDOWED = frozenset({"tf_conv2d", "tf_pool2d"})
+WINDOWED = frozenset({
+    "tf_conv1d", "tf_conv2d", "tf_depthwise", "tf_conv2d_transpose", "tf_pool2d", "tf_lrn", "tf_resize",
+})  # fmt: skip
 """Operations on images, whose PyTorch form wants the channels first."""
+ONE_IMAGE = (2, 0, 1)
+"""An image without a batch, channels first."""
 
 
 def arranged(ctx: Context, row: Row, call: BoundCall, node: cst.Call) -> Perm:
@@ -37,6 +41,8 @@ def arranged(ctx: Context, row: Row, call: BoundCall, node: cst.Call) -> Perm:
     ]
     if (kind in TRANSPARENT or kind.startswith("cast")) and not others:
         return have
+    if kind == "tf_cond":
+        return order(ctx.value(node))
     if kind in PAIRWISE:
         return paired(ctx, [b.node for b in call.args.values()])
     if kind.startswith(("reduce", "arg_reduce")) and have is not None and first is not None:
@@ -46,8 +52,9 @@ def arranged(ctx: Context, row: Row, call: BoundCall, node: cst.Call) -> Perm:
     if kind in WINDOWED and first is not None:
         for bound in call.args.values():
             in_source_order(ctx, bound.node)
-        ctx.new[first.node] = moved(plain, have, CHANNELS_FIRST[4])
-        return CHANNELS_FIRST[4]
+        want = ONE_IMAGE if kind == "tf_resize" and rank_of(x) == 3 else CHANNELS_FIRST[3 if kind == "tf_conv1d" else 4]
+        ctx.new[first.node] = moved(plain, have, want)
+        return want
     for bound in (*call.args.values(), *call.varargs, *call.extra.values()):
         in_source_order(ctx, bound.node)
     return None

@@ -121,7 +121,7 @@ def lazy_statement(rewriter: Rewriter, cls: UserClass, statement: Any, out: Plan
     if call is not None and call.api.endswith(".add_weight") and isinstance(target, cst.Attribute):
         for arg in small.value.args:  # type: ignore[attr-defined]
             rewriter.visit(arg)
-        if not trainable(call):
+        if not trainable(ctx, call):
             raise Refused("XL212", "a weight that is not trained is made from the input's shape")
         out.init.append(assignment(target, nodes.call("nn.UninitializedParameter")))
         shape = cst.Call(cst.Attribute(target, cst.Name("materialize")), [cst.Arg(shape_of(ctx, call))])
@@ -129,7 +129,10 @@ def lazy_statement(rewriter: Rewriter, cls: UserClass, statement: Any, out: Plan
         steps.append(expression(shape).with_changes(leading_lines=lines))
         steps.append(expression(filled(ctx, call, target)))
         return
-    if isinstance(target, cst.Name) and not ctx.call(small.value):
-        steps.append(rewriter.line(statement) if statement in ctx.facts.touched else statement)
+    if call is not None and call.api == "tf.TensorShape" and nodes.code(call.args["dims"].node) == nodes.code(target):
+        return
+    if isinstance(target, cst.Name) and not call:
+        made = rewriter.line(statement) if statement in ctx.facts.touched else statement
+        steps += made if isinstance(made, list) else [made]
         return
     raise Refused("XL212", "`build` does more than make weights", "make the layers in `__init__`")

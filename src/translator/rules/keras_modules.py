@@ -181,11 +181,17 @@ def with_weights(rewriter: Rewriter, cls: UserClass, body: Any) -> Any:
 def header(rewriter: Rewriter, node: cst.FunctionDef, func: Func) -> cst.FunctionDef:
     """The signature without ``training``, ``mask``, ``name`` and ``**kwargs`` where only Keras reads them."""
     ctx = rewriter.ctx
+    from .tf_flow import own_gradient
+
     outer, ctx.refusals = ctx.refusals, []
     params = rewriter.visit(node.params)
     returns = rewriter.visit(node.returns) if node.returns is not None else None
     decorators = [rewriter.visit(d) for d in node.decorators if not traced(ctx, d)]
     found, ctx.refusals = ctx.refusals, outer
+    own = own_gradient(ctx, func)
+    if own is not None:
+        rewriter.refuse(node, own)
+        found.append(ctx.refusals.pop())
     new = node
     if found:
         ctx.refused += len(found)
@@ -386,6 +392,8 @@ def assign(ctx: Context, node: cst.Assign, new: cst.Assign) -> Outcome:
     if isinstance(target, cst.Attribute) and len(node.targets) == 1:
         if target.attr.value == "trainable":
             return frozen(ctx, target, new)
+        if target.attr.value == "input_spec" and nodes.is_name(target.value, "self") and ctx.cls is not None:
+            return Edit([])
         container = registered_container(ctx, target, value)
         if container:
             plain = isinstance(new.value, cst.List | cst.Dict) and not new.value.elements

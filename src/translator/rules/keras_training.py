@@ -435,10 +435,31 @@ def taped(ctx: Context, node: cst.Call, new: cst.Call, name: str) -> Outcome:
     return Edit(new.with_changes(func=cst.Name("gradient"), args=args), ("helper:gradient",))
 
 
+SCOPES = frozenset({
+    "tf.name_scope", "keras.name_scope", "keras.backend.name_scope", "tf.compat.v1.name_scope", "tf.device",
+    "tf.control_dependencies", "tf.compat.v1.control_dependencies", "tf.init_scope",
+})  # fmt: skip
+"""Blocks that name what is in them, or say where and in which order a graph runs."""
+
+
+def is_scope(ctx: Context, node: cst.With, item: cst.WithItem) -> bool:
+    """Whether a block has no meaning in PyTorch: its name, if it has one, is only passed on as a name."""
+    call = ctx.call(item.item)
+    if call is None or ctx.tables.canonical(call.api) not in SCOPES:
+        return False
+    if item.asname is None:
+        return True
+    names = {n.value for n in nodes.walk(item.asname) if isinstance(n, cst.Name)}
+    told = (a for a in nodes.walk(node.body) if isinstance(a, cst.Arg) and a.keyword is not None)
+    passed = {id(a.value) for a in told if a.keyword is not None and a.keyword.value == "name"}
+    reads = (n for n in nodes.walk(node.body) if isinstance(n, cst.Name) and n.value in names)
+    return all(id(n) in passed for n in reads)
+
+
 def with_tape(rewriter: Any, node: cst.With) -> Any:
     """``with tf.GradientTape() as tape:``: PyTorch always records, so the block needs no header."""
     ctx = rewriter.ctx
-    tapes = [i for i in node.items if is_tape(ctx, i)]
+    tapes = [i for i in node.items if is_tape(ctx, i) or is_scope(ctx, node, i)]
     if not tapes or not isinstance(node.body, cst.IndentedBlock):
         return None
     ctx.seen += 1
@@ -447,10 +468,27 @@ def with_tape(rewriter: Any, node: cst.With) -> Any:
         rest = [i for i in node.items if i not in tapes]
         rest[-1] = rest[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
         return rewriter.bodies(node, node.with_changes(items=rest))
-    body = rewriter.block(node.body.body)
+    body = [*first_computed(rewriter, tapes), *rewriter.block(node.body.body)]
     if body and hasattr(body[0], "leading_lines"):
         body[0] = body[0].with_changes(leading_lines=[*node.leading_lines, *body[0].leading_lines])
     return body
+
+
+def first_computed(rewriter: Any, items: list[cst.WithItem]) -> list[Any]:
+    """What `tf.control_dependencies` is told to compute before its block, where that has no name yet."""
+    out = []
+    for item in items:
+        call = rewriter.ctx.call(item.item)
+        if call is None or not call.api.endswith("control_dependencies"):
+            continue
+        listed = call.args["control_inputs"].node
+        for element in listed.elements if isinstance(listed, cst.List | cst.Tuple) else ():
+            if isinstance(element.value, cst.Call):
+                line = cst.SimpleStatementLine([cst.Expr(element.value)])
+                rewriter.ctx.facts.touched.add(line)
+                made = rewriter.line(line)
+                out += made if isinstance(made, list) else [made]
+    return out
 
 
 # -- modes -------------------------------------------------------------------------------------------------

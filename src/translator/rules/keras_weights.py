@@ -10,7 +10,7 @@ from .. import nodes
 from ..infer.facts import BoundCall
 from ..rewrite.context import Context, Edit, Outcome
 from ..tables.schema import Row
-from ..values import UNKNOWN, Api, Const, Instance, Tensor, Value
+from ..values import UNKNOWN, Api, Const, Instance, Tensor, Value, python_type
 from .keras_layout import Refused
 from .named import named
 
@@ -43,6 +43,10 @@ def filled(ctx: Context, call: BoundCall, target: Any) -> Any:
     value: Value = bound.value if bound is not None else Const(None)
     if isinstance(value, Const) and value.value is None:
         return nodes.template(PLAIN["glorot_uniform"], {"x": target})
+    chosen = value is UNKNOWN or python_type(value) == "str"
+    if bound is not None and chosen and isinstance(bound.node, cst.Attribute | cst.Name):
+        ctx.needs.add("helper:initialize")
+        return nodes.call("initialize", target, ctx.updated(bound.node))
     if isinstance(value, Const) and isinstance(value.value, str):
         name = value.value.lower()
         if name not in PLAIN:
@@ -119,7 +123,31 @@ def sizes(shape: Any) -> list[Any]:
     return [e.value for e in shape.elements] if isinstance(shape, cst.Tuple) and shape.elements else [shape]
 
 
-def trainable(call: BoundCall) -> bool:
+def never_given(ctx: Context, node: Any) -> bool:
+    """Whether an attribute keeps an optional argument of the class, which nobody passes: ``None``, or what it stands
+    for by `keras.regularizers.get`."""
+    init = ctx.cls.methods.get("__init__") if ctx.cls is not None else None
+    if init is None or not isinstance(node, cst.Attribute) or not nodes.is_name(node.value, "self"):
+        return False
+    kept = [a for a in nodes.walk(init.node) if isinstance(a, cst.Assign) and _sets(a, node.attr.value)]
+    if len(kept) != 1:
+        return False
+    value = kept[0].value
+    call = ctx.call(value)
+    if call is not None and call.api in ("keras.regularizers.get", "keras.constraints.get"):
+        value = call.args["identifier"].node
+    params = (*init.node.params.params, *init.node.params.kwonly_params)
+    own = next((p for p in params if nodes.is_name(value, p.name.value)), None)
+    default = own.default if own is not None else None
+    return own is not None and nodes.is_name(default, "None") and own.name.value not in init.passed
+
+
+def _sets(node: cst.Assign, name: str) -> bool:
+    target = node.targets[0].target
+    return isinstance(target, cst.Attribute) and nodes.is_name(target.value, "self") and target.attr.value == name
+
+
+def trainable(ctx: Context, call: BoundCall) -> bool:
     """Whether the weight takes part in training.
 
     Raises:
@@ -127,7 +155,9 @@ def trainable(call: BoundCall) -> bool:
     """
     for name in ("regularizer", "constraint"):
         bound = call.args.get(name)
-        if bound is not None and bound.value != Const(None):
+        if bound is not None and never_given(ctx, bound.node):
+            ctx.note(call.node, "XL401", f"add_weight: `{name}`, which nothing here passes, is left out")
+        elif bound is not None and bound.value != Const(None):
             raise Refused("XL201", f"add_weight: `{name}` is not translated yet")
     value = call.args["trainable"].value if "trainable" in call.args else Const(True)
     if not isinstance(value, Const):
@@ -145,5 +175,5 @@ def add_weight(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst
         value = nodes.call(f"torch.{text}", *sizes(shape))
     else:
         value = filled(ctx, call, nodes.call("torch.empty", *sizes(shape)))
-    keywords = {} if trainable(call) else {"requires_grad": nodes.literal(False)}
+    keywords = {} if trainable(ctx, call) else {"requires_grad": nodes.literal(False)}
     return Edit(nodes.call("nn.Parameter", value, **keywords))

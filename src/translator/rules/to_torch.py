@@ -13,6 +13,9 @@ from . import (  # noqa: F401  (they register rules that rows name)
     keras_records,
     keras_variables,
     keras_weights,
+    tf_flow,
+    tf_image,
+    tf_more,
     tf_nn,
 )
 from .keras_calls import keras_call
@@ -25,6 +28,7 @@ from .keras_sequential import declarations
 from .keras_tensors import attribute, binary, comparison, comprehension, conditional, loop, name, subscript
 from .keras_training import with_tape
 from .keras_weights_start import helper_started, helper_starts, started, starts
+from .tf_image import read_as_text
 
 RULES = RuleSet(
     expressions={
@@ -43,7 +47,7 @@ RULES = RuleSet(
         cst.AnnAssign: (annotated,),
         cst.For: (loop,),
     },
-    claims={cst.Call: (declarations, helper_starts, float_types), cst.Assign: (documents, starts)},
+    claims={cst.Call: (declarations, helper_starts, float_types, read_as_text), cst.Assign: (documents, starts)},
     structures={
         cst.ClassDef: (class_def,),
         cst.FunctionDef: (functional, function_def),
