@@ -20,7 +20,8 @@ def test_every_name_that_a_helper_uses_comes_along(framework: str) -> None:
         tree = ast.parse((HELPERS / framework / found.order[0]).read_text("utf-8"))
         imports = ast.Module([n for n in tree.body if isinstance(n, ast.Import | ast.ImportFrom)], [])
         inner = {n.id for c in tree.body if isinstance(c, ast.ClassDef) for n in ast.walk(c) if stored(n)}
-        inner |= {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.ClassDef | ast.ExceptHandler) and n.name}
+        kinds = ast.FunctionDef | ast.ClassDef | ast.ExceptHandler
+        inner |= {n.name for n in ast.walk(tree) if isinstance(n, kinds) and n.name}
         known = names_bound(imports) | vars(builtins).keys() | index.keys() | inner
         assert found.uses - known == set(), name
 
