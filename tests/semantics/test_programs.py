@@ -70,7 +70,8 @@ def test_program(id_: str, case: dict[str, Any]) -> None:
     source = programs.source_of(case)
     if "refused" in case or "noted" in case:
         said(case, source)
-        return
+        if not case.get("deviates"):
+            return
     text = programs.translated(source)
     with programs.in_precision(case):
         expected, actual = programs.both(source, text, case)

@@ -48,9 +48,13 @@ def pointwise(call: BoundCall) -> Value:
 
 def pointwise_float(call: BoundCall) -> Value:
     """The same where integers give floats: division, `atan2`."""
-    if call.args.get("rounding_mode") is not None and call.value("rounding_mode") != Const(None):
-        return pointwise(call)
-    return _pointwise(call, "Divide")
+    mode = call.value("rounding_mode") if "rounding_mode" in call.args else Const(None)
+    if mode == Const(None):
+        return _pointwise(call, "Divide")
+    out = pointwise(call)
+    if isinstance(mode, Const) or not isinstance(out, Tensor) or out.dtype in FLOATS:
+        return out
+    return Tensor(out.rank, out.dims, None, out.layout)  # integers stay integers only if they are rounded
 
 
 def pointwise_bool(call: BoundCall) -> Value:

@@ -24,6 +24,8 @@ def where(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call
             return Refusal("XL202", f"{call.api}: {call.problem}")
         condition = ctx.updated(call.args["condition"].node)
         return Edit(nodes.call("nonzero", condition, as_tuple=nodes.literal(True)), ("helper:nonzero",))
+    if any(_steep(ctx, call.args[n].node) for n in names[1:]):
+        ctx.note(call.node, "XL401", f"{call.api}: known deviation `g_where_nan`")
     args = [ctx.updated(call.args[n].node) for n in names]
     kinds = [_kind(call.args[n].value) for n in names[1:]]
     if kinds == ["int", "int"]:
@@ -31,6 +33,16 @@ def where(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call
     elif _promotes(kinds):
         return Edit(nodes.call("keras.ops.where", *args), ("keras",))
     return Edit(nodes.call("tf.where", *args), ("tf",))
+
+
+STEEP = frozenset({"sqrt", "rsqrt", "reciprocal"})
+"""Where their slope is infinite, TensorFlow takes a gradient of zero for zero; in PyTorch the two make NaN."""
+
+
+def _steep(ctx: Context, node: cst.BaseExpression) -> bool:
+    """Whether an expression computes one of these functions."""
+    calls = (ctx.call(n) for n in nodes.walk(node) if isinstance(n, cst.Call))
+    return any(c.api.rpartition(".")[2] in STEEP and c.api.startswith("torch.") for c in calls if c is not None)
 
 
 NUMBERS = ("int", "float", "bool")

@@ -167,6 +167,15 @@ def trunc_divide(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: c
     return promoting()(ctx, row, call, node, new)
 
 
+@named("divide")
+def divide(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
+    """Division with a mode of rounding that is only known when the program runs; ``None`` written out is none."""
+    if call.value("rounding_mode") != NONE:
+        return promoting()(ctx, row, call, node, new)
+    del call.args["rounding_mode"]
+    return promoting(floating=True)(ctx, replace(row, tf=(), tf_expr="{input} / {other}"), call, node, new)
+
+
 @named("clamp")
 def clamp(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
     """``clamp(min, max)``: `tf.clip_by_value` only where min <= max is certain, since the two disagree otherwise."""

@@ -18,6 +18,8 @@ from .named import named
 from .pointwise import cast
 
 KNOWN = frozenset({"input", "dim", "keepdim", "dtype"})
+EXTREMES = frozenset({"tf.reduce_max", "tf.reduce_min"})
+"""Of nothing they are infinite, where PyTorch raises."""
 
 
 def problem_of(call: BoundCall, known: frozenset[str] = KNOWN) -> Refusal | None:
@@ -100,6 +102,8 @@ def reduction(before: Callable[[BoundCall], str | Refusal | None]) -> Any:
         dtype = before(call)
         if isinstance(dtype, Refusal):
             return dtype
+        if row.tf[0] in EXTREMES and may_be_empty(ctx, call.args["input"].node):
+            ctx.note(call.node, "XL401", f"{call.api}: known deviation `prod_empty`")
         if asked is not None:
             x = nodes.call("tf.cast", x, asked)
         elif dtype is not None:
@@ -113,6 +117,19 @@ for _name, _before in {
     "reduce": _as_is, "reduce_wide": _wide, "reduce_bool": _truth, "reduce_mean": _floating, "reduce_float": _promoted,
 }.items():  # fmt: skip
     named(_name)(reduction(_before))
+
+
+def may_be_empty(ctx: Context, node: cst.BaseExpression) -> bool:
+    """Whether a tensor is what a mask or a slice with a computed end leaves of another, which may be nothing."""
+    if not isinstance(node, cst.Subscript):
+        return False
+    for element in (e.slice for e in node.slice):
+        if isinstance(element, cst.Slice):
+            if element.upper is not None and nodes.integer(element.upper) in (None, 0):
+                return True
+        elif (tensor := as_tensor(ctx.value(element.value))) is not None and tensor.dtype == "bool":
+            return True
+    return False
 
 
 @named("cumulate")

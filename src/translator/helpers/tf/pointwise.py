@@ -52,6 +52,19 @@ def trunc_divide(x, y):
     return tf.truncatediv(x, to_dtype(y, x.dtype))
 
 
+def divide(x, y, rounding_mode=None):
+    """x / y, rounded as a mode says that is only known when the program runs: None, "floor" or "trunc"."""
+    if rounding_mode == "floor":
+        return floor_divide(x, y)
+    x = tf.convert_to_tensor(x) if tf.is_tensor(x) or not tf.is_tensor(y) else to_dtype(x, y.dtype)
+    if rounding_mode == "trunc":
+        return trunc_divide(x, y)
+    y = to_dtype(y, x.dtype)
+    return x / y if x.dtype.is_floating or x.dtype.is_complex else tf.cast(x, keras.backend.floatx()) / tf.cast(
+        y, keras.backend.floatx()
+    )
+
+
 def fmod(x, y):
     """The remainder of x / y with the sign of x; the quotient counts as a constant for the gradient of y."""
     y = to_dtype(y, x.dtype)
