@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from translator.compare.inputs import draw_inputs, parse_spec
 from translator.model import Severity
 from translator.tables.invert import BACK, invert, reading, ties
 from translator.tables.load import all_rows
+from translator.tables.report import torch_names
 from translator.tables.schema import parse_row
 
 DTYPES = {"float": "tf.float64", "int": "tf.int64", "bool": "tf.bool"}
@@ -137,6 +140,28 @@ def test_sample(sample: dict[str, Any]) -> None:
         wanted = [0.0 if g is None else np.asarray(tf.convert_to_tensor(g)) for g in tape.gradient(loss, floats)]
         for g, t in zip(wanted, [t for t in ts if t.requires_grad], strict=True):
             np.testing.assert_allclose(t.grad.numpy(), g, rtol=max(small, 1e-9), atol=small)
+
+
+@functools.cache
+def written_by_fixtures() -> set[str]:
+    """The APIs that the translations of all Keras fixtures name."""
+    found: set[str] = set()
+    for path in sorted((Path(__file__).parent.parent / "fixtures").glob("tf_*/tf_model.py")):
+        found |= set(torch_names(translate(path.read_text("utf-8"), "tf2torch").text))
+    return found
+
+
+@pytest.mark.parametrize("row", [pytest.param(r, id=r.tf[0]) for r in all_rows() if r.writes])
+def test_rules_write_what_their_rows_say(row: Any) -> None:
+    """What counts as read backwards since a rule writes it is seen in what the samples or the fixtures become."""
+    found: set[str] = set()
+    for sample in row.samples:
+        inputs = {k: v for k, v in sample.items() if parse_spec(v) is not None}
+        make = layer_program if row.tf[0].startswith("keras.layers.") else program
+        found |= set(torch_names(translate(make(sample, inputs), "tf2torch").text))
+    if not set(row.writes) <= found:
+        found |= written_by_fixtures()
+    assert set(row.writes) <= found
 
 
 # -- reading rows backwards ------------------------------------------------------------------------------

@@ -59,6 +59,15 @@ TENSORS = {
     "numbers have no such method": "def f(x: Union[float, Tensor]):\n    return x.view(1, -1)\n",
     "a size that only classes without methods have": "class A:\n    def __init__(self):\n        self.size = 3\n\n"
     "def f(x):\n    return torch.zeros(x.size(0))\n",
+    "a class that could not be used like this": "class A:\n    def size(self, dim):\n        return dim\n\n"
+    "    def __getitem__(self, key: str):\n        return self\n\n"
+    "def f(x, y, z):\n    a = torch.zeros(x.size(0), device=x.device)\n"
+    "    return a + (y.size(1) * z[0] - y[0]) * z.size(0)\n",
+    "a setting that nothing calls": "class A:\n    def __init__(self, size, **more):\n        self.size = size\n"
+    "        self.view = outside(size)\n\ndef f(x):\n    return torch.zeros(x.size(0)) + x.view(3, -1)\n",
+    "another tensor's type": "def f(x: Tensor, y, z):\n    return x + y.to(x.device, x.dtype) + z.to(torch.int64)\n",
+    "what else is done with it": "def f(x):\n    top = x.max()\n    return top + x.new_zeros(x.size(0))\n",
+    "a chain's own arguments": "def f(x):\n    return outside(x, 1).view(3, -1)\n",
 }
 
 
@@ -80,6 +89,20 @@ REFUSED = {
     "a literal in quotes": ("def f(x: 'Callable[[int], Tensor]'):\n    return x.view(y)\n", "XL205", 7),
     "a method that could be meant": ("class A:\n    def size(self, dim):\n        return dim\n\n"
                                      "def f(x):\n    return torch.zeros(x.size(0))\n", "XL205", 11),
+    "a class that could be used like this": ("class A:\n    def size(self, dim):\n        return dim\n\n"
+                                             "    def __getitem__(self, key):\n        return self\n\n"
+                                             "def f(x):\n    return torch.zeros(x.size(0)) + x[0]\n", "XL205", 14),
+    "a class of which not all is known": ("import json\nclass A(json.JSONEncoder):\n    def size(self, dim):\n"
+                                          "        return dim\n\ndef f(x):\n    return x.size(0), x.device\n",
+                                          "XL205", 12),
+    "a setting that is called": ("class A:\n    def __init__(self, size):\n        self.size = size\n\n"
+                                 "    def use(self):\n        return self.size(3)\n\n"
+                                 "def f(x):\n    return torch.zeros(x.size(0))\n", "XL205", 14),
+    "a name that is bound again": ("def f(x):\n    top = x.max()\n    x = torch.tensor(x)\n"
+                                   "    return top + x.new_zeros(3)\n", "XL205", 7),
+    "a layer's own type": ("def f(x):\n    return x.to(torch.float64)\n", "XL205", 7),
+    "a string's key": ("class A:\n    def size(self, dim):\n        return dim\n\n"
+                       "def f(x):\n    return x.size(0), x['a']\n", "XL205", 11),
 }  # fmt: skip
 
 

@@ -8,22 +8,35 @@ import libcst as cst
 
 from .. import nodes
 from ..tables.signatures import POSITIONAL, Overload
-from ..values import Api, Const, Func, LayoutVar, Map, Num, Seq, Shape, Tensor, UserClass
+from ..values import UNKNOWN, Api, BoundMethod, Func, LayoutVar, Tensor, UserClass, Value, options_of
+from .uses import bound_once, could_be, may_be_called, takes, tensor_could, uses_of
 
 if TYPE_CHECKING:
     from .interp import Interpreter
 
-TENSOR_KEYWORDS = frozenset({"dim", "keepdim", "unbiased", "non_blocking", "memory_format"})
+TENSOR_KEYWORDS = frozenset({"dim", "keepdim", "unbiased", "non_blocking", "memory_format", "as_tuple"})
 """Keywords of tensor methods that NumPy's arrays of the same name do not take."""
 
 
-def only_a_tensor(it: Interpreter, name: str) -> bool:
+EXACT = frozenset({"uint8", "int8", "short", "int16", "int", "int32", "long", "int64", "bool"})
+"""Dtypes that no layer has."""
+
+
+def only_a_tensor(it: Interpreter, name: str, receiver: cst.BaseExpression | None = None) -> bool:
     """Whether only a tensor has a method of this name that takes these keywords."""
     if name in it.tables.source.tensor_methods_only:
         return True
     if f"{it.dialect.tensor}.{name}" not in it.tables.source:
         return False
-    return bool(it.keywords & TENSOR_KEYWORDS) or _by_position(it, name)
+    return bool(it.keywords & TENSOR_KEYWORDS) or _by_position(it, name) or _used_as_one(it, receiver)
+
+
+def _used_as_one(it: Interpreter, receiver: cst.BaseExpression | None) -> bool:
+    """Whether the function calls something on the same value that only tensors have."""
+    known = it.tables.source.tensor_methods_only
+    uses = uses_of(it, receiver) if receiver is not None else []
+    only = any(use.called and (use.name in known or use.keywords & TENSOR_KEYWORDS) for use in uses)
+    return only and receiver is not None and bound_once(it, receiver)
 
 
 def _by_position(it: Interpreter, name: str) -> bool:
@@ -34,6 +47,8 @@ def _by_position(it: Interpreter, name: str) -> bool:
         return len(given) == 1 and not given[0].star
     if name == "view":
         return len(given) > 2 or any(arg.star or nodes.integer(arg.value) is not None for arg in given)
+    if name == "to":
+        return any(not arg.star and _is_tensors_dtype(it, arg.value) for arg in given[:2])
     return name == "dim" and not given and not it.keywords
 
 
@@ -67,6 +82,16 @@ def _accepts(it: Interpreter, overload: Overload, synonyms: dict[str, str]) -> b
     return not any(isinstance(a.value, texts) and p.name in OPERANDS for a, p in zip(it.positional, places))
 
 
+def _is_tensors_dtype(it: Interpreter, node: cst.BaseExpression) -> bool:
+    """Whether an argument is a dtype that no layer can have: of integers, or whatever another tensor's is."""
+    value: Value = it.expr(node) if isinstance(node, cst.Name | cst.Attribute) else UNKNOWN
+    if isinstance(value, Api):
+        return it.tables.canonical(value.name).rpartition(".")[2] in EXACT
+    return all(
+        isinstance(o, BoundMethod) and o.name == "dtype" and isinstance(o.receiver, Tensor) for o in options_of(value)
+    )
+
+
 def proven_tensor(it: Interpreter, node: cst.BaseExpression) -> Tensor | None:
     """A value of unknown kind that is used as only a tensor can be: a tensor, from here on."""
     if not isinstance(node, cst.Name | cst.Attribute | cst.Call | cst.Subscript | cst.BinaryOperation):
@@ -89,32 +114,26 @@ def is_parameter(func: Func, name: str) -> bool:
     return any(p.name.value == name for p in (*params.posonly_params, *params.params, *params.kwonly_params))
 
 
-def is_evidence(it: Interpreter, method: str) -> bool:
-    """Whether calling a method that only tensors have shows that something is a tensor: no class of the
-    project has one of that name which could be called like this, and the file knows the framework at all."""
+def is_evidence(it: Interpreter, method: str, receiver: cst.BaseExpression | None = None) -> bool:
+    """Whether calling a method that only tensors have shows that something is a tensor: the file knows the framework at
+    all, and no class of the project has a method of that name which could be called like this. Of the classes that
+    have, an object could still not be used in all the ways in which the function uses the receiver."""
     if it.scope.module not in it.frameworks:
         return False
-    return not any(_may_be_called(it, cls, method) for cls in it.facts.classes.values())
+    classes = [cls for cls in it.facts.classes.values() if _may_be_called(it, cls, method)]
+    if not classes or receiver is None:
+        return not classes
+    uses = uses_of(it, receiver)
+    return bool(uses) and tensor_could(it, uses) and not any(could_be(it, cls, uses) for cls in classes)
 
 
 def _may_be_called(it: Interpreter, cls: UserClass, name: str) -> bool:
     """Whether a class that is no kind of tensor has a method of a name which can be called like this."""
     if any(isinstance(b, Api) and it.tables.canonical(b.name) in it.dialect.tensor_types for b in cls.bases):
         return False
-    if name in cls.methods and _takes(cls.methods[name], len(it.positional), it.keywords):
+    if name in cls.methods and takes(cls.methods[name], len(it.positional), it.keywords):
         return True
-    return name in cls.attrs and not isinstance(cls.attrs[name], Const | Num | Seq | Shape | Map | Tensor)
-
-
-def _takes(func: Func, positional: int, keywords: frozenset[str]) -> bool:
-    """Whether a method can be called with so many positional arguments and these keywords."""
-    if func.kind == "property" or func.decorators:
-        return True
-    params = func.node.params
-    names = [p.name.value for p in (*params.posonly_params, *params.params)][func.kind == "method" :]
-    many = isinstance(params.star_arg, cst.Param)
-    known = {p.name.value for p in (*params.params, *params.kwonly_params)}
-    return (many or positional <= len(names)) and (params.star_kwarg is not None or keywords <= known)
+    return name in cls.attrs and may_be_called(cls, name)
 
 
 def is_no_tensor(it: Interpreter, func: Func, name: str) -> bool:

@@ -160,7 +160,8 @@ def attribute_of(it: Interpreter, owner: Value, name: str, node: cst.Attribute |
         owner = UNKNOWN
     if owner is UNKNOWN and called and cannot_be(it, name):
         return BoundMethod(owner, name)
-    if owner is UNKNOWN and called and only_a_tensor(it, name) and is_evidence(it, name):
+    receiver = node.value if node is not None else None
+    if owner is UNKNOWN and called and only_a_tensor(it, name, receiver) and is_evidence(it, name, receiver):
         assert node is not None
         tensor = proven_tensor(it, node.value)
         if tensor is not None:

@@ -86,12 +86,18 @@ def read_backwards(rows: Iterable[Row] | None = None) -> set[str]:
 def _written(row: Row, known: SignatureSet) -> Iterator[str]:
     """The torch names in what a row of the reverse direction writes."""
     yield from row.tf
-    for found in _NAME.finditer(row.tf_expr or ""):
-        text = found.group(0)
-        if text.startswith("."):
+    yield from row.writes
+    yield from torch_names(row.tf_expr or "")
+
+
+def torch_names(text: str) -> Iterator[str]:
+    """The torch APIs that a text names, and the methods that it calls, as a tensor's."""
+    for found in _NAME.finditer(text):
+        name = found.group(0)
+        if name.startswith("."):
             yield f"torch.Tensor.{found.group(1)}"
         else:
-            yield re.sub(r"^nn\.", "torch.nn.", re.sub(r"^F\.", "torch.nn.functional.", text))
+            yield re.sub(r"^nn\.", "torch.nn.", re.sub(r"^F\.", "torch.nn.functional.", name))
 
 
 def refused_arguments(row: Row, known: SignatureSet) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ HOLE = re.compile(r"\{(\w+)\}")
 KEYS = {
     "torch", "tf", "tf_expr", "torch_expr", "args", "tf_args", "torch_args", "returns", "rule", "adapter", "attributes",
     "instance_of", "weights", "axis", "layout", "notes", "refuse", "hint",
-    "samples", "cases", "when", "one_way", "canonical", "infer", "signature", "tf_signature", "imports",
+    "samples", "cases", "writes", "when", "one_way", "canonical", "infer", "signature", "tf_signature", "imports",
 }  # fmt: skip
 
 
@@ -68,6 +68,8 @@ class Row:
     samples: tuple[dict[str, Any], ...] = ()
     cases: tuple[str, ...] = ()
     """Tests that execute the row, where a single expression cannot show what it does."""
+    writes: tuple[str, ...] = ()
+    """What a rule of `tf2torch` writes: names that its samples' or the fixtures' translations hold."""
     when: dict[str, Any] = field(default_factory=dict)
     one_way: str | None = None
     canonical: bool = True
@@ -193,6 +195,7 @@ def parse_row(raw: dict[str, Any], file: str, number: int, *, own: bool = False)
         refuse=raw.get("refuse"),
         hint=raw.get("hint", ""),
         samples=tuple(raw.get("samples", ())),
+        writes=_names(raw.get("writes", ()), where),
         when=raw.get("when", {}),
         one_way=raw.get("one_way"),
         canonical=raw.get("canonical", True),
