@@ -26,7 +26,7 @@ IMPORTS = {
     "bisect": "import bisect", "collections": "import collections", "csv": "import csv", "gzip": "import gzip",
     "itertools": "import itertools",
     "json": "import json", "math": "import math", "os": "import os", "pickle": "import pickle",
-    "random": "import random", "struct": "import struct",
+    "random": "import random", "struct": "import struct", "typing": "import typing",
     "ThreadPoolExecutor": "from concurrent.futures import ThreadPoolExecutor",
     "functools": "import functools", "h5py": "import h5py", "np": "import numpy as np", "PIL": "import PIL.Image",
     "tf": "import tensorflow as tf", "keras": "from tensorflow import keras", "torch": "import torch",
@@ -36,7 +36,7 @@ IMPORTS = {
 TORCH_NAMES, TF_NAMES = frozenset({"torch", "nn", "F"}), frozenset({"tf", "keras"})
 HELPERS_ONLY = frozenset({
     "bisect", "collections", "csv", "gzip", "random", "struct", "itertools", "json", "h5py", "os", "pickle",
-    "ThreadPoolExecutor", "PIL",
+    "ThreadPoolExecutor", "PIL", "typing",
 })  # fmt: skip
 """Names that only helpers need an import for: in the user's code they are the user's own."""
 MAX_LINE = 100

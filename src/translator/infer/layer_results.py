@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..values import UNKNOWN, Const, Dim, Seq, Tensor, Value
+from ..values import UNKNOWN, Api, Const, Dim, Instance, Seq, Tensor, Value, as_tensor, elem_of
 from .facts import BoundCall
-from .results import RESULTS, axis_of, tensor_arg
+from .results import PACKED, RESULTS, axis_of, tensor_arg
 
 
 def softmax_of_logits(call: BoundCall) -> Value:
@@ -81,7 +81,48 @@ def emitted_mean(call: BoundCall) -> Value:
     return Tensor(dims=(x.dims[0], 1, x.dims[2]) if keep else (x.dims[0], x.dims[2]), dtype=x.dtype)
 
 
+def packed(call: BoundCall) -> Value:
+    """Sequences of several lengths, packed: what they hold has no axis of time."""
+    given = call.value("sequences") if "sequences" in call.args else call.value("input")
+    x = as_tensor(elem_of(given) if isinstance(given, Seq) and given.items is None else _first(given))
+    rank = x.rank if x is not None else None
+    lost = "input" in call.args
+    data = Tensor(rank - 1 if rank and lost else rank, dtype=x.dtype if x is not None else None)
+    return packed_sequence(data)
+
+
+def packed_sequence(data: Tensor) -> Instance:
+    """A packed sequence of what its ``data`` is like."""
+    return Instance(Api(PACKED), {"data": data, "batch_sizes": Tensor(1, dtype="int64")})
+
+
+def _first(value: Value) -> Value:
+    return value.items[0] if isinstance(value, Seq) and value.items else value
+
+
+def padded(call: BoundCall) -> Value:
+    """The sequences side by side, and their lengths."""
+    given = call.value("sequence")
+    data = given.args.get("data") if isinstance(given, Instance) and given.api == PACKED else None
+    data = data if isinstance(data, Tensor) else Tensor()
+    wide = Tensor(data.rank + 1 if data.rank else None, dtype=data.dtype)
+    return Seq("tuple", [wide, Tensor(1, dtype="int64")])
+
+
+def padded_rows(call: BoundCall) -> Value:
+    """Tensors side by side."""
+    data = packed(call).args["data"]  # type: ignore[attr-defined]
+    return Tensor(data.rank + 1 if data.rank else None, dtype=data.dtype)
+
+
+def unpadded(call: BoundCall) -> Value:
+    """A list of tensors."""
+    x = tensor_arg(call, "padded_sequences")
+    return Seq("list", None, Tensor(x.rank - 1 if x and x.rank else None, dtype=x.dtype if x else None))
+
+
 RESULTS.update({
+    "packed": packed, "padded": padded, "padded_rows": padded_rows, "unpadded": unpadded,
     "emitted_recurrent": emitted_recurrent, "emitted_mean": emitted_mean, "emitted_image": emitted_image,
     "softmax_of_logits": softmax_of_logits, "halved": halved, "like_target": like_target, "patches": patches,
     "similarity": similarity,

@@ -41,6 +41,9 @@ DTYPES = {
 }  # fmt: skip
 
 
+PACKED = "torch.nn.utils.rnn.PackedSequence"
+
+
 def dtype_of(value: Value) -> str | None:
     """The dtype that an argument like ``torch.float32``, ``x.dtype`` or ``"float32"`` names."""
     if isinstance(value, Api):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ..values import STATIC, UNKNOWN, Const, Dim, Seq, Shape, Tensor, Value, as_tensor, elem_of, python_type
+from ..values import STATIC, UNKNOWN, Const, Dim, Instance, Seq, Shape, Tensor, Value, as_tensor, elem_of, python_type
 from .facts import BoundCall
 from .results import (
+    PACKED,
     RESULTS,
     Result,
     axis_of,
@@ -312,7 +313,9 @@ def recurrent(states: int) -> Result:
         batch_first = call.value("batch_first") == Const(True)
         lead = x.dims[:2] if x is not None and x.dims is not None and len(x.dims) == 3 else (None, None)
         batch = lead[0] if batch_first else lead[1]
-        output = Tensor(dims=(*lead, STATIC), dtype="float")
+        output: Value = Tensor(dims=(*lead, STATIC), dtype="float")
+        if isinstance(given := call.value("input"), Instance) and given.api == PACKED:
+            output = Instance(given.cls, given.args | {"data": Tensor(2, dtype="float")})
         state = [Tensor(dims=(STATIC, batch, STATIC), dtype="float") for _ in range(states)]
         return Seq("tuple", [output, state[0] if states == 1 else Seq("tuple", list(state))])
 

@@ -23,6 +23,7 @@ from ..tables.schema import HOLE, ArgMap, Row
 from ..tables.signatures import Param
 from ..values import Api, Const
 from . import named
+from .fresh_weights import started
 from .kept_layers import kept
 
 ALWAYS_DROPPED = frozenset({"device", "requires_grad", "pin_memory", "memory_format", "non_blocking", "out_dtype"})
@@ -72,9 +73,8 @@ def _translate_call(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new
         # Which arguments these are is only known at run time; the helper takes PyTorch's own.
         return Edit(new.with_changes(func=nodes.dotted(row.adapter)), (f"helper:{row.adapter}",))
     if row.adapter and kept(ctx, call):
-        for note in row.notes:
-            ctx.note(call.node, "XL401", f"{call.api}: known deviation `{note}`")
-        return Edit(new.with_changes(func=nodes.dotted(row.adapter)), (f"helper:{row.adapter}",))
+        adapter = Edit(new.with_changes(func=nodes.dotted(row.adapter)), (f"helper:{row.adapter}",))
+        return started(ctx, row, call, adapter)
     if row.rule:
         return named.RULES[row.rule](ctx, row, call, node, new)
     if call.problem:
@@ -214,11 +214,8 @@ def to_call(ctx: Context, row: Row, call: BoundCall, new: cst.Call) -> Outcome:
     name = row.helper or row.tf[0]
     node = new.with_changes(func=nodes.dotted(name), args=args)
     needs = (f"helper:{name}",) if row.helper else needs_of(name)
-    for note in row.notes:
-        if note != "no_sample":
-            ctx.note(call.node, "XL401", f"{call.api}: known deviation `{note}`")
     extra = tuple(n for v in row.tf_args.values() if isinstance(v, str) for n in needs_of(v))
-    return Edit(node, needs + extra)
+    return started(ctx, row, call, Edit(node, needs + extra))
 
 
 def collect(ctx: Context, row: Row, call: BoundCall, params: tuple[Param, ...]) -> dict[str, Any] | Refusal:

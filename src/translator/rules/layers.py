@@ -14,6 +14,7 @@ from ..infer.facts import BoundCall
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..tables.schema import Row
 from ..values import Const, Seq, Value, python_type
+from .fresh_weights import started
 from .named import named
 
 
@@ -108,9 +109,9 @@ def conv(axes: int) -> Any:
         helper = not name.startswith("keras.")
         if not helper:
             given["data_format"] = data_format(ctx)
-        note_deviations(ctx, row, call)
         result = nodes.call(name, *first, *keywords(ctx, **given, dtype=args.node("dtype")))
-        return Edit(keep_lines(new, result), (f"helper:{name}",) if helper else ("keras",))
+        needs = (f"helper:{name}",) if helper else ("keras",)
+        return started(ctx, row, call, Edit(keep_lines(new, result), needs))
 
     return rule
 
@@ -193,14 +194,14 @@ def conv_transpose(axes: int) -> Any:
         strides = drop_default(args.node("stride"), stride, 1)
         simple = simple and not _misplaced_bias(ctx, args)
         padding = _transposed_padding(kernel, stride, pad) if simple else None
-        note_deviations(ctx, row, call)
         if padding is not None:
             name = f"keras.layers.Conv{axes}DTranspose"
             given = {
                 "strides": strides, "padding": nodes.literal("same") if padding == "same" else None, "use_bias": bias,
                 "data_format": data_format(ctx), "dtype": args.node("dtype"),
             }  # fmt: skip
-            return Edit(keep_lines(new, nodes.call(name, *first, *keywords(ctx, **given))), ("keras",))
+            plain = keep_lines(new, nodes.call(name, *first, *keywords(ctx, **given)))
+            return started(ctx, row, call, Edit(plain, ("keras",)))
         name = f"PaddedConv{axes}DTranspose"
         given = {
             "strides": strides, "pad": drop_default(args.node("padding"), pad, 0),
@@ -209,7 +210,8 @@ def conv_transpose(axes: int) -> Any:
             "groups": None if args.is_const("groups", 1) else args.node("groups"), "use_bias": bias,
             "dtype": args.node("dtype"),
         }  # fmt: skip
-        return Edit(keep_lines(new, nodes.call(name, *first, *keywords(ctx, **given))), (f"helper:{name}",))
+        padded = keep_lines(new, nodes.call(name, *first, *keywords(ctx, **given)))
+        return started(ctx, row, call, Edit(padded, (f"helper:{name}",)))
 
     return rule
 

@@ -126,10 +126,14 @@ class RNNBase(keras.layers.Layer):
 
         input: (T, N, F), or (N, T, F) with batch_first, or (T, F) unbatched. lengths (N,): the length of each
         right-padded sequence, with the meaning of pack_padded_sequence (the output keeps T steps, 0 after the end).
+        A PackedSequence says both, and gives another.
         """
+        packed = input if hasattr(input, "lengths") else None
+        if packed is not None:
+            input, lengths = packed.padded, packed.lengths
         batched = len(input.shape) == 3
         x = input if batched else input[:, None]
-        if batched and self.batch_first:
+        if batched and self.batch_first and packed is None:
             x = tf.transpose(x, (1, 0, 2))
         if lengths is not None:
             lengths = tf.cast(lengths, tf.int32)
@@ -148,7 +152,9 @@ class RNNBase(keras.layers.Layer):
                 last.append(end)
             x = tf.concat(outputs, axis=-1) if len(outputs) > 1 else outputs[0]
         last = [tf.stack(s) for s in zip(*last, strict=True)]
-        if not batched:
+        if packed is not None:
+            x = packed._replace(padded=x)
+        elif not batched:
             x, last = x[:, 0], [s[:, 0] for s in last]
         elif self.batch_first:
             x = tf.transpose(x, (1, 0, 2))
