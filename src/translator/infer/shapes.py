@@ -268,6 +268,8 @@ def spatial(rank: int) -> Result:
     """Convolutions and pools over ``rank`` spatial axes: batched input is assumed where its rank is unknown."""
 
     def result(call: BoundCall) -> Value:
+        if call.value("return_indices") == Const(True):
+            return pooled_pair(call)
         x = tensor_arg(call)
         channels: Dim = STATIC
         out = call.value("out_channels")
@@ -282,6 +284,23 @@ def spatial(rank: int) -> Result:
         return Tensor(dims=(batch, channels, *sizes), dtype=x.dtype if x else None)
 
     return result
+
+
+def pooled_pair(call: BoundCall) -> Value:
+    """Maxima and their indices: batched input is assumed where its rank is unknown."""
+    rank = int(next(c for c in reversed(call.api) if c.isdigit())) + 2
+    x = tensor_arg(call)
+    lead = x.dims[:2] if x is not None and x.dims is not None and len(x.dims) == rank else (None, STATIC)
+    dims = (*lead, *(None,) * (rank - 2))
+    return Seq("tuple", [Tensor(dims=dims, dtype=x.dtype if x else None), Tensor(dims=dims, dtype="int64")])
+
+
+def unpooled(call: BoundCall) -> Value:
+    """As many axes as there were."""
+    x = tensor_arg(call)
+    if x is None or x.dims is None:
+        return Tensor(dtype=x.dtype if x else None)
+    return Tensor(dims=(*x.dims[:2], *(None,) * (len(x.dims) - 2)), dtype=x.dtype)
 
 
 def _spatial_sizes(call: BoundCall, rank: int) -> tuple[Dim, ...]:
@@ -415,6 +434,7 @@ RESULTS.update({
     "squeeze": squeeze, "expand": expand, "expand_as": expand_as, "repeat": repeat, "cat": cat, "stack": stack,
     "split": split, "unbind": unbind, "matmul": matmul, "einsum": einsum, "linear": linear, "embedding": embedding,
     "spatial1d": spatial(1), "spatial2d": spatial(2), "spatial3d": spatial(3), "interpolate": interpolate,
+    "pooled_pair": pooled_pair, "unpooled": unpooled,
     "pixel_shuffle": pixel_shuffle, "lstm": recurrent(2), "gru": recurrent(1), "lstm_cell": recurrent_cell(2),
     "gru_cell": recurrent_cell(1), "attention": attention, "like_query": like_query, "where": where,
     "gather": gather, "index_select": index_select, "one_hot": one_hot, "size": size_result, "meshgrid": meshgrid,

@@ -33,7 +33,7 @@ def framework_layer_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome
     for i, arg in enumerate(new.args):
         if arg.star:
             return None
-        if arg.keyword is None and i < len(params) and (named or params[i].default in FLAGS):
+        if arg.keyword is None and i < len(params) and (named or params[i].default in FLAGS or params[i].name == "output_size"):
             named = True
             arg = arg.with_changes(keyword=cst.Name(params[i].name), equal=nodes.TIGHT)
         elif len(params) == 1 and arg.keyword is not None and arg.keyword.value == params[0].name:

@@ -242,8 +242,10 @@ def pool(kind: str, axes: int) -> Any:
         if call.problem:
             return Refusal("XL202", f"{call.api}: {call.problem}")
         args = Args(ctx, call, axes)
+        if args.given("return_indices", True) and ctx.channels_first:
+            return _with_indices(args, new)
         if not args.is_const("return_indices", False):
-            return Refusal("XL201", f"{call.api}: `return_indices` is not translated")
+            return Refusal("XL201", f"{call.api}: `return_indices` is not translated at this value")
         pad = args.ints("padding", 0)
         simple = pad == (0,) * axes and args.is_const("ceil_mode", False) and args.ints("dilation", 1) == (1,) * axes
         # Keras's own 3-D maximum knows no float64 on the CPU.
@@ -266,6 +268,13 @@ def pool(kind: str, axes: int) -> Any:
         return Edit(keep_lines(new, nodes.call(name, *first, *keywords(ctx, **given))), (f"helper:{name}",))
 
     return rule
+
+
+def _with_indices(args: Args, new: cst.Call) -> Edit:
+    """A pool that gives its maxima and where they were, in PyTorch's order of axes."""
+    given = {n: args.node(n) for n in ("stride", "padding", "dilation", "ceil_mode")}
+    made = nodes.call("MaxPoolIndices", args.node("kernel_size"), *keywords(args.ctx, **given))
+    return Edit(keep_lines(new, made), ("helper:MaxPoolIndices",))
 
 
 for _kind in ("max", "avg"):
