@@ -7,6 +7,7 @@ import libcst as cst
 from .. import nodes
 from ..infer.facts import BoundCall
 from ..rewrite.context import Context, Edit, Outcome, Refusal
+from ..tables.signatures import Param
 from ..values import Api, Const, Instance, as_tensor, without_none
 
 FLAGS = ("True", "False")
@@ -33,7 +34,7 @@ def framework_layer_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome
     for i, arg in enumerate(new.args):
         if arg.star:
             return None
-        if arg.keyword is None and i < len(params) and (named or params[i].default in FLAGS or params[i].name == "output_size"):
+        if arg.keyword is None and i < len(params) and (named or _no_tensor(params[i])):
             named = True
             arg = arg.with_changes(keyword=cst.Name(params[i].name), equal=nodes.TIGHT)
         elif len(params) == 1 and arg.keyword is not None and arg.keyword.value == params[0].name:
@@ -44,6 +45,10 @@ def framework_layer_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome
     if all(a is b for a, b in zip(args, new.args, strict=True)):
         return None
     return Edit(new.with_changes(args=args))
+
+
+def _no_tensor(param: Param) -> bool:
+    return param.default in FLAGS or param.name == "output_size"
 
 
 def _is_vector(call: BoundCall) -> bool:
