@@ -17,8 +17,8 @@ from torch import nn
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
-        self.pool = nn.MaxPool{n}d({pool}, return_indices=True)
-        self.unpool = nn.MaxUnpool{n}d({unpool})
+        self.pool = nn.MaxPool{n}d({settings}, return_indices=True)
+        self.unpool = nn.{unpool}({back})
 
     def forward(self, x):
         y, places = self.pool(x)
@@ -28,20 +28,21 @@ X = {1: (2, 3, 9), 2: (2, 3, 9, 8), 3: (2, 2, 5, 6, 4)}
 
 
 @pytest.mark.parametrize(
-    "n, pool, unpool, size",
+    "unpool, settings, back, size",
     [
-        (1, "2", "2", ", output_size=x.size()"),
-        (1, "3, 2, padding=1", "3, 2, 1", ""),
-        (2, "2, stride=2", "kernel_size=2, stride=2", ", output_size=x.shape[2:]"),
-        (2, "(3, 2), (2, 1), ceil_mode=True", "(3, 2), (2, 1)", ", output_size=(10, 8)"),
-        (3, "2", "2", ", x.size()"),
+        ("MaxUnpool1d", "2", "2", ", output_size=x.size()"),
+        ("MaxUnpool1d", "3, 2, padding=1", "3, 2, 1", ""),
+        ("MaxUnpool2d", "2, stride=2", "kernel_size=2, stride=2", ", output_size=x.shape[2:]"),
+        ("MaxUnpool2d", "(3, 2), (2, 1), ceil_mode=True", "(3, 2), (2, 1)", ", output_size=(10, 8)"),
+        ("MaxUnpool3d", "2", "2", ", x.size()"),
     ],
 )
-def test_there_and_back(n: int, pool: str, unpool: str, size: str) -> None:
+def test_there_and_back(unpool: str, settings: str, back: str, size: str) -> None:
     tf = pytest.importorskip("tensorflow")
     import torch
 
-    program = PROGRAM.format(n=n, pool=pool, unpool=unpool, size=size)
+    n = int(unpool[-2])
+    program = PROGRAM.format(n=n, settings=settings, unpool=unpool, back=back, size=size)
     translation = translate(program)
     assert not [d for d in translation.diagnostics if d.severity is Severity.ERROR], translation.text
     data = np.random.default_rng(3).standard_normal(X[n])
