@@ -319,9 +319,16 @@ def _take_back(it: Interpreter, node: cst.Call, place: cst.Name) -> None:
 
 
 def inplace_argument(it: Interpreter, node: cst.Call, bound: BoundCall) -> None:
-    """``inplace=True`` changes the input's memory."""
-    if bound.args.get("inplace") is not None and bound.args["inplace"].value == Const(True):
+    """``inplace=True`` changes the input's memory, and so does `F.relu_`."""
+    asked = bound.args.get("inplace") is not None and bound.args["inplace"].value == Const(True)
+    if asked or works_in_place(bound.api):
         it.changed_in_place(node, bound.value("input"))
+
+
+def works_in_place(api: str) -> bool:
+    """Whether a function by its name changes its input: ``torch.relu_``, ``torch.nn.functional.elu_``."""
+    module, _, name = api.rpartition(".")
+    return name.endswith("_") and not name.startswith("_") and module in ("torch", "torch.nn.functional")
 
 
 def _parameter(bound: BoundCall) -> Value:

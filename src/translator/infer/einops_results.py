@@ -14,6 +14,8 @@ from ..values import STATIC, UNKNOWN, Const, Dim, Num, Seq, Tensor, Value, as_te
 from .binding import Args
 from .builtin_calls import BUILTIN_CALLS
 from .evidence import proven_tensor
+from .facts import BoundCall
+from .results import RESULTS
 
 if TYPE_CHECKING:
     from .interp import Interpreter
@@ -110,3 +112,15 @@ def einsum(it: Interpreter, node: cst.Call, args: Args) -> Value:
 
 BUILTIN_CALLS.update({f"einops.{name}": rearranged for name in ("rearrange", "repeat", "reduce")})
 BUILTIN_CALLS["einops.einsum"] = einsum
+
+
+def einops_layer(call: BoundCall) -> Value:
+    """What calling `Rearrange` or `Reduce` gives, from its pattern."""
+    x, pattern = as_tensor(call.value("input")), call.value("pattern")
+    dtype = x.dtype if x is not None else None
+    if not isinstance(pattern, Const) or not isinstance(pattern.value, str):
+        return Tensor(dtype=dtype)
+    return Tensor(dims=pattern_dims(pattern.value, x, {}), dtype=dtype)
+
+
+RESULTS["einops_layer"] = einops_layer

@@ -47,6 +47,10 @@ INNER = {
 """Names of Keras's inner modules that copied sources import from, with the public ones that they stand for."""
 
 
+EINOPS_LAYERS = "einops.layers.torch"
+"""Layers of PyTorch's in a library that works for both: they belong to PyTorch."""
+
+
 def framework_name(name: str) -> str:
     """One spelling for TensorFlow's and Keras's many import paths."""
     for old, new in KERAS:
@@ -59,6 +63,8 @@ def framework_name(name: str) -> str:
         name = name[len("torch.") :]
     if name.startswith(ALBUMENTATIONS):
         return "torch." + name
+    if name == EINOPS_LAYERS or name.startswith(EINOPS_LAYERS + "."):
+        return "torch.einops" + name[len(EINOPS_LAYERS) :]
     if name == "tensorflow" or name.startswith("tensorflow."):
         return "tf" + name[len("tensorflow") :]
     return name

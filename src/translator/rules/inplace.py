@@ -11,6 +11,7 @@ from typing import Any
 import libcst as cst
 
 from .. import nodes
+from ..infer.calls import works_in_place
 from ..infer.facts import BoundCall
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..values import NONE, Const, Instance, Tensor, UserClass, as_tensor, options_of, without_none
@@ -152,8 +153,9 @@ def call_statement(ctx: Context, node: cst.Expr, new: cst.Expr) -> Outcome:
         return Edit([])  # a tape is told what to watch
     if call is not None and call.receiver is not None and _in_place(ctx, call):
         return in_place(ctx, node, node.value, call)
-    if call is not None and call.receiver is None and "inplace" in call.args and "input" in call.args:
-        if call.args["inplace"].value != Const(False):
+    if call is not None and call.receiver is None and "input" in call.args:
+        asked = "inplace" in call.args and call.args["inplace"].value != Const(False)
+        if asked or works_in_place(call.api):
             return Refusal("XL206", f"{call.api}: it is called for its effect on memory", "assign what it returns")
     if not isinstance(new.value, cst.Call):
         if call is None:

@@ -292,3 +292,8 @@ def module_to(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.
     return Edit(ctx.updated(call.args["input"].node))
 
 
+@named("einops_layer")
+def einops_layer(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
+    """A layer of einops: the one of the same name for Keras, with the same arguments."""
+    name = f"{row.tf[0]}.{call.api.rpartition('.')[2]}"
+    return Edit(new.with_changes(func=nodes.dotted(name)), (f"import {row.tf[0]}",))
