@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from snippets import refuses, rewrites, stays
+from snippets import body, refuses, rewrites, run, stays
 
 REWRITE = [
     ("import torch\ny = torch.abs(x)", "y = tf.abs(x)"),
@@ -63,3 +63,15 @@ def test_refuses(source: str, code: str, line: int) -> None:
 
 def test_a_tensor_method_of_something_unknown_is_said_wherever_it_stands() -> None:
     refuses("import torch\n\n\ndef f(thing):\n    return thing.sum(0)\n", "XL205", 5)
+
+
+@pytest.mark.parametrize("line", ["F.relu_(x)", "F.leaky_relu_(x, 0.2)", "torch.relu_(x)", "F.relu(x, inplace=True)"])
+def test_functions_that_work_in_place_by_their_name(line: str) -> None:
+    head = "import torch\nimport torch.nn.functional as F\n"
+    refuses(f"{head}def f(x: torch.Tensor):\n    {line}\n    return x", "XL206", 4)
+
+
+def test_old_names_of_initialisers() -> None:
+    head = "import torch.nn as nn\nlayer = nn.Linear(3, 4)\nnn.init."
+    rewrites(head + "constant(layer.bias, 2.0)", body(run(head + "constant_(layer.bias, 2.0)")))
+    rewrites(head + "xavier_uniform(layer.weight)", body(run(head + "xavier_uniform_(layer.weight)")))

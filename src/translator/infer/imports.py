@@ -43,8 +43,16 @@ INNER = {
     "keras.layers.layer.Layer": "keras.layers.Layer", "keras.engine.topology.Layer": "keras.layers.Layer",
     "keras.engine.base_layer.Layer": "keras.layers.Layer", "keras.engine.functional.Functional": "keras.Model",
     "keras_applications.imagenet_utils": "keras.applications.imagenet_utils",
+    **{
+        f"torch.nn.init.{old}": f"torch.nn.init.{old}_"
+        for old in (
+            "constant", "dirac", "eye", "kaiming_normal", "kaiming_uniform", "normal", "orthogonal", "sparse",
+            "uniform", "xavier_normal", "xavier_uniform",
+        )
+    },
 }  # fmt: skip
-"""Names of Keras's inner modules that copied sources import from, with the public ones that they stand for."""
+"""Names of Keras's inner modules that copied sources import from, with the public ones that they stand for; PyTorch's
+old names."""
 
 
 EINOPS_LAYERS = "einops.layers.torch"

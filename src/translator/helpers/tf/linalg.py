@@ -168,3 +168,9 @@ def kron(x, other):
     x = tf.reshape(x, [n for size in a for n in (size, 1)])
     other = tf.reshape(other, [n for size in b for n in (1, size)])
     return tf.reshape(x * other, [m * n for m, n in zip(a, b, strict=True)])
+
+
+def fill_diagonal(x, fill_value):
+    """The matrix x (N, M) with one value all along its diagonal."""
+    diagonal = tf.linalg.diag_part(x)
+    return tf.linalg.set_diag(x, tf.fill(tf.shape(diagonal), tf.cast(fill_value, x.dtype)))
