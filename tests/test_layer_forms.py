@@ -62,7 +62,7 @@ def test_exact_fidelity_keeps_the_unbiased_variance() -> None:
 
 
 @pytest.mark.parametrize(
-    "code", ["nn.Softmax(dim=None)", "nn.MaxPool2d(2, return_indices=True)", "nn.FractionalMaxPool2d(2, 3)"]
+    "code", ["nn.Softmax(dim=None)", "nn.MaxPool2d(2, return_indices=some())", "nn.FractionalMaxPool2d(2, 3)"]
 )
 def test_refused(code: str) -> None:
     _, refusals = init(code)
@@ -115,3 +115,29 @@ def test_isinstance_asks_for_every_form() -> None:
 
 def test_isinstance_of_an_activation_without_a_class_is_refused() -> None:
     assert len(body("return isinstance(m, nn.Sigmoid)")[1]) == 1
+
+
+FRESH = [
+    ("nn.Linear(3, 4)", "", "Dense(4, kernel_initializer=fan_in_uniform(3), bias_initializer=fan_in_uniform(3))"),
+    ("nn.Linear(3, n, bias=False)", ", n", "Dense(n, use_bias=False, kernel_initializer=fan_in_uniform(3))"),
+    ("nn.Conv2d(n, 8, 3)", ", n", "kernel_initializer=fan_in_uniform(n * 9), bias_initializer=fan_in_uniform(n * 9))"),
+    ("nn.Conv1d(n, 8, 1, groups=g)", ", n, g", "kernel_initializer=fan_in_uniform(n // g)"),
+    ("nn.Conv2d(8, 8, (3, 5), groups=8)", "", "depthwise_initializer=fan_in_uniform(15)"),
+    ("nn.ConvTranspose2d(4, 6, 3, groups=2)", "", "kernel_initializer=fan_in_uniform(27)"),
+]
+
+
+@pytest.mark.parametrize("code, params, expected", FRESH)
+def test_weights_start_as_in_pytorch(code: str, params: str, expected: str) -> None:
+    """With ``--fidelity exact`` layers draw their weights as PyTorch does, and nothing is listed; else it is."""
+    line, refusals = init(code, params, "exact")
+    assert expected in line and not refusals
+    source = f"from torch import nn\ndef make({params[2:]}):\n    return {code}\n"
+    notes = {f: {d.code for d in translate(source, fidelity=f).diagnostics} for f in ("idiomatic", "exact")}
+    assert notes == {"idiomatic": {"XL401"}, "exact": set()}
+
+
+def test_what_is_not_known_when_the_layer_is_made_is_listed() -> None:
+    layers = "nn.LazyLinear(4), nn.Conv2d(3, 4, k), nn.Linear(f(), 2)"
+    source = f"from torch import nn\ndef make(k, f):\n    return {layers}\n"
+    assert [d.code for d in translate(source, fidelity="exact").diagnostics] == ["XL401"] * 3
