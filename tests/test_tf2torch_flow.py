@@ -220,3 +220,39 @@ def test_a_regularizer_that_is_passed_is_not_left_out() -> None:
     source = CONFIGURED.replace('activation="tanh")', 'kernel_regularizer=keras.regularizers.L2(0.1))')
     translation = translate(HEAD + source, "tf2torch")
     assert "XL201" in {d.code for d in translation.diagnostics if d.severity is Severity.ERROR}
+
+
+CHECKPOINTS = """
+def run(x, y, folder):
+    net = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    step = tf.Variable(1, trainable=False)
+    ckpt = tf.train.Checkpoint(net=net, step=step)
+    manager = tf.train.CheckpointManager(ckpt, folder, max_to_keep=2)
+    before = net(x)
+    names = [manager.save().split("/")[-1] for _ in range(3)]
+    count = len(manager.checkpoints)
+    step.assign_add(4)
+    for w in net.trainable_variables:
+        w.assign(w * 0.5 + 1.0)
+    changed = net(x)
+    ckpt.restore(manager.latest_checkpoint)
+    one = tf.train.Checkpoint(net=net).write(folder + "/one")
+    newest = tf.train.latest_checkpoint(folder).split("/")[-1]
+    return before, changed, net(x), step, names, count, one.split("/")[-1], newest
+"""
+
+
+def test_checkpoints(tmp_path: Any) -> None:
+    tf = pytest.importorskip("tensorflow")
+    import torch
+
+    mine, theirs, _ = both(CHECKPOINTS)
+    x = np.random.default_rng(1).standard_normal((4, 3)).astype(np.float32)
+    expected = mine["run"](tf.constant(x), 0, str(tmp_path / "tf"))
+    actual = theirs["run"](torch.tensor(x), 0, str(tmp_path / "torch"))
+    for before, changed, after, step, *_ in (expected, actual):
+        first, second, third = (np.asarray(v.detach() if hasattr(v, "detach") else v) for v in (before, changed, after))
+        assert not np.allclose(first, second)
+        np.testing.assert_array_equal(first, third)
+        assert int(step) == 1
+    assert actual[4:] == expected[4:] == (["ckpt-1", "ckpt-2", "ckpt-3"], 2, "one", "ckpt-3")

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -249,8 +250,11 @@ def exact(self, learning_rate=0.001, beta1=0.9, beta2=0.999, epsilon=1e-8, **kwa
 
 adam, tf.train.AdamOptimizer.__init__ = tf.train.AdamOptimizer.__init__, exact
 tf.Session.run = run_and_fill
-program = {"BasicLSTMCell": BasicLSTMCell}
-exec(text, program)
+program = {"BasicLSTMCell": BasicLSTMCell, "__name__": "__main__"}
+try:
+    exec(text, program)
+except SystemExit:  # of `tf.app.run`
+    pass
 print("HISTORY", json.dumps(program["history"]))
 '''
 
@@ -311,7 +315,7 @@ def by_calls(text: str) -> list[float]:
     import torch
 
     assert "net = Net()\n" in text
-    program: dict[str, Any] = {"fill": fill}
+    program: dict[str, Any] = {"fill": fill, "__name__": "__main__"}
     default = torch.get_default_dtype()
     try:
         exec(text.replace("net = Net()\n", "net = Net()\nfill(net)\n"), program)
@@ -320,7 +324,13 @@ def by_calls(text: str) -> list[float]:
     return program["history"]  # type: ignore[no-any-return]
 
 
+FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
+IN_FUNCTIONS = [
+    pytest.param(path.read_text("utf-8"), id=path.parent.name) for path in sorted(FIXTURES.glob("tf1_*/tf1_model.py"))
+]
+"""Programs whose graphs are built in functions, and whose sessions are in a main function."""
 PROGRAMS = [
+    *IN_FUNCTIONS,
     pytest.param(VARIABLES, id="variables"), pytest.param(LAYERS, id="layers"), pytest.param(LANGUAGE, id="language"),
 ]  # fmt: skip
 
@@ -354,7 +364,7 @@ HEAD = (
 )
 RUN = "with tf.Session() as sess:\n    sess.run(tf.global_variables_initializer())\n    print(sess.run(y, {x: data}))\n"
 REFUSED = [
-    (HEAD + "saver = tf.train.Saver()\n" + RUN, 7, "a variable is made inside of a computation"),
+    (HEAD + "saver = tf.train.Saver([w])\n" + RUN, 7, "which variables are saved"),
     (HEAD + "step = tf.train.RMSPropOptimizer(0.1).minimize(loss)\n" + RUN.replace("(y,", "(step,"), None, "RMSProp"),
     (HEAD + "if debug:\n    y = tf.nn.relu(y)\n" + RUN, 7, "more than an assignment"),
     (HEAD + RUN.replace("sess.run(y, ", "sess.run(y, feed_dict="), None, ""),

@@ -104,8 +104,11 @@ def paired(ctx: Context, operands: list[Any]) -> Perm:
             ctx.new[node] = method(
                 nodes.parenthesized(new), "reshape", nodes.literal(-1), *[nodes.literal(1)] * (top - 2)
             )
-        elif want is not None:
-            raise Refused("XL302", f"a tensor of rank {rank} meets one of rank {top} that stands channels-first")
+        elif want is not None and rank is not None:
+            new = moved(ctx.updated(node), have, None)
+            for _ in range(top - rank):
+                new = method(nodes.parenthesized(new), "unsqueeze", nodes.literal(0))
+            ctx.new[node] = moved(new, None, want)
     return want
 
 

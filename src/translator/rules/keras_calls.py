@@ -232,7 +232,7 @@ def applied(ctx: Context, node: cst.Call, new: cst.Call, func: Value) -> Outcome
     several = any(isinstance(o.cls, UserClass) for o in options) and any(isinstance(o.cls, Api) for o in options)
     if several and (len(without_training(ctx, node, new)) != 1 or keras_masks.masked(ctx.value(node.args[0].value))):
         raise Refused("XL301", "layers of several kinds are called here")
-    if isinstance(options[0].cls, UserClass) and not several:
+    if isinstance(options[0].cls, UserClass) and not several and not holds_layers(options[0].cls):
         for arg in node.args:
             order(ctx.value(arg.value))
         order(ctx.value(node))
@@ -331,7 +331,7 @@ def passes(ctx: Context, layer: Instance, rank: int | None, have: Perm) -> tuple
         Refused: where that cannot be told.
     """
     if isinstance(layer.cls, UserClass):
-        return user_passes(layer.cls)
+        return user_passes(ctx, layer.cls, rank)
     api = layer.api or ""
     if api == "keras.Sequential":
         return sequence_passes(ctx, layer, rank, have)
@@ -394,10 +394,16 @@ def inner_passes(ctx: Context, layer: Instance) -> tuple[Perm, Perm]:
     return (stepped(want) if want else None), (stepped(natural) if natural else None)
 
 
-def user_passes(cls: UserClass) -> tuple[Perm, Perm]:
+def holds_layers(cls: UserClass) -> bool:
+    """Whether a class has no `call` of its own, but that of the container which it is."""
+    return not isinstance(cls.find("call"), Func) and isinstance(cls.find("<children>"), Instance)
+
+
+def user_passes(ctx: Context, cls: UserClass, rank: int | None) -> tuple[Perm, Perm]:
     forward = cls.find("call")
     if not isinstance(forward, Func):
-        return None, None
+        held = cls.find("<children>")
+        return own_passes(ctx, held, rank) if isinstance(held, Instance) else (None, None)
     names = [p.name.value for p in forward.node.params.params][1:2]
     given = forward.start.get(names[0], UNKNOWN) if names else UNKNOWN
     return order(given), order(forward.returns or UNKNOWN)
@@ -422,7 +428,7 @@ def own_passes(ctx: Context, layer: Instance, rank: int | None) -> tuple[Perm, P
         raise Refused("XL209", "which layers this Sequential holds is not known here")
     start: Perm = None
     for child in layer.children:
-        if isinstance(child, Instance) and child.api not in layers.FREE and child.api != "keras.layers.InputLayer":
+        if isinstance(child, Instance) and not free(ctx, child) and child.api != "keras.layers.InputLayer":
             start, _ = passes(ctx, child, child_rank(ctx, child, rank), None)
             break
     state = start
@@ -432,21 +438,35 @@ def own_passes(ctx: Context, layer: Instance, rank: int | None) -> tuple[Perm, P
     return start, state
 
 
+def free(ctx: Context, layer: Instance) -> bool:
+    """Whether a layer does not care about axes."""
+    row = next(iter(ctx.tables.find(layer.api or "")), None)
+    ours = layer.api is not None and layer.api.startswith(PLACE)
+    return layer.api in layers.FREE or (ours and row is not None and row.layout == "pointwise")
+
+
 def alike_passes(ctx: Context, layer: Instance, rank: int | None, have: Perm) -> tuple[Perm, Perm]:
-    """Of a sequential model whose layers are not known one by one: all must take and give Keras's own order.
+    """Of a sequential model whose layers are not known one by one: all must take and give one order.
 
     Raises:
-        Refused: where one does not.
+        Refused: where they do not.
     """
     found: set[tuple[Perm, Perm]] = set()
+    unranked = []
     for child in options_of(elem_of(layer)):
         if not isinstance(child, Instance) or (child.api is None and not isinstance(child.cls, UserClass)):
             raise Refused("XL209", "which layers this Sequential holds is not known here")
-        if child.api not in layers.FREE:
-            found.add(passes(ctx, child, child_rank(ctx, child, rank), have))
-    if found - {(None, None)}:
+        own = child_rank(ctx, child, rank)
+        if child.api in layers.IMAGE and not layers.IMAGE[child.api] and own is None:
+            unranked.append(child)
+        elif not free(ctx, child):
+            found.add(passes(ctx, child, own, have))
+    known = {len(want) for want, _ in found if want is not None}
+    for child in unranked:  # what stands between layers of one rank has that rank
+        found.add(passes(ctx, child, min(known, default=None), have))
+    if any(want != natural for want, natural in found) or len(found) > 1:
         raise Refused("XL209", "which layers this Sequential holds is not known here")
-    return (None, None) if found else (have, have)
+    return found.pop() if found else (have, have)
 
 
 def child_rank(ctx: Context, child: Instance, fallback: int | None) -> int | None:

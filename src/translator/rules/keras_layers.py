@@ -184,11 +184,9 @@ def convolution(axes: int) -> Builder:
         perm = moved_axes(args, axes + 2)
         activation = activation_of(args)
         if special:
-            if not first:
-                raise Refused(
-                    "XL402", f'{args.api}: `padding="same"` with strides needs the input\'s channels, not known here'
-                )
-            name = padding_class(special, axes)
+            if not first and special == "chosen":
+                raise Refused("XL402", f"{args.api}: a padding that is chosen at run time needs the input's channels")
+            name = ("" if first else "Lazy") + padding_class(special, axes)
             return Layer([helper(name, *first, filters, kernel, **keywords)], activation, (f"helper:{name}",), perm)
         return Layer([module(name, *first, filters, kernel, **keywords)], activation, (), perm)
 

@@ -305,7 +305,7 @@ def super_init(ctx: Context, call: cst.Call, new: Any) -> Any:
     """Arguments that a user's own base class takes stay; Keras's go."""
     assert ctx.cls is not None
     own = next((b for b in ctx.cls.bases if isinstance(b, UserClass)), None)
-    if any(isinstance(b, Api) and b.name.startswith(PLACE) for b in ctx.cls.bases):
+    if any(isinstance(b, Api) and (b.name.startswith(PLACE) or b.name == "keras.Sequential") for b in ctx.cls.bases):
         return new
     func = nodes.dotted("super().__init__")
     if own is None:

@@ -26,7 +26,7 @@ from ..values import (
 from .api import api_name
 from .keras_arrange import paired
 from .keras_calls import short_name
-from .keras_layout import Perm, Refused, moved, order, settled
+from .keras_layout import Perm, Refused, mapped_axes, method, moved, order, settled
 from .keras_training import STEPS
 
 
@@ -213,21 +213,51 @@ def subscript(ctx: Context, node: cst.Subscript, new: cst.Subscript) -> Outcome:
     if not isinstance(owner, Tensor):
         return None
     perm = order(owner)
-    for element in parts(node):
-        if isinstance(element, cst.Slice) and element.step is not None:
-            step = ctx.value(element.step)
-            if not (isinstance(step, Const) and isinstance(step.value, int) and step.value > 0):
-                raise Refused("XL203", "PyTorch slices have no negative steps", "use torch.flip")
+    new, flips = forwards(ctx, node, new)
     if perm is None:
-        result = settled(ctx, node, new, None)
-        return Edit(result) if result is not new else None
+        result = settled(ctx, node, flipped(new, flips), None)
+        return Edit(result) if result is not new or flips else None
     every = parts(node)
     if len(every) == len(perm) and all(isinstance(e, cst.Slice) for e in every):
         elements = list(new.slice)
         moved_slices = [cst.SubscriptElement(elements[axis].slice) for axis in perm]
-        return Edit(settled(ctx, node, new.with_changes(slice=moved_slices), perm))
+        turned = flipped(new.with_changes(slice=moved_slices), mapped_axes(flips, perm))
+        return Edit(settled(ctx, node, turned, perm))
     plain = new.with_changes(value=moved(new.value, perm, None))
-    return Edit(settled(ctx, node, plain, None))
+    return Edit(settled(ctx, node, flipped(plain, flips), None))
+
+
+def forwards(ctx: Context, node: cst.Subscript, new: cst.Subscript) -> tuple[cst.Subscript, list[int]]:
+    """A subscript without steps backwards, and the axes of its result to turn around: ``x[..., ::-1]``.
+
+    Raises:
+        Refused: for other steps that are not positive literals.
+    """
+    every, elements, flips = parts(node), list(new.slice), []
+    for i, element in enumerate(every):
+        if not isinstance(element, cst.Slice) or element.step is None:
+            continue
+        step = ctx.value(element.step)
+        size = step.value if isinstance(step, Const) and isinstance(step.value, int) else None
+        if size is not None and size > 0:
+            continue
+        whole = size == -1 and element.lower is None and element.upper is None
+        if not whole or not all(isinstance(e, cst.Slice | cst.Ellipsis) for e in every):
+            raise Refused("XL203", "PyTorch slices have no negative steps", "use torch.flip")
+        behind = any(isinstance(e, cst.Ellipsis) for e in every[:i])
+        flips.append(i - len(every) if behind else i)
+        elements[i] = elements[i].with_changes(slice=cst.Slice(None, None))
+    return (new.with_changes(slice=elements) if flips else new), flips
+
+
+def flipped(node: Any, axes: list[int]) -> Any:
+    """A subscript, turned around along some axes; one that takes everything is left out."""
+    if not axes:
+        return node
+    every = [e.slice for e in node.slice]
+    plain = all(nodes.code(e.value) == "..." if isinstance(e, cst.Index) else nodes.code(e).strip() == ":"
+                for e in every)  # fmt: skip
+    return method(node.value if plain else node, "flip", *(nodes.literal(a) for a in axes))
 
 
 def parts(node: cst.Subscript) -> list[Any]:

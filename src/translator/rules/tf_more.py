@@ -226,3 +226,23 @@ def files(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call
     keywords = {"exist_ok": nodes.literal(True)} if what == "makedirs" else {}
     func = "os.path." + what if what in ("exists", "isdir") else f"{module}.{what}"
     return Edit(nodes.call(func, path, **keywords), (f"import {module}",))
+
+
+@named("tf_checkpoint")
+def checkpoint(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
+    """The helpers of the same names: objects by keyword, or a checkpoint, a folder and how many to keep."""
+    name = call.api.rsplit(".", 1)[-1]
+    known = {"checkpoint", "directory", "max_to_keep", "checkpoint_name"}
+    positional = any(a.keyword is None for a in new.args)
+    if any(a.star for a in new.args) or (name == "Checkpoint" and positional):
+        raise Refused("XL202", f"{call.api}: which objects it gets is not written out")
+    if name != "Checkpoint" and any(a.keyword is not None and a.keyword.value not in known for a in new.args):
+        raise Refused("XL201", f"{call.api}: only a folder, a number to keep and a name are translated")
+    return Edit(new.with_changes(func=cst.Name(name)), (f"helper:{name}",))
+
+
+@named("tf_checkpoint_method")
+def checkpoint_method(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
+    """The helpers' methods have the same names."""
+    only(call, "input", "self", "file_prefix", "save_path", "checkpoint_number")
+    return None

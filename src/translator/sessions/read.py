@@ -88,13 +88,25 @@ class Graph:
     """Statements without tensors."""
     makers: set[str] = field(default_factory=set)
     """Functions that make and return variables."""
+    summaries: set[str] = field(default_factory=set)
+    """What is written to a log: tensors by which a run gives nothing."""
+    writers: set[str] = field(default_factory=set)
+    """Logs."""
+    savers: set[str] = field(default_factory=set)
+    """What writes all variables to a file."""
 
     @property
     def names(self) -> set[str]:
         """Every name that stands for something in the graph."""
         made = {t for s in self.steps for t in s.targets}
         every = (self.placeholders, self.variables, self.optimizers, self.training, self.initializers, self.cells)
-        return made.union(*every, self.zeros, self.states, self.trained, self.gradients)
+        told = (self.summaries, self.writers, self.savers)
+        return made.union(*every, self.zeros, self.states, self.trained, self.gradients, *told)
+
+    @property
+    def silent(self) -> set[str]:
+        """What a run does, or logs, and gives nothing of."""
+        return {*self.training, *self.summaries}
 
 
 def is_session(node: Any) -> bool:
@@ -136,6 +148,10 @@ def add(graph: Graph, statement: Any) -> None:
     small = statement.body[0] if isinstance(statement, cst.SimpleStatementLine) else None
     if isinstance(small, cst.Expr) and isinstance(small.value, cst.Call) and tf_name(small.value.func) in SWITCHES:
         return
+    if isinstance(small, cst.Expr) and isinstance(small.value, cst.Call):
+        if tf_name(small.value.func).startswith("summary."):
+            graph.summaries.add("")
+            return
     if not concerns(graph, statement):
         graph.kept.append(statement)
         return
@@ -188,6 +204,8 @@ def assign(graph: Graph, statement: Any, target: str, value: Any) -> None:
             raise Unclear("a placeholder with a default is not translated", statement)
         given = arguments(value, ("dtype", "shape", "name"))
         graph.placeholders[target] = Placeholder(given["dtype"], given.get("shape"))
+    elif tells(graph, target, value):
+        return
     elif name in INITIALIZERS:
         graph.initializers.add(target)
     elif name.startswith("train.") and name.endswith("Optimizer"):
@@ -214,6 +232,22 @@ def assign(graph: Graph, statement: Any, target: str, value: Any) -> None:
         graph.variables[target] = value
     else:
         step(graph, statement, [target], value)
+
+
+def tells(graph: Graph, target: str, value: Any) -> bool:
+    """``tf.summary.merge_all()``, ``tf.summary.FileWriter(folder)``, ``tf.train.Saver()``: noted under their names."""
+    name = tf_name(value.func) if isinstance(value, cst.Call) else ""
+    if name == "train.Saver":
+        if any(a.keyword is None or a.keyword.value != "max_to_keep" for a in value.args):
+            raise Unclear("which variables are saved is not understood", value)
+        graph.savers.add(target)
+    elif name == "summary.FileWriter":
+        graph.writers.add(target)
+    elif name.startswith("summary."):
+        graph.summaries.add(target)
+    else:
+        return False
+    return True
 
 
 def minimizes(value: Any) -> bool:

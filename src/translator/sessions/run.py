@@ -28,6 +28,7 @@ def translated(sources: Mapping[str, bytes], translate: Callable[[Mapping[str, b
     """
     written: dict[str, bytes] = {}
     reasons: dict[str, tuple[int, str]] = {}
+    notes: dict[str, list[Diagnostic]] = {}
     for path, data in sources.items():
         try:
             text, encoding, bom = decode(data)
@@ -36,7 +37,8 @@ def translated(sources: Mapping[str, bytes], translate: Callable[[Mapping[str, b
         if not has_session(text):
             continue
         try:
-            made = eager(text)
+            made, told = eager(text)
+            notes[path] = [Diagnostic(start(data), 1, "XL403", Severity.NOTE, n) for n in told]
         except Unclear as unclear:
             reasons[path] = (place(text, unclear), unclear.reason)
             continue
@@ -52,7 +54,8 @@ def translated(sources: Mapping[str, bytes], translate: Callable[[Mapping[str, b
     for path in written:
         result = results.get(path)
         if path not in failed and isinstance(result, Translation):
-            results[path] = replace(result, diagnostics=at_session(result, start(sources[path])))
+            every = (*at_session(result, start(sources[path])), *notes[path])
+            results[path] = replace(result, diagnostics=tuple(sorted(every)))
     for path, (line, reason) in reasons.items():
         result = results.get(path)
         if isinstance(result, Translation):

@@ -8,8 +8,8 @@ from typing import Any
 import libcst as cst
 
 from .. import nodes
-from .read import INITIALIZERS, MAKERS, SESSIONS, Graph, names
-from .spelling import Unclear, tf_name
+from .read import INITIALIZERS, MAKERS, SESSIONS, Graph, names, tells
+from .spelling import Unclear, arguments, tf_name
 
 
 @dataclass(slots=True)
@@ -29,6 +29,8 @@ class Runs:
     session: str
     used: set[str]
     runs: list[Run] = field(default_factory=list)
+    net: str = ""
+    """What the module is called, where that is settled."""
     depth: int = 0
     """How many blocks inside of the session's the statement at hand stands."""
 
@@ -57,8 +59,15 @@ class Runs:
                 if self.depth or self.runs:
                     raise Unclear("variables are given their first values again", node)
                 continue
+            if self.logs(small):
+                continue
             if isinstance(small, cst.Assign) and self.asks(value):
-                node = node.with_changes(body=[self.assigned(small)])
+                made = self.assigned(small)
+                if made is None:
+                    continue
+                node = node.with_changes(body=[made])
+            elif isinstance(small, cst.Expr) and self.asks(value) and self.silences(value):
+                continue
             out.append(self.replaced(node))
         return out
 
@@ -71,6 +80,36 @@ class Runs:
                 return all(self.initial(e) for e in every)
             return self.initial(value.func.value)
         return False
+
+    def logs(self, small: Any) -> bool:
+        """Whether a statement only makes a log or a saver, or writes to a log: this goes."""
+        value = getattr(small, "value", None)
+        if isinstance(small, cst.Assign) and isinstance(small.targets[0].target, cst.Name):
+            return tells(self.graph, small.targets[0].target.value, value)
+        owner = value.func.value if isinstance(value, cst.Call) and isinstance(value.func, cst.Attribute) else None
+        return isinstance(small, cst.Expr) and isinstance(owner, cst.Name) and owner.value in self.graph.writers
+
+    def silences(self, value: cst.Call) -> bool:
+        """Whether a run only asks for summaries."""
+        return set(self.parts(value)[0]) <= self.graph.summaries
+
+    def saved(self, node: Any) -> Any:
+        """``saver.save(sess, path)`` and ``saver.restore(sess, path)``; ``None`` for anything else."""
+        owner = node.func.value if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) else None
+        if not isinstance(owner, cst.Name) or owner.value not in self.graph.savers:
+            return None
+        names = ("sess", "save_path", "global_step")
+        given = arguments(node, names)
+        method = node.func.attr.value
+        if method not in ("save", "restore") or not nodes.is_name(given.get("sess"), self.session):
+            raise Unclear(f"`{method}` of a saver is not understood", node)
+        path, number = self.replaced(given["save_path"]), given.get("global_step")
+        if number is not None:
+            path = nodes.template('"%s-%d" % ({p}, {n})', {"p": path, "n": self.replaced(number)})
+        self.net = self.net or self.unique("net")
+        checkpoint = nodes.call("tf.train.Checkpoint", net=cst.Name(self.net))
+        func = cst.Attribute(checkpoint, cst.Name("write" if method == "save" else "read"))
+        return cst.Call(func, [cst.Arg(path)])
 
     def initial(self, node: Any) -> bool:
         if isinstance(node, cst.Call):
@@ -119,15 +158,24 @@ class Runs:
             fed[key.value] = element.value
         return [i.value for i in items], listed, fed
 
-    def assigned(self, small: cst.Assign) -> cst.Assign:
-        """``_, cost = sess.run([train_op, loss], ...)``: operations give nothing."""
+    def assigned(self, small: cst.Assign) -> cst.Assign | cst.Expr | None:
+        """``_, cost = sess.run([train_op, loss], ...)``: operations and summaries give nothing.
+
+        ``None`` where only summaries are asked for.
+        """
         value = small.value
         assert isinstance(value, cst.Call)
         fetched, listed, fed = self.parts(value)
         target = small.targets[0].target
+        if not listed and set(fetched) <= self.graph.summaries:
+            return None
         if not listed or not isinstance(target, cst.Tuple) or len(target.elements) != len(fetched):
             return small
-        kept = [(e, n) for e, n in zip(target.elements, fetched, strict=True) if n not in self.graph.training]
+        kept = [(e, n) for e, n in zip(target.elements, fetched, strict=True) if n not in self.graph.silent]
+        if set(fetched) <= self.graph.summaries:
+            return None
+        if not kept and self.graph.summaries & set(fetched):
+            return cst.Expr(self.called(self.run(fetched, fed, value), fed))
         if len(kept) == len(fetched) or not kept:
             return small
         run = self.run(fetched, fed, value)
@@ -144,12 +192,15 @@ class Runs:
             inner = node.with_changes(body=self.block(node.body))
             self.depth -= 1
             return inner
+        saved = self.saved(node)
+        if saved is not None:
+            return saved
         if self.asks(node):
             fetched, listed, fed = self.parts(node)
             fed = {n: self.replaced(v) for n, v in fed.items()}
             run = self.run(fetched, fed, node)
             out = self.called(run, fed)
-            values = [n for n in fetched if n not in self.graph.training]
+            values = [n for n in fetched if n not in self.graph.silent]
             if listed and len(values) != len(fetched) and values:
                 raise Unclear("operations stand among the tensors that a run asks for", node)
             return nodes.tuple_of([out]) if listed and len(values) == 1 else out
@@ -162,6 +213,7 @@ class Runs:
 
     def run(self, fetched: list[str], fed: dict[str, Any], node: Any) -> Run:
         """The function for a run; runs that fetch the same share it."""
+        fetched = [n for n in fetched if n not in self.graph.summaries]
         needed = self.needs(fetched)
         missing = needed - set(fed)
         if missing:

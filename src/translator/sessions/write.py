@@ -11,10 +11,11 @@ from typing import Any
 import libcst as cst
 
 from .. import nodes
+from .flat import flat
 from .read import SWITCHES, Graph, Step, calls, is_session, names, read, recurrent
 from .runs import Run, Runs
 from .spelling import Unclear, got_variable, layer_of, modern, optimizer_of, tf_name
-from .steady import steady
+from .steady import bound, steady
 
 ROOTS = ("tensorflow.compat.v1", "tensorflow")
 
@@ -24,13 +25,14 @@ def has_session(text: str) -> bool:
     return "placeholder(" in text and "Session(" in text
 
 
-def eager(text: str) -> str:
-    """The program without graph and session.
+def eager(text: str) -> tuple[str, list[str]]:
+    """The program without graph and session, and what is to be told of it.
 
     Raises:
         Unclear: where not all of it is understood.
     """
-    module = cst.parse_module(text)
+    flattened = flat(cst.parse_module(text))
+    module = flattened.module
     body = [s for s in (imported(s) for s in module.body) if s is not None]
     at = next((i for i, s in enumerate(body) if opens(s)), None)
     if at is None or sum(is_session(n) for n in nodes.walk(module)) != 1:
@@ -45,10 +47,29 @@ def eager(text: str) -> str:
     steady(graph, [*body[:first], *graph.kept], [*inside, *after])
     made = writer.definitions()
     head = [*body[:first], *cst.parse_module("from tensorflow import keras\n").body]
+    functions = [s for s in graph.kept if isinstance(s, cst.FunctionDef)]
     kept = [rewritten(s) for s in graph.kept]
+    if flattened.main and lines:
+        bare = {n for s in graph.kept if s not in functions for n in bound(s)} & {n for s in lines for n in bound(s)}
+        if bare:
+            raise Unclear(f"`{min(bare)}` is set before the session and in it")
+        lines = ended(flattened.main, lines)
     if of_doubles(graph):
         head += cst.parse_module('\nkeras.backend.set_floatx("float64")\n').body
-    return module.with_changes(body=[*head, *kept, *apart(made), *apart(lines, 1)]).code
+    notes = [SUMMARIES] if graph.summaries or graph.writers else []
+    return module.with_changes(body=[*head, *kept, *apart(made), *apart(lines, 1 + bool(flattened.main))]).code, notes
+
+
+SUMMARIES = "summaries are left out: torch.utils.tensorboard.SummaryWriter writes what the functions return"
+
+
+def ended(main: str, lines: list[Any]) -> list[Any]:
+    """What the session ran as the program's main function, and its call."""
+    guard = 'if __name__ == "__main__":\n    ' + main + "()\n"
+    body = cst.IndentedBlock([lines[0].with_changes(leading_lines=[x for x in lines[0].leading_lines if x.comment]),
+                              *lines[1:]])  # fmt: skip
+    func = cst.FunctionDef(cst.Name(main), cst.Parameters(), body)
+    return [func, *apart(list(cst.parse_module(guard).body))]
 
 
 def rewritten(node: Any) -> Any:
@@ -135,7 +156,7 @@ class Writer(Runs):
         results = [t for t in dict.fromkeys(made) if t in needed]
         if self.shadowed(inner, outer):
             raise Unclear("a name stands for several tensors of the graph")
-        net, classname = self.unique("net"), self.unique("Net")
+        net, classname = self.net or self.unique("net"), self.unique("Net")
         optimizers = {n: self.unique("optimizer") for n in self.graph.training}
         inputs = [n for n in self.graph.placeholders
                   if any(n in self.graph.steps[i].reads for i in inner)]  # fmt: skip

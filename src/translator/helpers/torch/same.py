@@ -46,6 +46,13 @@ class SameConv1d(nn.Conv1d):
         return super().forward(same_padding(x, self.kernel_size, self.stride, self.dilation))
 
 
+class LazySameConv1d(nn.LazyConv1d):
+    """A convolution with TensorFlow's same padding that finds its input's channels at the first call."""
+
+    cls_to_become = SameConv1d
+    forward = SameConv1d.forward  # by then it is one
+
+
 class PaddedConv2d(nn.Conv2d):
     """A convolution whose padding, "same" or "valid" as in TensorFlow, is chosen when it is made."""
 
@@ -68,11 +75,25 @@ class SameConv2d(nn.Conv2d):
         return super().forward(same_padding(x, self.kernel_size, self.stride, self.dilation))
 
 
+class LazySameConv2d(nn.LazyConv2d):
+    """A convolution with TensorFlow's same padding that finds its input's channels at the first call."""
+
+    cls_to_become = SameConv2d
+    forward = SameConv2d.forward  # by then it is one
+
+
 class SameConv3d(nn.Conv3d):
     """A convolution with TensorFlow's same padding."""
 
     def forward(self, x):
         return super().forward(same_padding(x, self.kernel_size, self.stride, self.dilation))
+
+
+class LazySameConv3d(nn.LazyConv3d):
+    """A convolution with TensorFlow's same padding that finds its input's channels at the first call."""
+
+    cls_to_become = SameConv3d
+    forward = SameConv3d.forward  # by then it is one
 
 
 class SameMaxPool1d(nn.Module):
