@@ -37,8 +37,8 @@ def translated(sources: Mapping[str, bytes], translate: Callable[[Mapping[str, b
         if not has_session(text):
             continue
         try:
-            made, told = eager(text)
-            notes[path] = [Diagnostic(start(data), 1, "XL403", Severity.NOTE, n) for n in told]
+            made, remarks = eager(text)
+            notes[path] = [Diagnostic(start(data), 1, "XL403", Severity.NOTE, n) for n in remarks]
         except Unclear as unclear:
             reasons[path] = (place(text, unclear), unclear.reason)
             continue

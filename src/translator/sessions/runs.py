@@ -66,7 +66,7 @@ class Runs:
                 if made is None:
                     continue
                 node = node.with_changes(body=[made])
-            elif isinstance(small, cst.Expr) and self.asks(value) and self.silences(value):
+            elif isinstance(small, cst.Expr) and isinstance(value, cst.Call) and self.asks(value) and self.silences(value):
                 continue
             out.append(self.replaced(node))
         return out
