@@ -66,7 +66,7 @@ class Runs:
                 if made is None:
                     continue
                 node = node.with_changes(body=[made])
-            elif isinstance(small, cst.Expr) and isinstance(value, cst.Call) and self.asks(value) and self.silences(value):
+            if isinstance(small, cst.Expr) and isinstance(value, cst.Call) and self.silences(value):
                 continue
             out.append(self.replaced(node))
         return out
@@ -91,7 +91,7 @@ class Runs:
 
     def silences(self, value: cst.Call) -> bool:
         """Whether a run only asks for summaries."""
-        return set(self.parts(value)[0]) <= self.graph.summaries
+        return self.asks(value) and set(self.parts(value)[0]) <= self.graph.summaries
 
     def saved(self, node: Any) -> Any:
         """``saver.save(sess, path)`` and ``saver.restore(sess, path)``; ``None`` for anything else."""
