@@ -96,8 +96,7 @@ def test_layers_come_back_from_their_helpers(shape: str, layer: str) -> None:
 TORCH_SAMPLED = {"mlp": "channels_first", "unet": "channels_last", "resnet": "channels_first"}
 LAYOUTS = ("channels_first", "channels_last")
 TORCH_REFUSED = {
-    "bilstm_tagger": "by hand", "convnext": "`.gamma`", "custom_autograd": "`.kernel`", "gpt": "`.embeddings`",
-    "mlp_mixer": "swapaxes", "transformer": "clone_model",
+    "bilstm_tagger": "by hand", "custom_autograd": "`.kernel`", "gpt": "`.embeddings`", "transformer": "clone_model",
 }  # fmt: skip
 """PyTorch programs that do not come back as a whole yet, and what one of the reasons says."""
 ONLY_FIRST = {"densenet", "resnet", "wavenet"}

@@ -226,19 +226,19 @@ CHECKPOINTS = """
 def run(x, y, folder):
     net = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     step = tf.Variable(1, trainable=False)
-    ckpt = tf.train.Checkpoint(net=net, step=step)
+    scale = tf.Variable(2.0 * tf.ones([2]))
+    ckpt = tf.train.Checkpoint(net=net, step=step, scale=scale)
     manager = tf.train.CheckpointManager(ckpt, folder, max_to_keep=2)
-    before = net(x)
+    before = net(x) * scale
     names = [manager.save().split("/")[-1] for _ in range(3)]
     count = len(manager.checkpoints)
     step.assign_add(4)
-    for w in net.trainable_variables:
-        w.assign(w * 0.5 + 1.0)
-    changed = net(x)
+    scale.assign(scale * 0.5 + 3.0)
+    changed = net(x) * scale
     ckpt.restore(manager.latest_checkpoint)
     one = tf.train.Checkpoint(net=net).write(folder + "/one")
     newest = tf.train.latest_checkpoint(folder).split("/")[-1]
-    return before, changed, net(x), step, names, count, one.split("/")[-1], newest
+    return before, changed, net(x) * scale, step, names, count, one.split("/")[-1], newest
 """
 
 

@@ -12,7 +12,7 @@ from ..infer.results import int_of, ints_of
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..tables.schema import Row
 from ..values import Api, BoundMethod, Const, Seq, Shape, as_tensor, python_type
-from .keras_layout import Refused, method
+from .keras_layout import Refused, in_source_order, method
 from .named import named
 
 
@@ -141,6 +141,18 @@ def transpose(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.
             return Edit(method(x, "transpose", *(nodes.literal(a) for a in axes)))
         return Edit(method(x, "permute", *(nodes.literal(a) for a in literal)))
     return Edit(method(x, "permute", new_order))
+
+
+@named("keras_swapaxes")
+def swapaxes(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
+    """The same arguments in the same order, so that it does not matter how they are passed."""
+    if any(a.keyword is not None or a.star == "**" for a in new.args):
+        only(call, "x", "axis1", "axis2")
+        return Edit(nodes.call("torch.swapaxes", *(arg(ctx, call, n) for n in ("x", "axis1", "axis2"))), ("torch",))
+    if all(b.node is not node.args[0].value for b in (*call.args.values(), *call.varargs)):
+        in_source_order(ctx, node.args[0].value)  # which the call's other arguments are by now
+    first = new.args[0].with_changes(value=ctx.updated(node.args[0].value))
+    return Edit(cst.Call(nodes.dotted("torch.swapaxes"), [first, *new.args[1:]]), ("torch",))
 
 
 @named("keras_squeeze")

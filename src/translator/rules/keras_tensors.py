@@ -8,6 +8,7 @@ import libcst as cst
 
 from .. import nodes
 from ..infer.emitted import PLACE, stands_for_module
+from ..infer.layers import module_base
 from ..infer.results import FLOATS
 from ..rewrite.context import Context, Edit, Outcome
 from ..values import (
@@ -156,6 +157,12 @@ GONE = frozenset({"non_trainable_weights", "layers",
                   "embeddings", "trainable", "input_spec", "input", "output", "inputs", "outputs",
                   "built"})  # fmt: skip
 
+NORMS = ("LayerNorm", "BatchNorm", "GroupNorm")
+OF_NORMS = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var",
+            "epsilon": "eps"}  # fmt: skip
+"""Vectors of one number for each channel, and a setting, which are the same in both."""
+OTHER_IN_NORMS = frozenset({"momentum", "axis", "center", "scale"})
+
 RENAMED = {
     "Dense": {"units": "out_features"},
     "Embedding": {"input_dim": "num_embeddings", "output_dim": "embedding_dim"},
@@ -190,6 +197,11 @@ def instance_attribute(ctx: Context, owner: Instance, new: cst.Attribute, attr: 
     if attr == "use_bias" and _is_layer(owner):
         bias = cst.Attribute(new.value, cst.Name("bias"))
         return Edit(nodes.parenthesized(nodes.template("{bias} is not None", {"bias": bias})))
+    if (module_base(owner.cls) or "").rsplit(".", 1)[-1].startswith(NORMS):
+        if attr in OTHER_IN_NORMS:
+            raise Refused("XL207", f"`.{attr}` of a normalisation has another meaning in PyTorch")
+        if attr in OF_NORMS:
+            return Edit(cst.Attribute(new.value, cst.Name(OF_NORMS[attr])))
     if attr in GONE and _is_layer(owner):
         raise Refused("XL207", f"`.{attr}` of a Keras layer is not translated yet")
     return None
