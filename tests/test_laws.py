@@ -205,3 +205,24 @@ def test_a_file_that_only_talks_of_the_framework_keeps_its_bytes(direction: Dire
     text = "# like torch, tensorflow and keras\ndef f(x):\n    x.add_(1)\n    return x.view(2), x.numpy().item()\n"
     result = translate(text, direction)
     assert (result.text, result.status, result.diagnostics) == (text, Status.UNCHANGED, ())
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        ("f\"{x.norm('fro')} {x.std()}\"", "'fro'"),
+        ("f'{torch.cuda.is_available()}'", '"GPU"'),
+        ("f'''{torch.cuda.is_available()}\n'''", '"GPU"'),
+        ("f\"{torch.einsum('i,i->', x, x)!r:>9}\"", "'i,i->'"),
+    ],
+)
+def test_f_strings_hold_what_is_written_into_them(line: str, wanted: str) -> None:
+    result = translate(f"import torch\n\nx = torch.ones(3)\nprint({line})\n")
+    assert wanted in result.text.rsplit("print(", 1)[1]
+    assert not result.refused
+
+
+def test_what_cannot_stand_in_an_f_string_is_refused() -> None:
+    text = "import keras\n\n\ndef f(x):\n    return f\"{keras.backend.backend()} {x:'>9}\"\n"
+    result = translate(text, "tf2torch")
+    compile(result.text, "f", "exec")

@@ -29,7 +29,17 @@ from .outputs import module_name
 from .rewrite.context import Again, Context, Finding, api_uses, diagnostics, moves_channels
 from .rewrite.rewriter import Rewriter
 from .rules.modules import inner_layers, training_functions
-from .source import Source, call_with_room, check_loops, decode, mentions, output_too_deep, read
+from .source import (
+    MAX_DEPTH,
+    Source,
+    call_with_room,
+    calls_too_deep,
+    check_loops,
+    decode,
+    mentions,
+    output_too_deep,
+    read,
+)
 from .values import Const, Namespace, UserClass
 
 
@@ -113,14 +123,31 @@ def _sources(
     if not options.mappings and not any(imports_framework(f.source.tree, options.direction) for f in files):
         results.update({file.path: unchanged(file.source) for file in files})
         files = []
-    depth = max((f.source.depth for f in files), default=0)
     if files:
         renames = module_renames or {}
         parts = lines or {}
         results.update(
-            call_with_room(depth, lambda: _in_proven_layout(files, options, renames, watch, modules, spread, parts))
+            _with_room(files, lambda: _in_proven_layout(files, options, renames, watch, modules, spread, parts))
         )
     return {path: results[path] for path in sources if path in results}
+
+
+def _with_room(
+    files: list[_File], work: Callable[[], dict[str, Translation | InputError]]
+) -> dict[str, Translation | InputError]:
+    """The results of ``work``, with as much stack as it turns out to need."""
+    depth = max(f.source.depth for f in files)
+    all_files = list(files)
+    try:
+        return call_with_room(depth, work)
+    except RecursionError:  # functions that call each other in a long chain, thousands of texts in a row
+        files[:] = all_files
+    try:
+        return call_with_room(MAX_DEPTH, work)
+    except RecursionError:
+        if len(files) > 1:  # which of them it is shows when each is translated alone
+            raise
+        return {files[0].path: calls_too_deep()}
 
 
 def unchanged(source: Source) -> Translation:
@@ -176,9 +203,8 @@ def _parsed(files: list[_File]) -> dict[str, Translation | InputError]:
         try:
             file.tree = nodes.parse_module(file.source.text)
         except cst.ParserSyntaxError as error:
-            results[file.path] = InputError(
-                f"cannot parse: {error.message}", line=error.raw_line, column=error.raw_column
-            )
+            message = f"cannot parse: {error.message.splitlines()[0][:200]}"
+            results[file.path] = InputError(message, line=error.raw_line, column=max(error.raw_column, 1))
             files.remove(file)
     return results
 
@@ -255,6 +281,8 @@ def _translate(
                 return crash(error)
             return output_too_deep(file.source.text)
         except Again:
+            raise
+        except RecursionError:  # more stack may help
             raise
         except Exception as error:
             return crash(error)

@@ -161,6 +161,7 @@ def violations(data: bytes, options: Options, path: str = "model.py", *, twice: 
         Exception: whatever the translator lets through: a crash breaks the first of all laws.
     """
     from .engine import translate_sources
+    from .outputs import module_name
     from .source import decode, mentions
 
     result = translate_sources({path: data}, options)[path]
@@ -170,7 +171,7 @@ def violations(data: bytes, options: Options, path: str = "model.py", *, twice: 
         same = result.status is Status.UNCHANGED and result.data == data
         return [] if same else [Violation("untouched", 1, "a file without the framework changed")]
     before = decode(data)[0]
-    out = _of_text(before, result, options)
+    out = _of_text(before, result, options, module_name(path))
     if result.status is Status.UNCHANGED and result.data != data:
         out.append(Violation("untouched", 1, "a file that is said to be unchanged has other bytes"))
     if twice and result.status is not Status.UNCHANGED and not out:
@@ -187,7 +188,7 @@ def _of_error(data: bytes, error: InputError) -> list[Violation]:
     return out
 
 
-def _of_text(before: str, result: Translation, options: Options) -> list[Violation]:
+def _of_text(before: str, result: Translation, options: Options, module: str) -> list[Violation]:
     from .infer.dialect import DIALECTS
     from .leftovers import silent
     from .source import parse
@@ -200,7 +201,7 @@ def _of_text(before: str, result: Translation, options: Options) -> list[Violati
     out = misplaced(before, result.diagnostics)
     out += lost_comments(before, result.text, (old, tree))
     roots = DIALECTS[options.direction].roots
-    left = silent(old, tree, result.text, result.diagnostics, roots)
+    left = silent(old, tree, result.text, result.diagnostics, roots, {module})
     out += [Violation("told", line, f"{name} is left without a diagnostic") for line, name in left]
     if any(d.severity is Severity.ERROR for d in result.diagnostics) != (result.status is Status.PARTIAL):
         out.append(Violation("told", 1, f"status {result.status} does not go with the diagnostics"))

@@ -167,6 +167,11 @@ def check_depth(tree: ast.Module) -> int:
             deepest = depth
             if depth > MAX_DEPTH:
                 raise _too_deep(getattr(node, "lineno", 1))
+        if type(node) is ast.BoolOp:  # LibCST nests what stands in one list here
+            depth += len(node.values) - 1
+            deepest = max(deepest, depth)
+            if depth > MAX_DEPTH:
+                raise _too_deep(node.lineno)
         for name in node._fields:
             value = getattr(node, name)
             if type(value) is list:
@@ -313,6 +318,12 @@ def _python2_construct(text: str, line: int, message: str) -> str:
 def _too_deep(line: int) -> InputError:
     hint = "split the expression or the branches over several statements"
     return InputError("nested too deeply to translate", line=line, code="XL005", hint=hint)
+
+
+def calls_too_deep() -> InputError:
+    """The error for a program whose functions call each other in chains for which no stack has room."""
+    hint = "split the file"
+    return InputError("functions or expressions are nested too deeply to translate", code="XL005", hint=hint)
 
 
 def output_too_deep(text: str) -> InputError:

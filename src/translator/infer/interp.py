@@ -44,6 +44,9 @@ MAX_RUNS = 5
 """How often one function may be run, and once more for each of its callers: call sites seen late change what its
 parameters are."""
 
+MAX_CALLS = 200
+"""How many functions are followed into each other at once. Those further down run later, their callers again then."""
+
 OF_A_RUN = (
     "scope", "func", "statement", "returns", "alive", "contained", "conditions", "effect", "rebinding", "quiet",
 )  # fmt: skip
@@ -69,6 +72,10 @@ class Interpreter:
         self.statement: cst.CSTNode | None = None
         self.tick = 0
         self.pending: list[Func] = []
+        self.depth = 0
+        """How many functions are being run, each called by the one before."""
+        self.late: set[Func] = set()
+        """Functions whose callers did not wait for them, since too many were being run."""
         self.returns: list[Value] = []
         self.alive = True
         self.exits: list[dict[str, Value]] = []
@@ -167,8 +174,14 @@ class Interpreter:
 
         if func.running:
             return func.returns if func.returns is not None else declared_result(self, func, UNKNOWN)
+        if self.depth >= MAX_CALLS:
+            self.late.add(func)
+            self.pending.append(func)
+            func.stale = True
+            return func.returns if func.returns is not None else declared_result(self, func, UNKNOWN)
         func.running, func.stale = True, False
         func.runs += 1
+        self.depth += 1
         scope = Scope("function", func.scope.module, func.scope, func=func, cls=func.owner)
         with self._in(scope, func):
             initial_parameters(self, func, scope)
@@ -186,7 +199,9 @@ class Interpreter:
                 result = with_own_gradient(self, func, declared_result(self, func, result))
             func.returned = self.returns
         func.running = False
-        if func.returns is not None and not _same(func.returns, result):
+        self.depth -= 1
+        if func in self.late or (func.returns is not None and not _same(func.returns, result)):
+            self.late.discard(func)
             for caller in func.callers:
                 self.invalidate(caller)
         func.returns = result

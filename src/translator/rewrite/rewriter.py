@@ -12,6 +12,7 @@ from .. import nodes
 from ..markers import marker
 from ..model import Severity
 from .context import Context, Edit, Finding, Refusal
+from .quotes import fitting
 from .targets import lost_place
 
 SAFE_PARENTS = (
@@ -285,6 +286,8 @@ class Rewriter:
             new = node
         else:
             new = self._bare(node, nodes.rebuild(node, self.visit))
+        if isinstance(new, cst.FormattedString) and new is not node:
+            new = self._quoted(node, new)
         if new is not node:
             self.ctx.new[node] = new
         if node in self.ctx.claimed:
@@ -316,6 +319,14 @@ class Rewriter:
         if new is not node:
             self.ctx.new[node] = new
         return new
+
+    def _quoted(self, node: cst.FormattedString, new: cst.FormattedString) -> cst.FormattedString:
+        """An f-string of which expressions were rewritten, if they can stand in it."""
+        fitted = fitting(new)
+        if fitted is None:
+            hint = "compute the value in a statement before it"
+            self.refuse(node, Refusal("XL203", "what stands in the f-string has a translation that cannot", hint))
+        return fitted if fitted is not None else node
 
     def converted(self, node: Any, new: Any) -> tuple[Any, Any]:
         """An expression with its tensors in the axis order that it needs, and what is left to do with its result."""
