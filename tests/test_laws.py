@@ -132,7 +132,7 @@ def test_places() -> None:
 )  # fmt: skip
 def test_what_is_left_is_told(before: str, after: str, told: list[int], left: list[tuple[int, str]]) -> None:
     found = [Diagnostic(line, 1, "XL200", Severity.ERROR, "m") for line in told]
-    assert silent(*trees(before, after), after, found, {"torch"}) == left
+    assert [place[:2] for place in silent(*trees(before, after), after, found, {"torch"})] == left
 
 
 def test_a_crash_of_a_rule_costs_one_file(monkeypatch: pytest.MonkeyPatch) -> None:

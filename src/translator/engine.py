@@ -366,7 +366,8 @@ def _rewrite(
     if ctx.region is None:
         own = ctx.dialect.roots
         ours = frozenset(ctx.interpreter.modules) | {line.split()[1] for line in lines}
-        found = tuple(sorted({*found, *leftovers(file.source.tree, tree, (file.source.text, text), found, own, ours)}))
+        text, more = leftovers(file.source.tree, tree, (file.source.text, text), found, own, ours)
+        found = tuple(sorted({*found, *more}))
     refused = any(d.severity == "error" for d in found)
     if text == file.source.text and not refused:
         return unchanged(file.source)

@@ -202,7 +202,7 @@ def _of_text(before: str, result: Translation, options: Options, module: str) ->
     out += lost_comments(before, result.text, (old, tree))
     roots = DIALECTS[options.direction].roots
     left = silent(old, tree, result.text, result.diagnostics, roots, {module})
-    out += [Violation("told", line, f"{name} is left without a diagnostic") for line, name in left]
+    out += [Violation("told", line, f"{name} is left without a diagnostic") for line, name, _ in left]
     if any(d.severity is Severity.ERROR for d in result.diagnostics) != (result.status is Status.PARTIAL):
         out.append(Violation("told", 1, f"status {result.status} does not go with the diagnostics"))
     return out

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from . import syntax
 from .infer.dialect import DIALECTS
 from .infer.imports import framework_name
-from .markers import MARKER
+from .markers import MARKER, marker
 from .model import Diagnostic, Direction, Severity
-from .source import mentions
 
 HINT = "translate what uses it by hand"
 
@@ -90,6 +89,7 @@ def _inside(node: ast.AST) -> Iterator[ast.stmt]:
 def imports_framework(tree: ast.Module, direction: Direction) -> bool:
     """Whether a program imports the source framework, or a part of another library that is made for it."""
     roots = DIALECTS[direction].roots
+    parts = roots | {"pytorch"} if direction is Direction.TORCH2TF else roots  # `einops.layers.torch` and the like
     for block in syntax.blocks(tree):
         for node in block:
             names: list[str] = []
@@ -97,7 +97,7 @@ def imports_framework(tree: ast.Module, direction: Direction) -> bool:
                 names = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom) and node.module:
                 names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-            if any(name.split(".")[0] in roots or mentions(name.encode(), direction.source) for name in names):
+            if any(parts.intersection(name.split(".")) for name in names):
                 return True
     return False
 
@@ -153,8 +153,9 @@ def _use(node: ast.AST, names: Collection[str]) -> str:
 def silent(
     before: ast.Module, after: ast.Module, text: str, found: Iterable[Diagnostic], roots: Collection[str],
     project: Collection[str] = (),
-) -> list[tuple[int, str]]:  # fmt: skip
-    """The places of the source that the translation leaves to the framework without a word: line and name.
+) -> list[tuple[int, str, int]]:  # fmt: skip
+    """The places that the translation leaves to the framework without a word: the source's line, the name, and the
+    translation's line.
 
     Args:
         before, after, text: the source's tree, the translation's tree and text.
@@ -181,8 +182,9 @@ def silent(
             continue
         origin = origins.get(key, [])
         home = origin[min(nth[key], len(origin)) - 1] if origin else None
-        if home is None or not _told(home, told):
-            out.append((home.first if home is not None else _line_of(before, name, names), name))
+        line = home.first if home is not None else _line_of(before, name, names)
+        if not (_told(home, told) if home is not None else line in told):
+            out.append((line, name, unit.first))
     return out
 
 
@@ -215,27 +217,39 @@ def _line_of(before: ast.Module, name: str, names: dict[str, str]) -> int:
 def leftovers(
     before: ast.Module, after: ast.Module, texts: tuple[str, str], found: tuple[Diagnostic, ...],
     roots: frozenset[str], project: Collection[str] = (),
-) -> tuple[Diagnostic, ...]:  # fmt: skip
+) -> tuple[str, tuple[Diagnostic, ...]]:  # fmt: skip
     """Whatever is still used of the source framework is said, even where no rule refused it.
 
     Args:
         texts: the source's and the translation's text.
         project: dotted names of the modules that are translated together: whatever they are called, they are no
             framework.
+
+    Returns:
+        The translation's text with markers at such places, and the diagnostics.
     """
-    out = {_diagnostic(line, name) for line, name in silent(before, after, texts[1], found, roots, project)}
+    out = silent(before, after, texts[1], found, roots, project)
     if not out and not any(d.severity is Severity.ERROR for d in found):
-        out |= set(_imported(texts[0], after, roots, project))
-    return tuple(sorted(out))
+        out = list(_imported(texts[0], after, roots, project))
+    if not out:
+        return texts[1], ()
+    lines = texts[1].split("\n")
+    for line, name in sorted({(line, name) for _, name, line in out}, reverse=True):
+        statement = lines[line - 1]
+        indent = statement[: len(statement) - len(statement.lstrip())]
+        end = "\r" if statement.endswith("\r") else ""
+        lines.insert(line - 1, f"{indent}{marker('XL212', _message(name))}{end}")
+    said = {Diagnostic(line, 1, "XL212", Severity.ERROR, _message(name), HINT) for line, name, _ in out}
+    return "\n".join(lines), tuple(sorted(said))
 
 
-def _diagnostic(line: int, name: str) -> Diagnostic:
-    return Diagnostic(line, 1, "XL212", Severity.ERROR, f"{name} is still used in the translation", HINT)
+def _message(name: str) -> str:
+    return f"{name} is still used in the translation"
 
 
 def _imported(
     before: str, tree: ast.Module, roots: Collection[str], project: Collection[str]
-) -> Iterator[Diagnostic]:
+) -> Iterator[tuple[int, str, int]]:
     """What is still imported though no code uses it: in quoted annotations, ``__all__``, with a star."""
     for node in (statement for block in syntax.blocks(tree) for statement in block):
         names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
@@ -244,4 +258,4 @@ def _imported(
         for name in names:
             if _of(name, roots, project):
                 at = re.search(rf"^[ \t]*(?:import|from)[ \t].*\b{re.escape(name)}\b", before, re.MULTILINE)
-                yield _diagnostic(before.count("\n", 0, at.start()) + 1 if at else 1, name)
+                yield before.count("\n", 0, at.start()) + 1 if at else 1, name, node.lineno
