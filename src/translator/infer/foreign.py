@@ -11,7 +11,7 @@ import sys
 from ..values import UNKNOWN, Foreign, Value
 
 CLOSED = frozenset({
-    "pandas", "polars", "matplotlib", "seaborn", "plotly", "wandb", "yaml",
+    "pandas", "polars", "matplotlib", "seaborn", "plotly", "wandb", "yaml", "sympy", "networkx", "mpmath",
     "ast", "calendar", "csv", "datetime", "decimal", "difflib", "fractions", "hashlib", "locale", "logging", "pathlib",
     "platform", "re", "shutil", "string", "sqlite3", "textwrap", "time", "urllib", "uuid", "xml", "zoneinfo",
 })  # fmt: skip
