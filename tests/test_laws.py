@@ -226,3 +226,10 @@ def test_what_cannot_stand_in_an_f_string_is_refused() -> None:
     text = "import keras\n\n\ndef f(x):\n    return f\"{keras.backend.backend()} {x:'>9}\"\n"
     result = translate(text, "tf2torch")
     compile(result.text, "f", "exec")
+
+
+def test_a_block_of_imports_that_all_go() -> None:
+    text = "if flag:\n    import torch.nn as nn\n    import torch.nn.functional as F\nx = torch.ones(2)\n"
+    result = translate(f"import torch\n\n{text}")
+    assert "if flag:\n    pass\n" in result.text
+    assert not result.refused

@@ -256,6 +256,7 @@ def finish(
     changes: list[_Change] = []
     first: int | None = None
     for body in syntax.blocks(tree):
+        dropped = 0
         for node in body:
             if not isinstance(node, ast.Import | ast.ImportFrom):
                 continue
@@ -265,7 +266,9 @@ def finish(
             if new is None and source is not None and _is_standard(node):
                 new = _without(node, _gone(node, used | (inner & IMPORTS.keys()), source))
             if new is not None:
-                changes.append(_replace(text, offsets, node, new, alone=len(body) == 1 and body is not tree.body))
+                dropped += not new
+                last = dropped == len(body) and body is not tree.body  # of a block in which nothing else is left
+                changes.append(_replace(text, offsets, node, new, alone=last))
     ours = IMPORTS.keys() - (TORCH_NAMES if options.direction.target == "tf" else TF_NAMES)
     wanted = [
         n
