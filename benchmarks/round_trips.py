@@ -52,6 +52,7 @@ def main() -> None:
             same = trips.trip(found.back.text, "channels_first").back.text == found.back.text
             again, stable = ("same" if same else "differs"), stable + same
         rows.append(f"| {path.parent.name} | {refused or ''} | {difference} | {again} |")
+        print(rows[-1], file=sys.stderr, flush=True)
     said = f"{whole} of {len(rows)} come back whole; {agree} of {compared} with models agree; {stable} the same again."
     table = "\n".join([said, "", "| program | refused | difference | again |", "| --- | --- | --- | --- |", *rows, ""])
     print(table)

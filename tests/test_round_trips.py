@@ -18,7 +18,7 @@ from translator.model import Severity
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 SAMPLED = {"tf_lstm_text", "tf_subclassed_transformer"}
 WAY_BACK_REFUSED = {
-    "tf_custom_layer": "LazyModuleMixin", "tf_masked_text": "Masking.mask", "tf_mixed": "LazyModuleMixin",
+    "tf_custom_layer": "LazyModuleMixin", "tf_masked_text": "Masking.mask", "tf_mixed": "no lazy module",
     "tf_train_gan": "grad_fn", "tf_train_mnist": "grad_fn", "tf_train_multi_output": "parameters are known",
     "tf_train_records": "temporary value", "tf_train_tape": "LazyModuleMixin", "tf_train_text": "memory",
     "tf_train_vae": "temporary value", "tf_train_wgan_gp": "autograd.grad",
