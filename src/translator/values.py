@@ -20,6 +20,9 @@ STATIC = "static"
 Dim = int | str | None
 """One dimension: its size, `STATIC`, or ``None`` for a size that may change from call to call."""
 
+Size = tuple[tuple["Tensor", int], ...]
+"""A product of axes of tensors."""
+
 
 class Value:
     """Base of all abstract values."""
@@ -112,6 +115,8 @@ class Tensor(Value):
     """The size of the last axis, where the rank is not known but this is."""
     mask: Mask | None = None
     """The mask that Keras hangs on it (``infer.keras_masks``)."""
+    sizes: tuple[Size | None, ...] | None = None
+    """For each axis, those that it is as long as the product of; ``None`` for one of its own (``infer.sizes``)."""
 
     def __post_init__(self) -> None:
         if self.dims is not None:
@@ -150,6 +155,8 @@ class Num(Value):
     type: str
     dim: bool = False
     """An int that may be a scalar tensor under tf.function, since it came from a dynamic shape."""
+    size: Size = field(default=(), compare=False)
+    """The axes that it measures: it is the product of their sizes. Empty where that is not known."""
 
 
 @dataclass(slots=True, eq=False)
@@ -376,6 +383,15 @@ MAX_LAYERS = 24
 """Alternatives that are all objects: the layers of a building block that a whole collection of models shares."""
 
 
+def unmeasured(value: Value) -> Value:
+    """A number (or those of a tuple) without what it measures: it may be that of another tensor, too."""
+    if isinstance(value, Num) and value.size:
+        return Num(value.type, value.dim)
+    if isinstance(value, Seq) and value.items is not None and any(isinstance(v, Num | Seq) for v in value.items):
+        return Seq(value.kind, [unmeasured(v) for v in value.items], value.elem, value.first, value.promise)
+    return value
+
+
 def python_type(value: Value) -> str | None:
     """``"int"``, ``"float"``, ``"bool"``, ``"str"``, ``"NoneType"`` for Python scalars, else ``None``."""
     kind = type(value)
@@ -527,14 +543,14 @@ def join(a: Value, b: Value) -> Value:
         escape(b)
         return UNKNOWN
     if a == b and type(getattr(a, "value", None)) is type(getattr(b, "value", None)):
-        return a
+        return a if getattr(a, "size", ()) == getattr(b, "size", ()) else unmeasured(a)
     merged = _join_same_kind(a, b)
     if merged is not None:
         return merged
     options: list[Value] = []
     for value in (*options_of(a), *options_of(b)):
         for i, seen in enumerate(options):
-            both = seen if seen is value or seen == value else _join_same_kind(seen, value)
+            both = seen if seen is value else unmeasured(seen) if seen == value else _join_same_kind(seen, value)
             if both is not None:
                 options[i] = both
                 break

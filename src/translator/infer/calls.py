@@ -60,6 +60,7 @@ from .layers import call_instance, instance_method
 from .math_results import called_type
 from .ranks import evidence
 from .results import RESULTS
+from .sizes import remember
 
 if TYPE_CHECKING:
     from .interp import Interpreter
@@ -238,6 +239,7 @@ def call_api(it: Interpreter, node: cst.Call, name: str, args: Args, receiver: B
         bound.result = cast(it, node, args)
     elif (rows := it.tables.find(name)) and rows[0].returns == "alias":
         bound.result = RESULTS["alias"](bound)
+        remember("alias", bound)
     elif rows and rows[0].returns == "wrapped":
         bound.result = next((b.value for b in bound.args.values() if not b.star), UNKNOWN)
     elif rows and rows[0].returns == "called" and args:
@@ -260,6 +262,8 @@ def call_api(it: Interpreter, node: cst.Call, name: str, args: Args, receiver: B
             bound.result = keras_graph.emitted_result(row, bound) if ours else RESULTS[row.returns](seen)
             if it.direction == "tf2torch":
                 keras_graph.unify(row, seen, bound.result)
+            else:
+                remember(row.returns, bound)
     inplace_argument(it, node, bound)
     return bound.result
 

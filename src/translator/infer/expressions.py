@@ -51,6 +51,7 @@ from .keras_config import compared
 from .keras_graph import operated
 from .layer_attributes import SIZES, having
 from .made_names import of_made_name
+from .sizes import combined, measured, product
 from .results import binary_result
 
 if TYPE_CHECKING:
@@ -404,6 +405,8 @@ def arithmetic(it: Interpreter, operator: type, a: Value, b: Value) -> Value:
     if isinstance(ta, Tensor) or isinstance(tb, Tensor):
         it.touch()
         out = binary_result(operator.__name__, ta, tb)
+        if operator is not cst.MatrixMultiply:
+            combined(ta, tb, out)
         return operated(ta, tb, out) if it.direction == "tf2torch" else out
     if isinstance(a, Const) and isinstance(b, Const):
         return _fold(operator, a.value, b.value)
@@ -426,7 +429,7 @@ def arithmetic(it: Interpreter, operator: type, a: Value, b: Value) -> Value:
     if operator is cst.Divide and pa and pb:
         return Num("float", dim)
     if pa == "int" and pb == "int":
-        return Num("int", dim)
+        return Num("int", dim, product(ta, tb) if operator is cst.Multiply else ())
     return Num("float", dim) if "float" in (pa, pb) and pa and pb else UNKNOWN
 
 
@@ -576,7 +579,8 @@ def dim_value(shape: Shape, index: int) -> Value:
     if not -len(part) <= index < len(part):
         return Num("int", True)
     dim = part[index]
-    return Num("int", True) if dim is None else INT if dim == STATIC else Const(dim)
+    found = Num("int", True) if dim is None else INT if dim == STATIC else Const(dim)
+    return measured(found, shape.tensor, range(len(dims))[shape.start : shape.stop][index])
 
 
 def _named(it: Interpreter, node: cst.NamedExpr) -> Value:

@@ -124,6 +124,8 @@ class Facts:
     """Functions in which a branch or a loop depends on what a tensor holds, or a loop on its sizes."""
     modes: dict[cst.CSTNode, set[object]] | None = None
     """Calls of modules to the training modes that they run in: found when first asked for."""
+    shared: set[int] | None = None
+    """Abstract tensors that stand for several at once (``layout.reshapes``): found when first asked for."""
     handed_back: dict[cst.CSTNode, cst.Name] = field(default_factory=dict)
     """Calls that stand alone of functions that change a tensor and return it, and the tensor's name."""
     layer_reads: list[tuple[cst.Attribute, Any, Any]] = field(default_factory=list)

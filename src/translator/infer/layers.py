@@ -35,6 +35,7 @@ from .functions import call_user, fill_dataclass, is_layer
 from .made_names import made_name
 from .ranks import evidence, ranked_parameter
 from .results import RESULTS
+from .sizes import remember
 
 if TYPE_CHECKING:
     from ..tables.schema import Row
@@ -146,7 +147,9 @@ def _left_out(signature: Signature | None, owner: Instance) -> dict[str, str]:
 
 
 def _told(row: Row, bound: BoundCall) -> Value:
-    return RESULTS[row.returns](bound)
+    bound.result = RESULTS[row.returns](bound)
+    remember(row.returns, bound)
+    return bound.result
 
 
 def call_layer(it: Interpreter, node: cst.Call, owner: Instance, args: Args) -> Value:

@@ -26,6 +26,7 @@ from ..values import (
     escape,
     join,
     options_of,
+    unmeasured,
     without_none,
 )
 from . import leaves
@@ -190,6 +191,7 @@ def _before_calls(it: Interpreter) -> bool:
 
 def set_attribute(it: Interpreter, cls: UserClass, name: str, value: Value) -> None:
     """An attribute is what every function assigns to it: in its last run, for earlier ones knew less."""
+    value = unmeasured(value)
     if it.direction == "tf2torch":
         cls.attrs[name] = join(cls.attrs[name], value) if name in cls.attrs else value
         return

@@ -14,7 +14,7 @@ import libcst as cst
 from .. import nodes
 from ..infer.facts import Bound, BoundCall
 from ..values import Const, Seq, Tensor, Value, as_tensor, elem_of
-from .perms import Perm, inserted, same_memory, without
+from .perms import Perm, inserted, without
 
 AXES = ("dim", "axis", "dims", "start_dim", "end_dim")
 DROPPING = frozenset({"drop_dim", "unbind", "similarity"})
@@ -161,29 +161,6 @@ def permutation(kind: str, call: BoundCall, rank: int) -> list[int] | None:
     if not isinstance(found, tuple) or sorted(a % rank for a in found) != list(range(rank)):
         return None
     return [a % rank for a in found]
-
-
-def plan_reshape(call: BoundCall, order: Perm) -> Plan | None:
-    """A reshape that may take the tensor as it stands, since its memory is as in source order."""
-    x = main_tensor(call)
-    if x is not None and x.dims is not None and len(x.dims) == len(order) and same_memory(order, x.dims):
-        return Plan(order, None)
-    return plan_flatten(call, order)
-
-
-def plan_flatten(call: BoundCall, order: Perm) -> Plan | None:
-    """``flatten(start, end)`` of axes that stand side by side, in their order."""
-    given = given_axes(call)
-    if given is None or set(given) != {"start_dim", "end_dim"}:
-        return None
-    rank = len(order)
-    start, end = given["start_dim"] % rank, given["end_dim"] % rank
-    places = [order.index(a) for a in range(start, end + 1)]
-    if places != list(range(places[0], places[0] + len(places))):
-        return None
-    kept = without(order, range(start + 1, end + 1))
-    last = places[-1]
-    return Plan(order, kept, {"start_dim": places[0], "end_dim": -1 if last == rank - 1 else last})
 
 
 def with_axes(call: BoundCall, new: cst.Call, plan: Plan) -> tuple[BoundCall, cst.Call]:

@@ -16,8 +16,8 @@ from ..infer.functions import bind_user
 from ..infer.ranks import implied_rank
 from ..rewrite.context import Context
 from ..values import UNKNOWN, Instance, Seq, Tensor, Value, as_tensor, options_of, without_none
-from . import behaviour
-from .axes import main_argument, main_tensor, permutation, physical_pads, plan_reshape, with_axes
+from . import behaviour, reshapes
+from .axes import main_argument, main_tensor, permutation, physical_pads, with_axes
 from .calls import arguments, called, callees, passed
 from .natural import axis_plan, order_of, results
 from .perms import Perm, between, channels_last, identity, same_memory
@@ -251,14 +251,22 @@ class Conversion:
         call = self._call()
         if call is None and self._memory_kept():
             return new
-        order = order_of(main_tensor(call)) if call is not None else None
-        plan = plan_reshape(call, order) if call is not None and order is not None else None
-        if call is None or plan is None:
+        x = main_tensor(call) if call is not None else None
+        order = order_of(x)
+        found = reshapes.plan(self.ctx, call, order) if call is not None and order is not None else None
+        if call is None or found is None:
             return self._opaque(new)
-        self.natural = plan.natural
-        new = self._each(new, lambda old, value, main: value if main else self._in(old, value, None))
-        if plan.axes:
-            self.ctx.physical[self.node], new = with_axes(call, new, plan)
+        wanted, natural = found
+        flat = reshapes.flattens(call)
+        moved = None if flat else reshapes.reordered(self.ctx, call, natural)
+        if not flat and moved is None:
+            return self._opaque(new)
+        new = self._each(new, lambda old, value, main: self._in(old, value, wanted if main else None))
+        self.natural = natural
+        if moved is not None:
+            self.ctx.physical[self.node] = moved
+        else:
+            self.ctx.physical[self.node], new = with_axes(call, new, reshapes.flattening(call, wanted))
         return new
 
     def _memory_kept(self) -> bool:

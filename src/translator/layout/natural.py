@@ -9,8 +9,8 @@ import libcst as cst
 
 from ..infer.facts import BoundCall
 from ..values import Seq, Tensor, Value, as_tensor, elem_of
-from . import behaviour
-from .axes import Plan, main_argument, main_tensor, permutation, plan_axes, plan_reshape
+from . import behaviour, reshapes
+from .axes import Plan, main_argument, main_tensor, permutation, plan_axes
 from .perms import Perm, identity, rearranged
 
 Orders = Iterator[tuple[Tensor, Perm | None]]
@@ -41,7 +41,7 @@ def natural_orders(world: Any, node: cst.CSTNode, value: Value) -> Orders:
     elif kind == "rearrange" and isinstance(node, cst.Call):
         yield from _rearrange(world, world.facts.calls[node], value)
     elif kind == "reshape" and isinstance(node, cst.Call):
-        yield from _reshape(world.facts.calls.get(node), value)
+        yield from _reshape(world, world.facts.calls.get(node), value)
     elif kind == "subscript" and isinstance(node, cst.Subscript):
         from .subscripts import plan_subscript
 
@@ -125,22 +125,27 @@ def results(value: Value) -> list[Tensor]:
 
 def _rearrange(world: Any, call: BoundCall, value: Value) -> Orders:
     x, result = main_tensor(call), as_tensor(value)
-    order = order_of(x)
     row = behaviour.row_of(world, call)
-    if order is None or result is None or row is None:
+    if x is None or result is None or row is None:
         return
-    dims = permutation(row.returns, call, len(order))
-    if dims is not None:
+    order, chosen = order_of(x), order_of(result)
+    if order is None and chosen is None:
+        return
+    dims = permutation(row.returns, call, len(order or chosen or ()))
+    if dims is not None and order is not None:
         yield result, rearranged(order, dims)
+    if dims is not None and chosen is not None and not x.variable:
+        yield x, tuple(dims[a] for a in chosen)
 
 
-def _reshape(call: BoundCall | None, value: Value) -> Orders:
-    result = as_tensor(value)
-    order = order_of(main_tensor(call)) if call is not None else None
-    if call is None or result is None or order is None:
+def _reshape(world: Any, call: BoundCall | None, value: Value) -> Orders:
+    x, result = main_tensor(call) if call is not None else None, as_tensor(value)
+    if call is None or result is None or x is None:
         return
-    plan = plan_reshape(call, order)
-    if plan is not None and plan.natural is not None and isinstance(result.rank, int):
-        yield result, plan.natural
-
-
+    order, chosen = order_of(x), order_of(result)
+    if order is not None:
+        found = reshapes.plan(world, call, order)
+        if found is not None and isinstance(result.rank, int):
+            yield result, found[1]
+    if chosen is not None and not x.variable:
+        yield x, reshapes.plan_back(world, call, chosen)
