@@ -2,7 +2,7 @@
 
 ``pointwise``: any order, the same in and out. ``channels``: made for channels-last tensors. ``axis``: any order, its
 axis arguments follow. ``rearrange``: axes change places. ``einsum`` and ``create``: any order, in and out. ``reshape``:
-sees memory order. ``pass``: values go through the project's own code. ``look`` and ``iterate``: builtins that do
+sees memory order. ``product``: of matrices, whose last two axes may be swapped. ``pass``: values go through the project's own code. ``look`` and ``iterate``: builtins that do
 not look into tensors, or go through them row by row. ``handed``: a layer is called from elsewhere. ``opaque``: source
 order in and out.
 """
@@ -76,6 +76,8 @@ def of_row(row: Row | None) -> str:
         return row.layout
     if row.returns.startswith("cast"):
         return "pointwise"
+    if row.returns == "matmul" and row.tf == ("tf.matmul",):
+        return "product"
     return BY_RESULT.get(row.returns, "opaque")
 
 
@@ -102,7 +104,8 @@ def of_node(world: World, node: cst.CSTNode) -> str:
     if isinstance(node, cst.Call):
         return _of_call(world, node)
     if isinstance(node, POINTWISE_NODES):
-        return "pointwise" if operands(node) else "opaque"
+        product = isinstance(node, cst.BinaryOperation) and isinstance(node.operator, cst.MatrixMultiply)
+        return "pointwise" if operands(node) else "product" if product else "opaque"
     if isinstance(node, cst.Attribute):
         return "pass" if node.attr.value in TRANSPARENT else "opaque"
     if isinstance(node, cst.Subscript):

@@ -16,7 +16,7 @@ from ..infer.functions import bind_user
 from ..infer.ranks import implied_rank
 from ..rewrite.context import Context
 from ..values import UNKNOWN, Instance, Seq, Tensor, Value, as_tensor, options_of, without_none
-from . import behaviour, reshapes
+from . import behaviour, products, reshapes
 from .axes import main_argument, main_tensor, permutation, physical_pads, with_axes
 from .calls import arguments, called, callees, passed
 from .natural import axis_plan, order_of, results
@@ -227,6 +227,25 @@ class Conversion:
         self.ctx.seen += 1
         self.ctx.translated += 1
         return transposed(self.ctx, self.ctx.updated(call.args["input"].node), perm)
+
+    def _product(self, new: Any) -> Any:
+        """Factors that stand with their last two axes swapped are read so; the result is computed as it is wanted."""
+        found = products.factors(self.ctx, self.node)
+        turned = products.read_swapped(self.result)
+        swaps = [products.read_swapped(as_tensor(self.ctx.value(f))) for f in found or ()]
+        if found is None or not (turned or any(swaps)):
+            return self._opaque(new)
+        binary = isinstance(self.node, cst.BinaryOperation)
+        pair = (new.left, new.right) if binary else tuple(map(self.ctx.updated, found))
+        left, right = (
+            one if swap else self._tensor_in(old, one, None) for old, one, swap in zip(found, pair, swaps, strict=True)
+        )
+        self.natural, self.done = order_of(self.result) if turned else None, True
+        self.ctx.needs.add("tf")
+        if not binary:
+            self.ctx.seen += 1
+            self.ctx.translated += 1
+        return products.product(left, right, (swaps[0], swaps[1]), turned=turned)
 
     def _pad(self, new: cst.Call) -> Any:
         call, wanted = self._call(), order_of(self.result)

@@ -42,6 +42,10 @@ def natural_orders(world: Any, node: cst.CSTNode, value: Value) -> Orders:
         yield from _rearrange(world, world.facts.calls[node], value)
     elif kind == "reshape" and isinstance(node, cst.Call):
         yield from _reshape(world, world.facts.calls.get(node), value)
+    elif kind == "product":
+        from .products import orders
+
+        yield from orders(world, node)
     elif kind == "subscript" and isinstance(node, cst.Subscript):
         from .subscripts import plan_subscript
 
