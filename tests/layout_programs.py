@@ -380,12 +380,40 @@ def attention(g: Growing) -> bool:
         return False
     q = f"q{len(g.lines)}"
     first = f"{q} = {x}.flatten(2)"
+    c = g.tensors[x].shape[1]
+    sizes = f"{x}.shape[0], {c}, {x}.shape[2], {x}.shape[3]"
     forms = [
+        f"torch.bmm({q}, F.softmax(torch.bmm({q}.permute(0, 2, 1), {q}), -1)).view({sizes})",
+        f"({q}.transpose(1, 2) * 2).transpose(1, 2).reshape({x}.size(0), {x}.size(1), {x}.size(2), -1)",
+        f"{x}.permute(0, 2, 3, 1).reshape({x}.shape[0], -1, {c})",
         f"({q} @ F.softmax({q}.transpose(1, 2) @ {q}, dim=-1)).view_as({x})",
         f"torch.bmm({q}, {q}.transpose(1, 2)).mean(-1)",
         f"({q}.transpose(1, 2) @ F.softmax({q} @ {q}.transpose(1, 2), -1)).transpose(1, 2).reshape({x}.shape)",
     ]
     return g.let(g.one(forms), before=(first,))
+
+
+def sized(g: Growing) -> bool:
+    """Axes split and merged by sizes that are read from a shape, which may be that of another tensor."""
+    x, other = g.name(4), g.name(4)
+    if not x:
+        return False
+    n, c, h, w = g.tensors[x].shape
+    named = [f"{a}{len(g.lines)}" for a in "nchw"]
+    b, ch, hh, ww = named
+    lines = [f"{', '.join(named)} = {other or x}.shape"]
+    forms = [f"{x}.reshape({b}, {c}, -1)", f"{x}.reshape({b}, -1, {hh}, {ww})", f"{x}.reshape({b}, {ch}, {hh} * {ww})"]
+    for factor in (2, 3):
+        if h % factor == 0 and w % 2 == 0:
+            forms.append(
+                f"{x}.view({b}, {ch}, {hh} // {factor}, {factor}, {ww} // 2, 2).permute(0, 2, 4, 3, 5, 1)"
+                f".reshape(-1, {2 * factor}, {ch})"
+            )
+        if c % factor == 0:
+            split = f"{x}.view({b}, {factor}, {ch} // {factor}"
+            forms.append(f"{split}, {hh}, {ww}).transpose(1, 2).reshape({b}, -1, {hh}, {ww})")
+            forms.append(f"{split}, {hh} * {ww}).transpose(2, 3)")
+    return g.let(g.one(forms), before=tuple(lines))
 
 
 def linear(g: Growing) -> bool:
@@ -470,6 +498,7 @@ OPERATIONS = (
     shape_change,
     einsum,
     attention,
+    sized,
     linear,
     sequence_layer,
     helper,

@@ -114,14 +114,66 @@ BODIES = {
     "groups": (
         "y = self.conv(x)\nn, c, h, w = y.size()\n"
         "return self.grow(y.view(n, 2, c // 2, h, w).transpose(1, 2).reshape(n, c, h, w))",
-        None,
+        1,  # that of the source
     ),
-    "gram": ("y = self.conv(x)\nf = y.view(y.size(0), 8, -1)\nreturn torch.bmm(f, f.transpose(1, 2))", None),
+    "gram": ("y = self.conv(x)\nf = y.view(y.size(0), 8, -1)\nreturn torch.bmm(f, f.transpose(1, 2))", 0),
+    "gram_sizes": (
+        "y = self.conv(x)\nn, c, h, w = y.shape\nf = y.reshape(n, c, h * w)\n"
+        "return torch.bmm(f, f.transpose(1, 2)) / (c * h * w)",
+        0,
+    ),
     "attention": (
         "y = self.conv(x)\nq = y.flatten(2)\na = F.softmax(q.transpose(1, 2) @ q, dim=-1)\n"
         "return (q @ a.transpose(1, 2)).view_as(y)",
+        0,
+    ),
+    "attention_sizes": (
+        "y = self.conv(x)\nb, c, h, w = y.size()\nq = y.view(b, -1, h * w).permute(0, 2, 1)\n"
+        "k = F.relu(y).view(b, -1, w * h)\na = F.softmax(torch.bmm(q, k), dim=-1)\n"
+        "out = torch.bmm(k, a.permute(0, 2, 1)).view(b, c, h, w)\nreturn self.grow(out + y)",
+        0,
+    ),
+    "heads": (
+        "y = self.conv(x)\nb, c, h, w = y.shape\nq = y.reshape(b, 2, c // 2, h * w)\n"
+        "a = (q.transpose(-2, -1) @ q).softmax(-1)\nreturn (q @ a.transpose(-2, -1)).reshape(b, c, h, w)",
         None,
     ),
+    "tokens_and_back": (
+        "y = self.conv(x)\nb, c, h, w = y.shape\nt = self.fc(y.flatten(2).transpose(1, 2))\n"
+        "return F.max_pool2d(t.transpose(1, 2).reshape(b, 5, h, w), 2)",
+        0,
+    ),
+    "tokens_like": (
+        "y = self.conv(x)\nt = y.flatten(2).transpose(1, 2) * 2\nreturn self.norm(t.transpose(1, 2).reshape(y.shape))",
+        0,
+    ),
+    "anchors": ("y = self.conv(x)\nreturn y.permute(0, 2, 3, 1).reshape(y.shape[0], -1, 4)", 0),
+    "windows": (
+        "y = self.conv(x)\nb, c, h, w = y.shape\n"
+        "t = y.view(b, c, h // 2, 2, w // 5, 5).permute(0, 2, 4, 3, 5, 1).reshape(-1, 10, c)\nreturn self.fc(t)",
+        1,
+    ),
+    "other_sizes": (  # the sizes of another tensor say nothing, whatever they are called
+        "y = self.conv(x)\nb, c, h, w = y.shape\ny = y[:, :, :, :4]\nreturn y.reshape(b, h, c, 4)",
+        None,
+    ),
+    "sizes_of_a_list": (
+        "ys = [self.conv(x), self.grow(self.conv(x))]\nb, c, h, w = ys[1].shape\n"
+        "return ys[0].reshape(b, 8, h, w, -1).sum(-1)",
+        None,
+    ),
+    "sizes_after_a_loop": (
+        "y = self.conv(x)\nfor _ in range(2):\n    b, c, h, w = y.shape\n    y = F.max_pool2d(y, (1, 2), padding=0)\n"
+        "return y.reshape(b, c, -1, w // 4, 2, 1).sum(-1)",
+        None,
+    ),
+    "einops": (
+        "import einops\ny = self.conv(x)\nt = einops.rearrange(y, 'b (g c) h w -> b g (h w) c', g=2)\n"
+        "m = einops.reduce(y, 'b c (h k) w -> b c h w', 'mean', k=2)\n"
+        "return t, self.grow(einops.rearrange(t, 'b g (h w) c -> b (g c) h w', h=y.shape[2])), m",
+        0,
+    ),
+    "created": ("y = self.conv(x)\nreturn torch.cat([y, torch.ones(y.shape[0], 2, y.shape[2], y.shape[3])], 1)", 0),
     "loop": ("y = self.conv(x)\nfor _ in range(2):\n    y = F.relu(self.norm(y) + y)\nreturn y", 0),
     "branch": ("y = self.conv(x)\nif y.shape[2] > 4:\n    y = F.max_pool2d(y, 2)\nelse:\n    y = y * 2\nreturn y", 0),
     "list": ("ys = [self.conv(x)]\nfor _ in range(2):\n    ys.append(F.relu(ys[-1]))\nreturn torch.cat(ys, 1)", None),
@@ -131,7 +183,8 @@ BODIES = {
     "stack": ("y = self.conv(x)\nreturn torch.stack([y, y * 2], dim=1)", 0),
     "unsqueeze": ("return self.conv(x).unsqueeze(1)", 0),
     "squeeze": ("return F.adaptive_avg_pool2d(self.conv(x), 1).squeeze(-1).squeeze(-1)", 0),
-    "einsum": ("return torch.einsum('nchw,nkhw->nck', self.conv(x), self.conv(x))", None),
+    "einsum": ("return torch.einsum('nchw,nkhw->nck', self.conv(x), self.conv(x))", 0),
+    "einsum_maps": ("return self.norm(torch.einsum('nchw,nkhw->nchw', self.conv(x), self.conv(x)))", 0),
     "cumsum": ("return torch.cumsum(self.conv(x), dim=2)", 0),
     "flip": ("return torch.flip(self.conv(x), [3])", 0),
     "in_place": ("y = self.conv(x)\ny[:, 0] = 0\nreturn y", None),

@@ -51,8 +51,8 @@ from .keras_config import compared
 from .keras_graph import operated
 from .layer_attributes import SIZES, having
 from .made_names import of_made_name
-from .sizes import combined, measured, product
 from .results import binary_result
+from .sizes import combined, measured, product
 
 if TYPE_CHECKING:
     from .interp import Interpreter
@@ -405,8 +405,7 @@ def arithmetic(it: Interpreter, operator: type, a: Value, b: Value) -> Value:
     if isinstance(ta, Tensor) or isinstance(tb, Tensor):
         it.touch()
         out = binary_result(operator.__name__, ta, tb)
-        if operator is not cst.MatrixMultiply:
-            combined(ta, tb, out)
+        combined(ta, tb, out, matrices=operator is cst.MatrixMultiply)
         return operated(ta, tb, out) if it.direction == "tf2torch" else out
     if isinstance(a, Const) and isinstance(b, Const):
         return _fold(operator, a.value, b.value)

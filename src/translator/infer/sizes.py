@@ -64,13 +64,16 @@ def remember(kind: str, call: BoundCall) -> None:
         result.sizes = tuple(found) if found is not None and len(found) == result.rank else None
 
 
-def combined(a: Value, b: Value, result: Value) -> None:
-    """The sizes of what an operator gives: those of the only tensor, or those that two of one rank share."""
+def combined(a: Value, b: Value, result: Value, *, matrices: bool) -> None:
+    """The sizes of what an operator gives: those of the only tensor, those that two of one rank share, or of ``@``."""
     one, two = as_tensor(a), as_tensor(b)
     out = as_tensor(result)
     if out is None or not out.rank or out.sizes is not None:
         return
-    if one is not None and two is not None and one.rank == two.rank == out.rank:
+    if matrices:
+        found = matmul_sizes(one, two, out) if one is not None and two is not None else None
+        out.sizes = tuple(found) if found is not None else None
+    elif one is not None and two is not None and one.rank == two.rank == out.rank:
         out.sizes = tuple(_shared(one, two))
     elif (one is None) != (two is None):
         x = one if one is not None else two
@@ -102,7 +105,9 @@ def _linear(call: BoundCall, x: Tensor, result: Tensor) -> Sizes:
 def _spatial(call: BoundCall, x: Tensor, result: Tensor) -> Sizes:
     if x.rank != result.rank:
         return None
-    kept = list(sizes_of(x)) if _keeps_sizes(call) else [size_of(x, 0), *(None,) * (result.rank or 0)]
+    kept: list[Size | None] = (
+        list(sizes_of(x)) if _keeps_sizes(call) else [size_of(x, 0), *(None,) * (result.rank or 0)]
+    )
     if "out_channels" in call.args or "weight" in call.args:
         kept[1] = None
     return [*kept][: result.rank]
@@ -187,8 +192,8 @@ def _unsqueezed(call: BoundCall, x: Tensor, result: Tensor) -> Sizes:
 
 
 KINDS: dict[str, Callable[[BoundCall, Tensor, Tensor], Any]] = {
-    "permute": _permuted, "transpose": _permuted, "linear": _linear, "matmul": _product, "reshape": _reshaped, "flatten": _flattened,
-    "unsqueeze": _unsqueezed, "interpolate": _batch, "pixel_shuffle": _batch,
+    "permute": _permuted, "transpose": _permuted, "linear": _linear, "matmul": _product, "reshape": _reshaped,
+    "flatten": _flattened, "unsqueeze": _unsqueezed, "interpolate": _batch, "pixel_shuffle": _batch,
     **{f"spatial{n}d": _spatial for n in (1, 2, 3)},
     **{f"conv{n}d_{kind}": _batch for n in (1, 2, 3) for kind in ("weight", "transposed")},
 }  # fmt: skip

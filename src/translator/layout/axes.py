@@ -215,8 +215,6 @@ def _place(call: BoundCall, bound: Bound | None) -> int | None:
     return None
 
 
-
-
 def physical_pads(ctx: Any, call: BoundCall, order: Perm) -> BoundCall | None:
     """``F.pad(x, (last before, last after, ...))`` with the amounts of the axes as they stand; ``None`` where the
     amounts are not written out in pairs."""

@@ -1,10 +1,10 @@
 """How an operation treats the axis order of tensors.
 
 ``pointwise``: any order, the same in and out. ``channels``: made for channels-last tensors. ``axis``: any order, its
-axis arguments follow. ``rearrange``: axes change places. ``einsum`` and ``create``: any order, in and out. ``reshape``:
-sees memory order. ``product``: of matrices, whose last two axes may be swapped. ``pass``: values go through the project's own code. ``look`` and ``iterate``: builtins that do
-not look into tensors, or go through them row by row. ``handed``: a layer is called from elsewhere. ``opaque``: source
-order in and out.
+axis arguments follow. ``rearrange``: axes change places. ``einsum``, ``einops`` and ``create``: any order, in and out.
+``reshape``: sees memory order. ``product``: of matrices, whose last two axes may be swapped. ``pass``: values go
+through the project's own code. ``look`` and ``iterate``: builtins that do not look into tensors, or go through them
+row by row. ``handed``: a layer is called from elsewhere. ``opaque``: source order in and out.
 """
 
 from __future__ import annotations
@@ -143,6 +143,8 @@ def _of_handed(world: World, node: cst.Call) -> str:
 def of_callee(world: World, func: Value) -> str:
     """How calling a value treats axis order."""
     if isinstance(func, Api):
+        if func.name in ("einops.rearrange", "einops.reduce", "einops.repeat"):
+            return "einops"
         name = func.name.removeprefix("builtins.")
         return "look" if name in LOOKING else "iterate" if name in ITERATING else "opaque"
     if isinstance(func, BoundMethod) and isinstance(func.receiver, Seq | Map):

@@ -16,11 +16,11 @@ from ..infer.functions import bind_user
 from ..infer.ranks import implied_rank
 from ..rewrite.context import Context
 from ..values import UNKNOWN, Instance, Seq, Tensor, Value, as_tensor, options_of, without_none
-from . import behaviour, products, reshapes
+from . import behaviour, letters, products, reshapes
 from .axes import main_argument, main_tensor, permutation, physical_pads, with_axes
 from .calls import arguments, called, callees, passed
-from .natural import axis_plan, order_of, results
-from .perms import Perm, between, channels_last, identity, same_memory
+from .natural import axis_plan, results
+from .perms import Perm, between, channels_last, identity, order_of, same_memory
 from .sites import SOURCE, order_at
 from .solve import NORMS
 from .subscripts import plan_subscript, written
@@ -247,6 +247,38 @@ class Conversion:
             self.ctx.translated += 1
         return products.product(left, right, (swaps[0], swaps[1]), turned=turned)
 
+    def _einsum(self, new: cst.Call) -> Any:
+        call = self._call()
+        terms = letters.einsum_terms(call) if call is not None else None
+        if call is None or terms is None:
+            return self._opaque(new)
+        self.natural = order_of(self.result)
+        if self.natural is not None or any(order_of(t) is not None for t in terms[0]):
+            self.ctx.physical[self.node] = letters.physical_einsum(call, terms, self.natural)
+        return new
+
+    def _einops(self, new: cst.Call) -> Any:
+        assert isinstance(self.node, cst.Call)
+        found = letters.pattern_terms(self.ctx, self.node)
+        if found is None:
+            return self._opaque(new)
+        terms, pattern = found
+        self.natural = order_of(self.result)
+        if self.natural is None and order_of(terms[0][0]) is None:
+            return new
+        place, text = self.node.args.index(pattern), letters.physical_pattern(terms, self.natural)
+        args = [a.with_changes(value=text) if i == place else a for i, a in enumerate(new.args)]
+        return new.with_changes(args=args)
+
+    def _create(self, new: cst.Call) -> Any:
+        call, chosen = self._call(), order_of(self.result)
+        moved = reshapes.reordered(self.ctx, call, chosen, ("size",)) if call is not None and chosen else None
+        if moved is None:
+            return self._opaque(new)
+        self.natural = chosen
+        self.ctx.physical[self.node] = moved
+        return new
+
     def _pad(self, new: cst.Call) -> Any:
         call, wanted = self._call(), order_of(self.result)
         x = main_tensor(call) if call is not None else None
@@ -280,7 +312,7 @@ class Conversion:
         moved = None if flat else reshapes.reordered(self.ctx, call, natural)
         if not flat and moved is None:
             return self._opaque(new)
-        new = self._each(new, lambda old, value, main: self._in(old, value, wanted if main else None))
+        new = self._each(new, lambda old, value, main: self._in(old, value, wanted) if main else value)
         self.natural = natural
         if moved is not None:
             self.ctx.physical[self.node] = moved

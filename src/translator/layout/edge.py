@@ -6,8 +6,7 @@ from typing import Any
 
 from ..model import Edge
 from ..values import Func, Map, Seq, Tensor, UserClass, Value, without_none
-from .natural import order_of
-from .perms import letters
+from .perms import letters, order_of
 
 
 def model_edges(classes: Any, forward: str) -> list[Edge]:

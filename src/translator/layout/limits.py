@@ -16,8 +16,7 @@ from ..infer.layers import ANY_LAYER, module_base
 from ..values import UNKNOWN, Instance, Tensor, UserClass, Value, as_tensor, options_of, without_none
 from . import behaviour
 from .calls import arguments, callees, passed
-from .natural import order_of
-from .perms import channels_last
+from .perms import channels_last, order_of
 from .unproven import LayoutUnproven
 
 if TYPE_CHECKING:

@@ -11,17 +11,9 @@ from ..infer.facts import BoundCall
 from ..values import Seq, Tensor, Value, as_tensor, elem_of
 from . import behaviour, reshapes
 from .axes import Plan, main_argument, main_tensor, permutation, plan_axes
-from .perms import Perm, identity, rearranged
+from .perms import Perm, identity, order_of, rearranged
 
 Orders = Iterator[tuple[Tensor, Perm | None]]
-
-
-def order_of(tensor: Tensor | None) -> Perm | None:
-    """The order that was chosen for a tensor; ``None`` for source order."""
-    if tensor is None or tensor.rank is None:
-        return None
-    perm = tensor.layout.find().perm
-    return None if perm is None or len(perm) != tensor.rank or perm == identity(tensor.rank) else perm
 
 
 def natural_orders(world: Any, node: cst.CSTNode, value: Value) -> Orders:
@@ -42,6 +34,10 @@ def natural_orders(world: Any, node: cst.CSTNode, value: Value) -> Orders:
         yield from _rearrange(world, world.facts.calls[node], value)
     elif kind == "reshape" and isinstance(node, cst.Call):
         yield from _reshape(world, world.facts.calls.get(node), value)
+    elif kind in ("einsum", "einops"):
+        from . import letters
+
+        yield from letters.orders(world, node, value)
     elif kind == "product":
         from .products import orders
 
@@ -146,6 +142,9 @@ def _reshape(world: Any, call: BoundCall | None, value: Value) -> Orders:
     x, result = main_tensor(call) if call is not None else None, as_tensor(value)
     if call is None or result is None or x is None:
         return
+    other = reshapes.likened(call)
+    if other is not None:
+        yield result, order_of(other)
     order, chosen = order_of(x), order_of(result)
     if order is not None:
         found = reshapes.plan(world, call, order)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from ..values import Tensor
+
 Perm = tuple[int, ...]
 
 SPATIAL = {3: "L", 4: "HW", 5: "DHW"}
@@ -56,3 +58,11 @@ def letters(perm: Perm) -> str:
     """``NHWC`` for a channels-last image; letters of the alphabet for ranks that have no names."""
     names = "NC" + SPATIAL.get(len(perm), "") if len(perm) in SPATIAL else "ABCDEFGHIJ"
     return "".join(names[a] for a in perm)
+
+
+def order_of(tensor: Tensor | None) -> Perm | None:
+    """The order that was chosen for a tensor; ``None`` for source order."""
+    if tensor is None or tensor.rank is None:
+        return None
+    perm = tensor.layout.find().perm
+    return None if perm is None or len(perm) != tensor.rank or perm == identity(tensor.rank) else perm

@@ -14,8 +14,8 @@ from .. import nodes
 from ..values import Tensor, as_tensor
 from . import behaviour
 from .axes import main_tensor, permutation
-from .natural import Orders, order_of
-from .perms import Perm, identity, rearranged
+from .natural import Orders
+from .perms import Perm, identity, order_of, rearranged
 
 
 def swapped(rank: int) -> Perm:

@@ -16,11 +16,12 @@ from typing import Any
 import libcst as cst
 
 from .. import nodes
+from ..infer.expressions import dim_value
 from ..infer.facts import Bound, BoundCall, Facts
 from ..infer.sizes import size_of
-from ..values import Const, Map, Num, Seq, Tensor, Value, as_tensor
+from ..values import Const, Map, Num, Seq, Shape, Tensor, Value, as_tensor
 from .axes import Plan, given_axes, main_tensor
-from .perms import Perm, identity, same_memory
+from .perms import Perm, identity, order_of, same_memory
 
 NAMES = ("shape", "size", "dtype")
 """What the parameter for the sizes is called; ``view`` takes a dtype in its place."""
@@ -51,9 +52,9 @@ class Amount:
 ONE = Amount(1)
 
 
-def size_bounds(call: BoundCall) -> list[Bound] | None:
-    """The arguments that are sizes; ``None`` where they are not passed one by one or as one sequence that is written."""
-    name = next((n for n in NAMES if n in call.args), None)
+def size_bounds(call: BoundCall, names: tuple[str, ...] = NAMES) -> list[Bound] | None:
+    """The arguments that are sizes; ``None`` where they are neither passed one by one nor as one written sequence."""
+    name = next((n for n in names if n in call.args), None)
     bounds = [*([call.args[name]] if name is not None else []), *call.varargs]
     if any(b.star for b in bounds):
         return None
@@ -68,9 +69,22 @@ def size_bounds(call: BoundCall) -> list[Bound] | None:
 
 
 def targets(call: BoundCall) -> list[Value] | None:
-    """The sizes that a reshape asks for; ``None`` where they are not written one by one."""
+    """The sizes that a reshape asks for; ``None`` where they are neither written one by one nor those of a tensor."""
+    if (other := likened(call)) is not None:
+        return [dim_value(Shape(other), i) for i in range(other.rank or 0)]
     bounds = size_bounds(call)
     return [b.value for b in bounds] if bounds is not None else None
+
+
+def likened(call: BoundCall) -> Tensor | None:
+    """The tensor whose whole shape a reshape gives: ``x.view_as(y)``, ``x.reshape(y.shape)``."""
+    if "other" in call.args:
+        return as_tensor(call.value("other"))
+    name = next((n for n in NAMES if n in call.args), None)
+    bounds = [*([call.args[name]] if name is not None else []), *call.varargs]
+    value = bounds[0].value if len(bounds) == 1 and not bounds[0].star else None
+    whole = isinstance(value, Shape) and value.start == 0 and value.stop is None
+    return value.tensor if isinstance(value, Shape) and whole else None
 
 
 def groups(world: Any, call: BoundCall) -> list[Group] | None:
@@ -236,9 +250,11 @@ def plan_back(world: Any, call: BoundCall, order: Perm) -> Perm | None:
     return wanted if handed_on(wanted, found, (None,) * len(x.dims)) == order else None
 
 
-def reordered(ctx: Any, call: BoundCall, natural: Perm) -> BoundCall | None:
-    """A reshape with its sizes as they now stand; of a flatten, with its axes."""
-    bounds = size_bounds(call)
+def reordered(ctx: Any, call: BoundCall, natural: Perm, names: tuple[str, ...] = NAMES) -> BoundCall | None:
+    """A call with its sizes as they now stand; ``None`` where they cannot be written in another order."""
+    if names is NAMES and (other := likened(call)) is not None:
+        return _shaped_like(ctx, call, other, natural)
+    bounds = size_bounds(call, names)
     if bounds is None or len(bounds) != len(natural):
         return None
     if natural == identity(len(natural)):
@@ -246,8 +262,24 @@ def reordered(ctx: Any, call: BoundCall, natural: Perm) -> BoundCall | None:
     moved = [bounds[a] for a in natural]
     node = nodes.tuple_of([b.node for b in moved])
     ctx.new[node] = nodes.tuple_of([ctx.updated(b.node) for b in moved])
-    name = next((n for n in NAMES if n in call.args), "size")
+    name = next((n for n in names if n in call.args), "size")
     return replace(call, args={**call.args, name: Bound(node, Seq("tuple", [b.value for b in moved]))}, varargs=[])
+
+
+def _shaped_like(ctx: Any, call: BoundCall, other: Tensor, natural: Perm) -> BoundCall | None:
+    """The shape of another tensor, where that stands as the result does."""
+    if natural != (order_of(other) or identity(other.rank or 0)):
+        return None
+    if "other" in call.args:
+        return call
+    name = next((n for n in NAMES if n in call.args), "")
+    bound = call.args[name] if name else call.varargs[0]
+    read = bound.node.func if isinstance(bound.node, cst.Call) else bound.node
+    if not isinstance(read, cst.Attribute) or as_tensor(ctx.value(read.value)) is not other:
+        return None
+    node = nodes.call("keras.ops.shape", ctx.updated(read.value))
+    ctx.needs.add("keras")
+    return replace(call, args={**call.args, name or "size": Bound(node, bound.value)}, varargs=[])
 
 
 def flattening(call: BoundCall, order: Perm) -> Plan:

@@ -7,8 +7,7 @@ from typing import Any
 import libcst as cst
 
 from ..values import as_tensor
-from .natural import order_of
-from .perms import same_memory
+from .perms import order_of, same_memory
 from .unproven import LayoutUnproven
 
 LAST, SOURCE, UNSEEN = "last", "source", "unseen"

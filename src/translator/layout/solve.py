@@ -38,8 +38,8 @@ from ..values import (
 from . import behaviour, limits
 from .axes import given_axes, main_tensor
 from .calls import arguments, callees, forward_of, passed
-from .natural import natural_orders, order_of, results
-from .perms import Perm, channels_last
+from .natural import natural_orders, results
+from .perms import Perm, channels_last, order_of
 from .unproven import LayoutUnproven
 
 if TYPE_CHECKING:

@@ -11,8 +11,7 @@ from ..emit import helper
 from ..infer.expressions import RESULT_FIELDS, WRAPPED
 from ..infer.layer_attributes import SIZES
 from ..infer.results import FLOATS
-from ..layout.natural import order_of
-from ..layout.perms import Perm
+from ..layout.perms import Perm, order_of
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..tables.schema import Row
 from ..values import (
