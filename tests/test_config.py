@@ -44,7 +44,7 @@ def test_the_nearest_file_that_says_something_holds(xlate: Xlate, tmp_path: Path
     found = shown(xlate("config", "a/b", "--format", "json"))
     assert found["fidelity"] == ("exact", str(tmp_path / "pyproject.toml"))
     assert found["exclude"] == (["old/"], str(tmp_path / "pyproject.toml"))
-    assert found["layout"] == ("channels_first", "default")
+    assert found["layout"] == ("channels_last", "default")
     Path("a/.git").mkdir()
     assert shown(xlate("config", "a/b", "--format", "json"))["fidelity"] == ("idiomatic", "default")
 

@@ -37,7 +37,7 @@ def cases() -> list[Any]:
 
 @cache
 def translation(folder: Path) -> Translation:
-    return translate((folder / "torch_model.py").read_bytes(), layout="channels_first")
+    return translate((folder / "torch_model.py").read_bytes())
 
 
 def refusals(folder: Path) -> list[str]:
@@ -59,6 +59,7 @@ def test_model(folder: Path, model: dict[str, Any]) -> None:
     assert not still_uses(text, "torch"), "the translation still uses torch"
     source = (folder / "torch_model.py").read_text(encoding="utf-8")
     result = compare_program(
-        source, text, model["entry"], model.get("init", {}), model["inputs"], train=model.get("train", True)
-    )
+        source, text, model["entry"], model.get("init", {}), model["inputs"], train=model.get("train", True),
+        edges=translation(folder).edges,
+    )  # fmt: skip
     assert result.ok, f"\n{result}"

@@ -234,11 +234,11 @@ def test_body(name: str) -> None:
     assert result.ok, f"\n{result}\n{net(translation.text)}"
 
 
-SMALL = ("lenet", "mobilenet_v2", "unet", "convnext", "mlp_mixer", "wavenet", "pointnet", "vae")
+FIRST = ("lenet", "mobilenet_v2", "unet", "convnext", "mlp_mixer", "wavenet", "pointnet", "vae")
 
 
-@pytest.mark.parametrize("name", sorted(p.parent.name for p in FIXTURES.glob("*/torch_model.py")) if EVERY else SMALL)
-def test_fixture(name: str) -> None:
+@pytest.mark.parametrize("name", sorted(p.parent.name for p in FIXTURES.glob("*/torch_model.py")) if EVERY else FIRST)
+def test_fixture_with_channels_first(name: str) -> None:
     pytest.importorskip("torch")
     pytest.importorskip("tensorflow")
     import tomllib
@@ -247,13 +247,14 @@ def test_fixture(name: str) -> None:
 
     folder = FIXTURES / name
     source = (folder / "torch_model.py").read_text(encoding="utf-8")
-    translation = channels_last_of(source)
+    translation = translate(source, "torch2tf", layout="channels_first")
+    assert not translation.edges
     assert not refused(translation)
     models: list[dict[str, Any]] = tomllib.loads((folder / "case.toml").read_text(encoding="utf-8"))["model"]
     for model in models if EVERY else models[:1]:
         result = compare_program(
             source, translation.text, model["entry"], model.get("init", {}), model["inputs"],
-            train=model.get("train", True), edges=translation.edges, graph=EVERY, single=EVERY,
+            train=model.get("train", True), graph=EVERY, single=EVERY,
         )  # fmt: skip
         assert result.ok, f"\n{model['entry']}: {result}"
 

@@ -59,7 +59,7 @@ def translated(source: str) -> str:
 
     What becomes of ``example``, which only shows the ranks and dtypes of inputs, is left out.
     """
-    result = translate(source)
+    result = translate(source, layout="channels_first")
     lines = source.splitlines()
     end = lines.index("def example():") + 1
     errors = [d for d in result.diagnostics if d.severity is Severity.ERROR and d.line < end]

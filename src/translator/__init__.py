@@ -54,7 +54,7 @@ def translate(
     direction: Direction | str = "torch2tf",
     *,
     path: str | None = None,
-    layout: Layout | str = "channels_first",
+    layout: Layout | str = "channels_last",
     fidelity: Fidelity | str = "idiomatic",
     mappings: Sequence[str] = (),
     style: Style | str = "loop",
@@ -95,7 +95,7 @@ def translate(
 def verify(
     path: str, direction: str | None = None, *, translated: str | None = None, entry: str | Sequence[str] = (),
     init: Mapping[str, Any] | None = None, inputs: Iterable[Mapping[str, Any]] = (), train: bool = True,
-    graph: bool = True, steps: int = 3, layout: str = "channels_first", fidelity: str = "idiomatic", seed: int = 0,
+    graph: bool = True, steps: int = 3, layout: str = "channels_last", fidelity: str = "idiomatic", seed: int = 0,
     timeout: float = 300.0, pool: Pool | None = None,
 ) -> Report:  # fmt: skip
     """Run a program and its translation, and compare what they compute.

@@ -17,7 +17,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 LISTS = ("include", "exclude", "mappings", "vendor")
 DEFAULTS: dict[str, str | tuple[str, ...]] = {
-    "direction": Direction.TORCH2TF.value, "layout": Layout.CHANNELS_FIRST.value,
+    "direction": Direction.TORCH2TF.value, "layout": Layout.CHANNELS_LAST.value,
     "fidelity": Fidelity.IDIOMATIC.value, "style": Style.LOOP.value, "outputs": "clear", "include": (), "exclude": (),
     "mappings": (), "vendor": (),
 }  # fmt: skip

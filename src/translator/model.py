@@ -73,7 +73,7 @@ class Options:
     """What a translation depends on besides the text and the tables."""
 
     direction: Direction = Direction.TORCH2TF
-    layout: Layout = Layout.CHANNELS_FIRST
+    layout: Layout = Layout.CHANNELS_LAST
     fidelity: Fidelity = Fidelity.IDIOMATIC
     style: Style = Style.LOOP
     helpers_module: str | None = None
