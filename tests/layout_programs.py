@@ -398,7 +398,7 @@ def sized(g: Growing) -> bool:
     x, other = g.name(4), g.name(4)
     if not x:
         return False
-    n, c, h, w = g.tensors[x].shape
+    c, h, w = g.tensors[x].shape[1:]
     named = [f"{a}{len(g.lines)}" for a in "nchw"]
     b, ch, hh, ww = named
     lines = [f"{', '.join(named)} = {other or x}.shape"]

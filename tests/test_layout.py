@@ -173,6 +173,23 @@ BODIES = {
         "return t, self.grow(einops.rearrange(t, 'b g (h w) c -> b (g c) h w', h=y.shape[2])), m",
         0,
     ),
+    "expanded": (
+        "y = self.conv(x)\nn, _, h, w = y.shape\n"
+        "rows = torch.arange(h, dtype=y.dtype).view(1, 1, h, 1).expand(n, 1, h, w)\n"
+        "columns = torch.arange(w, dtype=y.dtype).expand(n, 2, h, -1)\n"
+        "s = torch.sigmoid(y.mean((2, 3))).unsqueeze(2).unsqueeze(3).expand_as(y)\n"
+        "return self.joined(y * s, rows, columns, x.expand(-1, 3, h, w))",
+        0,
+    ),
+    "unsqueezed": (
+        "y = self.conv(x)\nz = torch.cat([y.max(1)[0].unsqueeze(1), y.mean(1).unsqueeze(1)], dim=1)\nreturn z + x[:, :1]",
+        0,
+    ),
+    "functions_of_lower_rank": (
+        "y = self.conv(x)\nw = torch.arange(y.shape[-1], dtype=y.dtype)\nm = torch.maximum(y, w / 9)\n"
+        "return torch.where(w > 2, m, torch.minimum(w.unsqueeze(0), y))",
+        0,
+    ),
     "created": ("y = self.conv(x)\nreturn torch.cat([y, torch.ones(y.shape[0], 2, y.shape[2], y.shape[3])], 1)", 0),
     "loop": ("y = self.conv(x)\nfor _ in range(2):\n    y = F.relu(self.norm(y) + y)\nreturn y", 0),
     "branch": ("y = self.conv(x)\nif y.shape[2] > 4:\n    y = F.max_pool2d(y, 2)\nelse:\n    y = y * 2\nreturn y", 0),

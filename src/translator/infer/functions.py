@@ -31,6 +31,7 @@ from ..values import (
 from .annotations import annotation, filled
 from .evidence import is_no_tensor
 from .scope import Scope
+from .sizes import returned
 
 if TYPE_CHECKING:
     from .interp import Interpreter
@@ -283,7 +284,10 @@ def call_user(it: Interpreter, func: Func, args: Args, *, bound: bool) -> Value:
         if changed:
             it.invalidate(func)
         result = func.returns if func.returns is not None else UNKNOWN
-    return _for_this_call(it, func, passed) or _own(it, result)
+    own = _own(it, result)
+    if it.direction == "torch2tf" and func.returned[1:] == [] and func.kind != "property":
+        returned(result, own, func.start, passed or {})
+    return _for_this_call(it, func, passed) or own
 
 
 def _shown(it: Interpreter, value: Value) -> Value:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from ..values import Const, Num, Seq, Size, Tensor, Value, as_tensor
+from ..values import UNKNOWN, Const, Num, Seq, Size, Tensor, Value, as_tensor
 from .facts import BoundCall
 
 SAME = frozenset({
@@ -20,6 +20,10 @@ SAME = frozenset({
     "cumulate", "create_like",
 })  # fmt: skip
 """Kinds of results that have all the sizes of the one tensor that is given."""
+
+
+LIKE_QUERY = frozenset({"attention", "like_query"})
+"""Kinds of results that have the sizes of the query, the first of them where there are several."""
 
 
 def size_of(tensor: Tensor, axis: int) -> Size:
@@ -55,10 +59,14 @@ def remember(kind: str, call: BoundCall) -> None:
         kind: what the row of the API says that it returns.
     """
     x, result = as_tensor(call.value("input")), as_tensor(call.result)
+    if kind in LIKE_QUERY:
+        x = as_tensor(call.value("query")) or x
+        result = as_tensor(call.result.items[0]) if isinstance(call.result, Seq) and call.result.items else result
     if x is None or result is None or x is result or not x.rank or not result.rank or result.sizes is not None:
         return
-    if kind in SAME:
-        result.sizes = sizes_of(x) if result.rank == x.rank and _only(call, x) else None
+    if kind in SAME or kind in LIKE_QUERY:
+        alone = kind in LIKE_QUERY or _only(call, x)
+        result.sizes = sizes_of(x) if result.rank == x.rank and alone else None
     elif (known := KINDS.get(kind)) is not None:
         found = known(call, x, result)
         result.sizes = tuple(found) if found is not None and len(found) == result.rank else None
@@ -79,6 +87,31 @@ def combined(a: Value, b: Value, result: Value, *, matrices: bool) -> None:
         x = one if one is not None else two
         assert x is not None
         out.sizes = sizes_of(x) if x.rank == out.rank else None
+
+
+def returned(value: Value, result: Value, start: dict[str, Value], passed: dict[str, Value]) -> None:
+    """Note for the result of a call of the project's own function which axes are as long as those of its arguments.
+
+    Args:
+        value: what the function returns, with sizes in terms of ``start``, its parameters.
+        result: what the call gives; changed.
+        passed: the arguments by parameter.
+    """
+    inner, outer = as_tensor(value), as_tensor(result)
+    if inner is None or outer is None or inner.sizes is None or outer.rank != inner.rank or outer.sizes is not None:
+        return
+    homes = {id(t): arg for n, p in start.items() if (t := as_tensor(p)) and (arg := as_tensor(passed.get(n, UNKNOWN)))}
+    outer.sizes = tuple(_outside(size, homes) for size in inner.sizes)
+
+
+def _outside(size: Size | None, homes: dict[int, Tensor]) -> Size | None:
+    out: list[tuple[Tensor, int]] = []
+    for tensor, axis in size or ():
+        arg = homes.get(id(tensor))
+        if arg is None or arg.rank is None or axis >= arg.rank:
+            return None
+        out += size_of(arg, axis)
+    return ordered(tuple(out)) if out else None
 
 
 def _only(call: BoundCall, x: Tensor) -> bool:

@@ -85,11 +85,12 @@ def given_axes(call: BoundCall) -> dict[str, Any] | None:
     return out
 
 
-def plan_axes(kind: str, call: BoundCall, order: Perm) -> Plan | None:
+def plan_axes(kind: str, call: BoundCall, order: Perm, chosen: Perm | None = None) -> Plan | None:
     """The plan of an axis operation on tensors in ``order``; ``None`` where its axes cannot be followed.
 
     Args:
         kind: what the operation's row says that it returns.
+        chosen: the order that its result is to have. A new axis is put where that has it.
     """
     rank, given = len(order), given_axes(call)
     if given is None:
@@ -106,6 +107,8 @@ def plan_axes(kind: str, call: BoundCall, order: Perm) -> Plan | None:
         return None
     logical = [a % room for a in logical]
     natural = _natural(kind, call, order, logical)
+    if kind in ("unsqueeze", "stack") and chosen is not None and without(chosen, logical) == order:
+        natural = chosen
     if natural is None:
         return None
     if kind in ("unsqueeze", "stack"):

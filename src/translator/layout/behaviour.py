@@ -1,7 +1,8 @@
 """How an operation treats the axis order of tensors.
 
 ``pointwise``: any order, the same in and out. ``channels``: made for channels-last tensors. ``axis``: any order, its
-axis arguments follow. ``rearrange``: axes change places. ``einsum``, ``einops`` and ``create``: any order, in and out.
+axis arguments follow. ``rearrange``: axes change places. ``einsum``, ``einops``, ``create`` and ``expand``:
+any order, in and out.
 ``reshape``: sees memory order. ``product``: of matrices, whose last two axes may be swapped. ``pass``: values go
 through the project's own code. ``look`` and ``iterate``: builtins that do not look into tensors, or go through them
 row by row. ``handed``: a layer is called from elsewhere. ``opaque``: source order in and out.
@@ -36,7 +37,7 @@ BY_RESULT = {
     "same_float": "pointwise", "same_bool": "pointwise", "pointwise_float": "pointwise",
     "pointwise_double": "pointwise",
     "pointwise_bool": "pointwise", "real": "pointwise", "masked_fill": "pointwise", "where": "pointwise",
-    "compare": "pointwise", "alias": "pointwise",
+    "compare": "pointwise", "alias": "pointwise", "expand_as": "pointwise", "expand": "expand",
     "reduce": "axis", "reduce_bool": "axis", "reduce_wide": "axis", "reduce_int": "axis", "arg_reduce": "axis",
     "extreme": "axis", "reduce_two": "axis", "reduce_pair": "axis", "kth": "axis", "cumulate": "axis",
     "cumulative_pair": "axis", "argsort": "axis", "pair_same": "axis", "halved": "axis", "split": "axis",

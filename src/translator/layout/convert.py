@@ -164,7 +164,9 @@ class Conversion:
             if tensor is None:
                 return value
             if rank is not None and tensor.rank is not None and 0 < tensor.rank < rank:
-                return self._aligned(value, tensor.rank, order_of(tensor), wanted)
+                if set(tensor.dims or ()) == {1}:
+                    return value
+                return self._aligned(old, value, tensor.rank, wanted)
             return self._in(old, value, wanted if tensor.rank == rank else None)
 
         return self._each(new, convert)
@@ -279,6 +281,26 @@ class Conversion:
         self.ctx.physical[self.node] = moved
         return new
 
+    def _expand(self, new: cst.Call) -> Any:
+        call, wanted = self._call(), order_of(self.result)
+        x = main_tensor(call) if call is not None else None
+        if call is None or wanted is None or x is None or not x.rank or x.rank > len(wanted):
+            return self._opaque(new)
+        moved = reshapes.reordered(self.ctx, call, wanted, ("size", "sizes"))
+        if moved is None:
+            return self._opaque(new)
+        self.natural = wanted
+        self.ctx.physical[self.node] = moved
+        rank = x.rank
+
+        def convert(old: Any, value: Any, main: bool) -> Any:
+            if not main:
+                return value
+            same = rank == len(wanted)
+            return self._in(old, value, wanted) if same else self._aligned(old, value, rank, wanted)
+
+        return self._each(new, convert)
+
     def _pad(self, new: cst.Call) -> Any:
         call, wanted = self._call(), order_of(self.result)
         x = main_tensor(call) if call is not None else None
@@ -303,20 +325,23 @@ class Conversion:
         if call is None and self._memory_kept():
             return new
         x = main_tensor(call) if call is not None else None
-        order = order_of(x)
+        order, chosen = order_of(x), order_of(self.result)
         found = reshapes.plan(self.ctx, call, order) if call is not None and order is not None else None
-        if call is None or found is None:
+        followed = found is not None or (order is None and chosen is not None)
+        if call is None or x is None or self.result is None or not followed:
             return self._opaque(new)
-        wanted, natural = found
+        wanted, natural = found or (None, identity(len(chosen or ())))
         flat = reshapes.flattens(call)
+        if not flat and chosen is not None and reshapes.same_places(natural, chosen, self.result):
+            natural = chosen  # only axes of size 1 stand elsewhere, where they can be put at once
         moved = None if flat else reshapes.reordered(self.ctx, call, natural)
-        if not flat and moved is None:
+        if (not flat and moved is None) or (flat and wanted is None):
             return self._opaque(new)
         new = self._each(new, lambda old, value, main: self._in(old, value, wanted) if main else value)
         self.natural = natural
         if moved is not None:
             self.ctx.physical[self.node] = moved
-        else:
+        elif wanted is not None:
             self.ctx.physical[self.node], new = with_axes(call, new, reshapes.flattening(call, wanted))
         return new
 
@@ -383,8 +408,13 @@ class Conversion:
         self.ctx.transposes.append((old, self.kind))
         return out
 
-    def _aligned(self, new: Any, rank: int, now: Perm | None, wanted: Perm) -> Any:
+    def _aligned(self, old: Any, new: Any, rank: int, wanted: Perm) -> Any:
         """An operand of lower rank: the axes that broadcasting adds in front are written out where they now stand."""
+        out = self._with_axes_between(new, rank, order_of(as_tensor(self.ctx.value(old))), wanted)
+        self.ctx.new[old] = out
+        return out
+
+    def _with_axes_between(self, new: Any, rank: int, now: Perm | None, wanted: Perm) -> Any:
         if now is not None:
             new = transposed(self.ctx, new, between(now, identity(rank)))
         missing = len(wanted) - rank

@@ -8,10 +8,14 @@ from typing import Any
 import libcst as cst
 
 from ..infer.facts import BoundCall
+from ..tables.schema import Row
 from ..values import Seq, Tensor, Value, as_tensor, elem_of
 from . import behaviour, reshapes
-from .axes import Plan, main_argument, main_tensor, permutation, plan_axes
-from .perms import Perm, identity, order_of, rearranged
+from .axes import Plan, given_axes, main_argument, main_tensor, permutation, plan_axes
+from .perms import Perm, identity, order_of, rearranged, without
+
+SAME_AXES = frozenset({"cumulate", "same_float", "narrow", "index_select", "argsort"})
+"""Kinds of axis operations whose results have the axes of their operand."""
 
 Orders = Iterator[tuple[Tensor, Perm | None]]
 
@@ -25,9 +29,9 @@ def natural_orders(world: Any, node: cst.CSTNode, value: Value) -> Orders:
         call = world.facts.calls.get(node)
         if call is not None and not call.api.endswith("__call__"):
             yield from _axis(world, call, value)
-    elif kind == "pad" and isinstance(node, cst.Call):
+    elif kind in ("pad", "expand") and isinstance(node, cst.Call):
         x, result = main_tensor(world.facts.calls[node]), as_tensor(value)
-        if x is not None and result is not None and x.rank == result.rank:
+        if x is not None and not x.variable and result is not None and x.rank == result.rank:
             yield result, order_of(x)
             yield x, order_of(result)
     elif kind == "rearrange" and isinstance(node, cst.Call):
@@ -84,9 +88,10 @@ def axis_plan(world: Any, call: BoundCall, result: Tensor | None) -> Plan | None
         if tensors is None or any(t is None or t.rank != x.rank for t in tensors):
             return None
         order = order_of(result) if row.returns == "cat" else next((o for t in tensors if (o := order_of(t))), None)
-    if order is None:
-        return None
-    return plan_axes(row.returns, call, order)
+    chosen = order_of(result) if row.returns in ("unsqueeze", "stack") else None
+    if order is None and chosen is not None and x.rank == len(chosen) - 1:
+        order = identity(x.rank)
+    return plan_axes(row.returns, call, order, chosen) if order is not None else None
 
 
 def list_items(call: BoundCall) -> list[Tensor | None] | None:
@@ -107,11 +112,24 @@ def _axis(world: Any, call: BoundCall, value: Value) -> Orders:
         for tensor in tensors:
             yield tensor, order_of(result)
         return
+    yield from _axis_back(row, call, result)
     plan = axis_plan(world, call, result)
     if plan is None:
         return
     for tensor in results(value):
         yield tensor, plan.natural
+
+
+def _axis_back(row: Row | None, call: BoundCall, result: Tensor | None) -> Orders:
+    """The operand as it stands in a result: without the axis that is new, or axis by axis."""
+    x, order, given = main_tensor(call), order_of(result), given_axes(call)
+    if row is None or x is None or order is None or given is None or x.variable or row.returns == "stack":
+        return
+    axes = [a for a in given.values() if isinstance(a, int)]
+    if row.returns == "unsqueeze" and len(axes) == 1 and x.rank == len(order) - 1:
+        yield x, without(order, [axes[0] % len(order)])
+    elif row.returns in SAME_AXES and x.rank == len(order):
+        yield x, order
 
 
 def results(value: Value) -> list[Tensor]:

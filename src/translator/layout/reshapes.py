@@ -76,11 +76,11 @@ def targets(call: BoundCall) -> list[Value] | None:
     return [b.value for b in bounds] if bounds is not None else None
 
 
-def likened(call: BoundCall) -> Tensor | None:
-    """The tensor whose whole shape a reshape gives: ``x.view_as(y)``, ``x.reshape(y.shape)``."""
+def likened(call: BoundCall, names: tuple[str, ...] = NAMES) -> Tensor | None:
+    """The tensor whose whole shape a call gives: ``x.view_as(y)``, ``x.reshape(y.shape)``."""
     if "other" in call.args:
         return as_tensor(call.value("other"))
-    name = next((n for n in NAMES if n in call.args), None)
+    name = next((n for n in names if n in call.args), None)
     bounds = [*([call.args[name]] if name is not None else []), *call.varargs]
     value = bounds[0].value if len(bounds) == 1 and not bounds[0].star else None
     whole = isinstance(value, Shape) and value.start == 0 and value.stop is None
@@ -232,6 +232,14 @@ def plan(world: Any, call: BoundCall, order: Perm) -> tuple[Perm, Perm] | None:
     return wanted, handed_on(wanted, found, dims)
 
 
+def same_places(natural: Perm, chosen: Perm, result: Tensor) -> bool:
+    """Whether two orders of a tensor differ only in where axes of size 1 stand."""
+    dims = result.dims
+    if dims is None or len(natural) != len(chosen) or len(dims) != len(chosen):
+        return False
+    return [a for a in natural if dims[a] != 1] == [a for a in chosen if dims[a] != 1]
+
+
 def flattens(call: BoundCall) -> bool:
     """Whether a reshape names the axes that it merges, not the sizes that it gives."""
     return "start_dim" in call.args or "start_dim" in call.defaults
@@ -252,8 +260,8 @@ def plan_back(world: Any, call: BoundCall, order: Perm) -> Perm | None:
 
 def reordered(ctx: Any, call: BoundCall, natural: Perm, names: tuple[str, ...] = NAMES) -> BoundCall | None:
     """A call with its sizes as they now stand; ``None`` where they cannot be written in another order."""
-    if names is NAMES and (other := likened(call)) is not None:
-        return _shaped_like(ctx, call, other, natural)
+    if (other := likened(call, names)) is not None:
+        return _shaped_like(ctx, call, other, natural, names)
     bounds = size_bounds(call, names)
     if bounds is None or len(bounds) != len(natural):
         return None
@@ -266,13 +274,13 @@ def reordered(ctx: Any, call: BoundCall, natural: Perm, names: tuple[str, ...] =
     return replace(call, args={**call.args, name: Bound(node, Seq("tuple", [b.value for b in moved]))}, varargs=[])
 
 
-def _shaped_like(ctx: Any, call: BoundCall, other: Tensor, natural: Perm) -> BoundCall | None:
+def _shaped_like(ctx: Any, call: BoundCall, other: Tensor, natural: Perm, names: tuple[str, ...]) -> BoundCall | None:
     """The shape of another tensor, where that stands as the result does."""
     if natural != (order_of(other) or identity(other.rank or 0)):
         return None
     if "other" in call.args:
         return call
-    name = next((n for n in NAMES if n in call.args), "")
+    name = next((n for n in names if n in call.args), "")
     bound = call.args[name] if name else call.varargs[0]
     read = bound.node.func if isinstance(bound.node, cst.Call) else bound.node
     if not isinstance(read, cst.Attribute) or as_tensor(ctx.value(read.value)) is not other:
