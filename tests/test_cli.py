@@ -267,7 +267,7 @@ def test_json_is_one_document(xlate: Xlate) -> None:
     assert result.exit_code == 3
     document = json.loads(result.stdout)
     assert document["schema_version"] == 1
-    settings = {"direction": "torch2tf", "layout": "channels_first", "fidelity": "idiomatic"}
+    settings = {"direction": "torch2tf", "layout": "channels_last", "fidelity": "idiomatic"}
     assert document.items() >= settings.items()
     assert document["summary"] == {"files": 3, "translated": 0, "partial": 1, "unchanged": 1, "error": 1}
     model, util, gone = document["files"]

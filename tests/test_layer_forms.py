@@ -15,7 +15,7 @@ class M(nn.Module):
         super().__init__()
         self.layer = {code}
 """
-    result = translate(source, fidelity=fidelity)
+    result = translate(source, fidelity=fidelity, layout="channels_first")
     line = next(x for x in result.text.splitlines() if x.strip().startswith("self.layer ="))
     return line.strip(), [d.message for d in result.diagnostics if d.severity is Severity.ERROR]
 

@@ -75,13 +75,13 @@ def test_a_resumed_run_equals_an_unbroken_one(tmp_path: Path) -> None:
         return program.run(program.get_parser().parse_args(list(arguments)), model, loader, loader)
 
     first = program.SmallNet()
-    first(images[:2])
+    first(np.moveaxis(images[:2], 1, -1))
     weights = first.get_weights()
     run(first, "--epochs", "2", "--save", path)
     resumed = program.SmallNet()
     rest = run(resumed, "--epochs", "4", "--resume", path)
     whole = program.SmallNet()
-    whole(images[:2])
+    whole(np.moveaxis(images[:2], 1, -1))
     whole.set_weights(weights)
     unbroken = run(whole, "--epochs", "4")
     assert rest == unbroken[len(unbroken) // 2 :]
@@ -91,7 +91,7 @@ def test_a_resumed_run_equals_an_unbroken_one(tmp_path: Path) -> None:
 
 def test_some_of_the_weights_are_loaded_by_name() -> None:
     program = load(translated("train_mnist").text, "partial", wide=False)
-    images = np.random.default_rng(1).random((2, 1, 28, 28), np.float32)
+    images = np.random.default_rng(1).random((2, 28, 28, 1), np.float32)
     source, target, whole = program.Net(), program.Net(), program.Net()
     source(images)
     target(images)
@@ -118,7 +118,7 @@ def torch_net() -> Any:
 
 def test_weights_are_read_back_by_a_model_that_was_never_called(tmp_path: Path) -> None:
     program = load(translated("train_mnist").text, "weights", wide=False)
-    images = np.random.default_rng(1).random((2, 1, 28, 28), np.float32)
+    images = np.random.default_rng(1).random((2, 28, 28, 1), np.float32)
     model = program.Net()
     expected = model(images)
     checkpoint.save_weights(model, str(tmp_path / "net.weights.h5"))

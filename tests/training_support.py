@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import random
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,6 +13,9 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
+
+from translator.compare.edges import permutation
+from translator.model import Edge
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 
@@ -66,14 +70,21 @@ class TfSide:
 
     name = "tf"
 
-    def __init__(self, first: list[Any]) -> None:
+    def __init__(self, first: list[Any], edges: tuple[Edge, ...] = ()) -> None:
         self.first = list(first)
+        self.edges = edges
         self.models: list[Any] = []
 
     def tensor(self, array: Any) -> Any:
         import tensorflow as tf
 
         return tf.constant(array)
+
+    def at_edge(self, model: Any, *inputs: Any) -> list[Any]:
+        """Inputs in the axis orders that a model takes."""
+        names = list(inspect.signature(model.call).parameters)
+        orders = {e.name: permutation(e.axes) for e in self.edges if e.owner == type(model).__name__}
+        return [np.transpose(x, orders[n]) if n in orders else x for n, x in zip(names, inputs, strict=False)]
 
     def array(self, tensor: Any) -> Any:
         return tensor.numpy()
@@ -99,7 +110,7 @@ class TfSide:
 
         from translator import weights
 
-        model(*(self.tensor(i) for i in inputs), **tf.nest.map_structure(self.tensor, named))
+        model(*(self.tensor(i) for i in self.at_edge(model, *inputs)), **tf.nest.map_structure(self.tensor, named))
         for layer in model._flatten_layers():
             for name in ("rate", "dropout"):
                 if isinstance(getattr(layer, name, None), float):
@@ -153,7 +164,7 @@ def trajectories(name: str, drive: Any, fidelity: str = "exact") -> tuple[Any, A
         with theirs.noise(source, np.random.default_rng(1)):
             expected = drive(source, theirs)
         target = program(result.text, name + "_tf")
-        ours = TfSide(theirs.first)
+        ours = TfSide(theirs.first, result.edges)
         np.random.seed(0)
         random.seed(0)
         with ours.noise(target, np.random.default_rng(1)):

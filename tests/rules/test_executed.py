@@ -445,7 +445,8 @@ def test_program(name: str) -> None:
     for text in program.never:
         assert text not in translation.text, translation.text
     inputs = [program.inputs, *program.more]
-    result = compare_program(source, translation.text, "Net", program.init, inputs, single=False)
+    result = compare_program(source, translation.text, "Net", program.init, inputs, single=False,
+                             edges=translation.edges)  # fmt: skip
     assert result.ok, f"\n{result}\n{translation.text}"
     assert not any("only with fixed sizes" in note for note in result.notes), result.notes
 

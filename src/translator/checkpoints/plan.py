@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ..model import InputError
+from ..model import InputError, Options
 
 VERSION = 1
 
@@ -22,7 +22,7 @@ class Model:
     init: Mapping[str, Any] = field(default_factory=dict)
     inputs: Sequence[Mapping[str, Any]] = ()
     direction: str | None = None
-    layout: str = "channels_first"
+    layout: str = Options().layout.value
     fidelity: str = "idiomatic"
 
 

@@ -32,7 +32,7 @@ class Request:
     train: bool = True
     graph: bool = True
     steps: int = 3
-    layout: str = "channels_first"
+    layout: str = Options().layout.value
     fidelity: str = "idiomatic"
     seed: int = 0
     layers: bool = False

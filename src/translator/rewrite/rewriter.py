@@ -30,6 +30,8 @@ class Rewriter:
         self.ctx = ctx
         self.rules = rules_for(ctx.options.direction)
         self.layouts = ctx.moves_channels
+        self.only_moved = False
+        """Whether a statement has nothing of the framework in it: tensors that it hands on may still have to be moved."""
 
     def module(self, module: cst.Module) -> cst.Module:
         """The rewritten module; imports and helpers are still to be put in order."""
@@ -82,8 +84,16 @@ class Rewriter:
         return self.compound(node)
 
     def line(self, node: cst.SimpleStatementLine) -> Any:
-        if node not in self.ctx.facts.touched and not self.layouts:
+        touched = node in self.ctx.facts.touched
+        if not touched and not self.layouts:
             return node
+        self.only_moved, before = not touched, self.only_moved
+        try:
+            return self._line(node)
+        finally:
+            self.only_moved = before
+
+    def _line(self, node: cst.SimpleStatementLine) -> Any:
         outer, self.ctx.refusals = self.ctx.refusals, []
         needs = set(self.ctx.needs)
         before: list[Any] = []
@@ -295,7 +305,8 @@ class Rewriter:
         new, conversion = self.converted(node, new)
         if new is not node:
             self.ctx.new[node] = new
-        for rule in () if conversion is not None and conversion.done else self.rules.expressions.get(type(node), ()):
+        done = self.only_moved or (conversion is not None and conversion.done)
+        for rule in () if done else self.rules.expressions.get(type(node), ()):
             self.ctx.unmoved = node in self.ctx.facts.unmoved
             outcome = rule(self.ctx, node, new)
             self.ctx.unmoved = False
