@@ -182,7 +182,8 @@ BODIES = {
         0,
     ),
     "unsqueezed": (
-        "y = self.conv(x)\nz = torch.cat([y.max(1)[0].unsqueeze(1), y.mean(1).unsqueeze(1)], dim=1)\nreturn z + x[:, :1]",
+        "y = self.conv(x)\nz = torch.cat([y.max(1)[0].unsqueeze(1), y.mean(1).unsqueeze(1)], dim=1)\n"
+        "return z + x[:, :1]",
         0,
     ),
     "functions_of_lower_rank": (

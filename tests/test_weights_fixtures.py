@@ -153,6 +153,7 @@ def test_keras_loads_the_file_and_computes_the_same(name: str, trained: Any, tmp
     import numpy as np
 
     x, expected = trained
+    x = np.moveaxis(x, 1, -1)
     job = Job(str(tmp_path / "net.pt"), str(tmp_path / name), Model(str(tmp_path / "net.py")), pool=pool)
     result = convert(job)
     assert result.ok, result.moves.problems

@@ -43,8 +43,8 @@ def drive_vae(program: Any, side: Any) -> Any:
 
 def drive_dcgan(program: Any, side: Any) -> Any:
     rng = np.random.default_rng(4)
-    batches = [side.tensor(rng.random((4, 1, 8, 8)) * 2 - 1) for _ in range(20)]
-    noises = [side.tensor(rng.normal(size=(4, 6, 1, 1))) for _ in range(20)]
+    batches = [side.images(rng.random((4, 1, 8, 8)) * 2 - 1) for _ in range(20)]
+    noises = [side.images(rng.normal(size=(4, 6, 1, 1))) for _ in range(20)]
     generator = side.start(program.Generator(), np.zeros((2, 6, 1, 1)))
     discriminator = side.start(program.Discriminator(), np.zeros((2, 1, 8, 8)))
     return program.train(generator, discriminator, batches, noises)
@@ -72,7 +72,7 @@ def drive_imagenet(program: Any, side: Any) -> Any:
     rng = np.random.default_rng(7)
     data = program.TensorDataset if hasattr(program, "TensorDataset") else program.torch.utils.data.TensorDataset
     loader = program.DataLoader if hasattr(program, "DataLoader") else program.torch.utils.data.DataLoader
-    images = data(side.tensor(rng.random((80, 3, 16, 12))), side.tensor(rng.integers(0, 6, 80)))
+    images = data(side.images(rng.random((80, 3, 16, 12))), side.tensor(rng.integers(0, 6, 80)))
     batches = loader(images, batch_size=8)
     model = side.start(program.SmallNet(), np.zeros((2, 3, 16, 12)))
     args = program.get_parser().parse_args([])

@@ -96,8 +96,8 @@ def drive_style_transfer(program: Any, side: Any) -> Any:
     rng = np.random.default_rng(18)
     content, style = rng.random((1, 3, 10, 12)), rng.random((1, 3, 10, 12))
     model = side.start(program.Features(), content)
-    image, history = program.run_style_transfer(model, side.tensor(content), side.tensor(style))
-    return [*history, *np.ravel(side.array(image))]
+    image, history = program.run_style_transfer(model, side.images(content), side.images(style))
+    return [*history, *np.ravel(side.image(image, "run_style_transfer"))]
 
 
 def drive_amp(program: Any, side: Any) -> Any:

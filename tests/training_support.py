@@ -37,6 +37,12 @@ class TorchSide:
     def array(self, tensor: Any) -> Any:
         return tensor.detach().numpy()
 
+    def images(self, array: Any) -> Any:
+        return self.tensor(array)
+
+    def image(self, tensor: Any, function: str) -> Any:
+        return self.array(tensor)
+
     @contextmanager
     def noise(self, program: Any, rng: Any) -> Iterator[None]:
         """Random numbers from NumPy, so that the other side can have the same."""
@@ -86,8 +92,17 @@ class TfSide:
         orders = {e.name: permutation(e.axes) for e in self.edges if e.owner == type(model).__name__}
         return [np.transpose(x, orders[n]) if n in orders else x for n, x in zip(names, inputs, strict=False)]
 
+    def images(self, array: Any) -> Any:
+        """Images (N, C, H, W) as the program's functions take them."""
+        return self.tensor(np.moveaxis(array, 1, -1) if self.edges else array)
+
     def array(self, tensor: Any) -> Any:
         return tensor.numpy()
+
+    def image(self, tensor: Any, function: str) -> Any:
+        """An image that a function gives, as PyTorch has it."""
+        moved = any(e.owner == function and e.name.startswith("return") for e in self.edges)
+        return np.moveaxis(tensor.numpy(), -1, 1) if moved else tensor.numpy()
 
     @contextmanager
     def noise(self, program: Any, rng: Any) -> Iterator[None]:

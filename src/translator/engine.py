@@ -359,9 +359,10 @@ def _rewrite(
     text, names = finish(text, helpers, options, roots, module, renames, ctx.taken, shared, lines, file.source.tree)
     tree = ast.parse(text)
     if ctx.moves_channels:
-        from .layout.edge import model_edges
+        from .layout.edge import function_edges, model_edges
 
         ctx.edges += model_edges(file_classes(file, ctx), ctx.dialect.forward[0])
+        ctx.edges += function_edges(f for n in file.tree.body if (f := ctx.facts.functions.get(n)) is not None)
     found = diagnostics(file.tree, file.source.tree, file.source.text, ctx.findings, ctx.homes)
     if ctx.region is None:
         own = ctx.dialect.roots

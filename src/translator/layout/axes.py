@@ -146,6 +146,8 @@ def _natural(kind: str, call: BoundCall, order: Perm, logical: list[int]) -> Per
 
 def permutation(kind: str, call: BoundCall, rank: int) -> list[int] | None:
     """The ``dims`` of a permute, or of the transpose that is one."""
+    if kind == "reversed":
+        return [1, 0] if rank == 2 else None
     if kind == "transpose":
         a, b = (int_values(call.value(n)) for n in ("dim0", "dim1"))
         if not isinstance(a, int) or not isinstance(b, int) or not (-rank <= a < rank and -rank <= b < rank):

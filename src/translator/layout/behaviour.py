@@ -44,6 +44,7 @@ BY_RESULT = {
     "unbind": "axis", "narrow": "axis", "drop_dim": "axis", "cat": "axis", "stack": "axis", "unsqueeze": "axis",
     "squeeze": "axis", "index_select": "axis", "similarity": "axis",
     "permute": "rearrange", "transpose": "rearrange",
+    "pointwise": "pointwise", "broadcast": "pointwise",
     "reshape": "reshape", "flatten": "reshape", "ravel": "reshape", "view_as": "reshape",
     "size": "look", "rank": "look", "dim": "look", "str": "look", "type": "look", "bool": "look",
     "padded": "pad", "einsum": "einsum", "create": "create", "full": "create",

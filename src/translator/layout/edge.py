@@ -1,7 +1,8 @@
-"""What enters and leaves the models of a program in another axis order than in the source."""
+"""What enters and leaves the models and functions of a program in another axis order than in the source."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from ..model import Edge
@@ -14,13 +15,20 @@ def model_edges(classes: Any, forward: str) -> list[Edge]:
     out: list[Edge] = []
     for cls in classes:
         method = cls.find(forward) if isinstance(cls, UserClass) and cls.module else None
-        if not isinstance(method, Func):
-            continue
-        for name, value in method.start.items():
-            out += _edges(cls.name, name, value)
-        if method.returns is not None:
-            for value in method.returned:
-                out += [e for e in _edges(cls.name, "return", value) if e not in out]
+        if isinstance(method, Func):
+            out += _of(cls.name, method)
+    return out
+
+
+def function_edges(functions: Iterable[Func]) -> list[Edge]:
+    """The edges of functions that others may call: a training loop that takes batches of images."""
+    return [edge for func in functions for edge in _of(func.name, func)]
+
+
+def _of(owner: str, func: Func) -> list[Edge]:
+    out = [edge for name, value in func.start.items() for edge in _edges(owner, name, value)]
+    for value in func.returned if func.returns is not None else ():
+        out += [e for e in _edges(owner, "return", value) if e not in out]
     return out
 
 

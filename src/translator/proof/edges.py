@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from ..compare.edges import permutation
 from ..model import Direction, Edge
 
 Perm = tuple[int, ...]
@@ -22,8 +23,9 @@ def edges_of(edges: Iterable[Edge], owners: Iterable[str]) -> dict[str, str]:
 
 def into(axes: str, direction: Direction) -> Perm:
     """``perm[k]`` is the source's axis that stands at axis ``k`` of the translation."""
-    spatial = [a for a in axes if a not in "NC"]
-    source = ["N", "C", *spatial] if direction is Direction.TORCH2TF else ["N", *spatial, "C"]
+    if direction is Direction.TORCH2TF:
+        return permutation(axes)
+    source = ["N", *(a for a in axes if a not in "NC"), "C"]
     return tuple(source.index(a) for a in axes)
 
 

@@ -31,7 +31,7 @@ class Rewriter:
         self.rules = rules_for(ctx.options.direction)
         self.layouts = ctx.moves_channels
         self.only_moved = False
-        """Whether a statement has nothing of the framework in it: tensors that it hands on may still have to be moved."""
+        """In a statement with nothing of the framework in it: tensors that it hands on may still have to be moved."""
 
     def module(self, module: cst.Module) -> cst.Module:
         """The rewritten module; imports and helpers are still to be put in order."""
