@@ -191,6 +191,22 @@ BODIES = {
         "return torch.where(w > 2, m, torch.minimum(w.unsqueeze(0), y))",
         0,
     ),
+    "patches": (
+        "y = self.conv(x)\nu = F.unfold(y, 2, stride=2)\nf = nn.Fold((6, 10), 2, stride=2)(u)\n"
+        "return nn.Unfold(3)(y), self.norm(F.fold(u, (6, 10), 2, stride=2) + f)",
+        None,
+    ),
+    "grid": (
+        "y = self.conv(x)\nt = self.fc(y.mean((2, 3))).repeat(1, 2)[:, :6].view(-1, 2, 3)\n"
+        "g = F.affine_grid(t, y.size(), align_corners=False)\n"
+        "return self.norm(F.grid_sample(y, g, align_corners=False)), g",
+        None,
+    ),
+    "indices": (
+        "y, i = F.max_pool2d(self.conv(x), 2, return_indices=True)\nz = F.max_unpool2d(y, i, 2)\n"
+        "return F.max_pool2d(z, 2) + y",
+        None,
+    ),
     "created": ("y = self.conv(x)\nreturn torch.cat([y, torch.ones(y.shape[0], 2, y.shape[2], y.shape[3])], 1)", 0),
     "loop": ("y = self.conv(x)\nfor _ in range(2):\n    y = F.relu(self.norm(y) + y)\nreturn y", 0),
     "branch": ("y = self.conv(x)\nif y.shape[2] > 4:\n    y = F.max_pool2d(y, 2)\nelse:\n    y = y * 2\nreturn y", 0),
@@ -230,6 +246,24 @@ def refused(translation: Translation) -> list[str]:
 def net(text: str) -> str:
     """The part of a translation that is the user's class."""
     return text[text.index("class Net(") :]
+
+
+def test_what_looks_for_channels_is_given_them_last() -> None:
+    """A helper that looks for the channels is handed them last, or is told that they are not."""
+    from translator.emit import helper
+    from translator.layout.behaviour import of_row
+    from translator.model import Direction
+    from translator.tables.load import tables
+
+    def looks(name: str) -> bool:
+        found = helper(name, "tf")
+        named = found is not None and any(p.name == "data_format" for p in found.params)
+        return named or (found is not None and any(map(looks, found.bases)))
+
+    known = tables(Direction.TORCH2TF)
+    rows = [r for name in known.index for r in known.find(name) if r.helper and looks(r.helper)]
+    assert len(rows) > 20
+    assert {of_row(r) for r in rows} == {"channels", "opaque"}
 
 
 @pytest.mark.parametrize("name", BODIES)

@@ -21,16 +21,20 @@ def inverse(perm: tuple[int, ...]) -> tuple[int, ...]:
 
 
 class AtEdge:
-    """Calls a model with tensors in source order, and gives results in source order."""
+    """Calls a model or function with tensors in source order, and gives results in source order.
 
-    def __init__(self, model: Any, edges: Iterable[Edge]) -> None:
-        owner = type(model).__name__
+    Args:
+        owner: the name of a function; by default, that of the model's class.
+    """
+
+    def __init__(self, model: Any, edges: Iterable[Edge], owner: str = "") -> None:
+        owner = owner or type(model).__name__
         self.model = model
         self.edges = {e.name: permutation(e.axes) for e in edges if e.owner == owner}
 
-    def __call__(self, *, training: bool, **args: Any) -> Any:
+    def __call__(self, **args: Any) -> Any:
         given = {name: self._given(name, value) for name, value in args.items()}
-        return self._result("return", self.model(**given, training=training))
+        return self._result("return", self.model(**given))
 
     def _given(self, name: str, value: Any) -> Any:
         import tensorflow as tf

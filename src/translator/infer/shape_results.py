@@ -337,8 +337,8 @@ def patches(call: BoundCall) -> Value:
 def folded(call: BoundCall) -> Value:
     x, size = tensor_arg(call), ints_of(call.value("output_size")) or []
     spatial = tuple(size * 2 if len(size) == 1 else size) or (None, None)
-    batch: Dim = x.dims[0] if x and x.dims else None
-    return _with(x, (batch, STATIC, *spatial), view=False)
+    batch = x.dims[:-2] if x and x.dims else (None,)
+    return _with(x, (*batch, STATIC, *spatial), view=False)
 
 
 def sampled(call: BoundCall) -> Value:

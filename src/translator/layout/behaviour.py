@@ -14,12 +14,26 @@ from typing import Any, Protocol
 
 import libcst as cst
 
+from ..infer.choose import chosen
 from ..infer.dialect import Dialect
 from ..infer.facts import BoundCall, Facts
 from ..infer.layers import module_base
 from ..tables.load import Tables
 from ..tables.schema import Row
-from ..values import Api, BoundMethod, Func, Instance, Map, MethodOf, Seq, UserClass, Value, options_of, without_none
+from ..values import (
+    Api,
+    BoundMethod,
+    Const,
+    Func,
+    Instance,
+    Map,
+    MethodOf,
+    Seq,
+    UserClass,
+    Value,
+    options_of,
+    without_none,
+)
 
 
 class World(Protocol):
@@ -84,8 +98,8 @@ def of_row(row: Row | None) -> str:
 
 
 def row_of(world: World, call: BoundCall) -> Row | None:
-    rows = world.tables.find(call.api.removesuffix(".__call__"))
-    return rows[0] if rows else None
+    """The row that a call falls under, if it is known which."""
+    return chosen(world.tables.find(call.api.removesuffix(".__call__")), call)
 
 
 def operands(node: cst.CSTNode) -> list[cst.BaseExpression]:
@@ -181,7 +195,19 @@ def of_layer(world: World, layer: Instance) -> str:
 
 def of_api(world: World, layer: Instance) -> str:
     """The behaviour that the layer's row states, whether or not it was decided to leave this one in source order."""
-    return of_row(next(iter(world.tables.find(module_base(layer.cls) or "")), None))
+    rows = world.tables.find(module_base(layer.cls) or "")
+    return of_row(next((row for row in rows if _made_so(row, layer)), rows[0] if rows else None))
+
+
+def _made_so(row: Row, layer: Instance) -> bool:
+    """Whether a layer was made with the arguments that a row is for."""
+    for key, wanted in row.when.items():
+        if key in ("given", "absent"):
+            if any((name in layer.args) != (key == "given") for name in wanted):
+                return False
+        elif layer.args.get(key) != Const(wanted):
+            return False
+    return True
 
 
 def parts(call: BoundCall) -> list[Any]:

@@ -9,6 +9,8 @@ import libcst as cst
 from .. import nodes
 from ..emit import helper
 from ..rewrite.context import Context
+from ..values import Instance
+from . import behaviour
 from .unproven import LayoutUnproven
 
 NAMES = ("data_format", "axis")
@@ -29,6 +31,21 @@ def told(ctx: Context, node: cst.CSTNode, new: Any) -> Any:
     name = nodes.code(call.func).removesuffix("_")
     if not _takes_format(name, ctx.options.direction.target):
         raise LayoutUnproven(node, ctx.facts.unmoved[node])
+    return call.with_changes(args=[*call.args, nodes.keyword("data_format", nodes.literal("channels_first"))])
+
+
+def told_if_asked(ctx: Context, node: cst.CSTNode, new: Any) -> Any:
+    """The translation of an operation that always has source order, told so where its helper looks for the channels."""
+    call = new.value if isinstance(new, cst.Expr) else new
+    made = ctx.value(node)
+    if not isinstance(call, cst.Call) or not isinstance(call.func, cst.Name) or not isinstance(node, cst.Call):
+        return new
+    if isinstance(made, Instance) and behaviour.of_api(ctx, made) != "opaque":
+        return new
+    name = call.func.value.removesuffix("_")
+    known = ctx.call(node) is not None and _takes_format(name, ctx.options.direction.target)
+    if not known or any(arg.keyword is not None and arg.keyword.value in NAMES for arg in call.args):
+        return new
     return call.with_changes(args=[*call.args, nodes.keyword("data_format", nodes.literal("channels_first"))])
 
 

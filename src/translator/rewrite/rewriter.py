@@ -322,6 +322,10 @@ class Rewriter:
                 from ..layout.unmoved import told
 
                 new = told(self.ctx, node, new)
+            elif conversion is not None and conversion.kind == "opaque":
+                from ..layout.unmoved import told_if_asked
+
+                new = told_if_asked(self.ctx, node, new)
             if isinstance(node, cst.Call) and len(self.ctx.refusals) > refused:
                 self.forgive(node, new, refused)
             break
