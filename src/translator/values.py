@@ -316,6 +316,8 @@ class UserClass(Value):
     """Attributes to what functions assigned to them, and in which of their runs."""
     joined: dict[str, Value] = field(default_factory=dict)
     """What ``attrs`` was set to from ``given``."""
+    readers: dict[str, set[Func]] = field(default_factory=dict)
+    """Attributes to the functions that read them, which run again when more is known of what they hold."""
     filled: set[str] = field(default_factory=set)
     """Fields that a constructor which nobody wrote was seen to set."""
     made_in: set[Any] = field(default_factory=set)

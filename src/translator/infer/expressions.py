@@ -223,6 +223,9 @@ def _instance_attribute(it: Interpreter, owner: Instance, name: str) -> Value:
         found = owner.cls.find(name)
         if isinstance(found, Func):
             return method_of(it, owner, found)
+        if it.func is not None and it.direction == "torch2tf":
+            for cls in owner.cls.mro():
+                cls.readers.setdefault(name, set()).add(it.func)
         if found is not None:
             return found
         if name == "training" and owner.cls.module:

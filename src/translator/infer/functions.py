@@ -30,6 +30,7 @@ from ..values import (
 )
 from .annotations import annotation, filled
 from .evidence import is_no_tensor
+from .sameness import same
 from .scope import Scope
 from .sizes import returned
 
@@ -275,7 +276,7 @@ def call_user(it: Interpreter, func: Func, args: Args, *, bound: bool) -> Value:
         new = _joined(it, func, name, _shown(it, _own(it, value)), args[0][0] if args else None, old)
         if isinstance(new, Tensor) and new.rank is None and name in func.ranks:
             new = of_rank(new, func.ranks[name])
-        if old is None or not _alike(old, new):
+        if old is None or not same(old, new):
             changed = True
         func.passed[name] = new
     if not func.runs or (changed and func.runs < 3 and not func.running):
@@ -368,12 +369,6 @@ def _only_return(func: Func) -> cst.BaseExpression | None:
 
 def _is_module(value: Value) -> bool:
     return isinstance(value, Instance) and is_layer(value)
-
-
-def _alike(a: Value, b: Value) -> bool:
-    from .interp import _same
-
-    return _same(a, b)
 
 
 def instantiate(it: Interpreter, cls: UserClass, args: Args) -> Instance:

@@ -18,23 +18,19 @@ from ..tables import tables
 from ..values import (
     NONE,
     UNKNOWN,
-    Api,
-    Const,
     Func,
-    Instance,
     Map,
-    Num,
     Seq,
     Tensor,
     Union,
     Value,
     join,
-    python_type,
     without_none,
 )
 from .dialect import DIALECTS
 from .emitted import recognise
 from .facts import Facts, InPlace, Run
+from .sameness import same
 from .scope import Scope, join_vars
 
 if TYPE_CHECKING:
@@ -200,7 +196,7 @@ class Interpreter:
             func.returned = self.returns
         func.running = False
         self.depth -= 1
-        if func in self.late or (func.returns is not None and not _same(func.returns, result)):
+        if func in self.late or (func.returns is not None and not same(func.returns, result)):
             self.late.discard(func)
             for caller in func.callers:
                 self.invalidate(caller)
@@ -342,26 +338,3 @@ def memory_of(value: Value, depth: int = 0) -> frozenset[object]:
     for item in items:
         out |= memory_of(item, depth + 1)
     return out
-
-
-def _same(a: Value, b: Value) -> bool:
-    """Whether two results are alike enough that callers need not run again."""
-    if a is b:
-        return True
-    if isinstance(a, Tensor) and isinstance(b, Tensor):
-        return a.dims == b.dims and a.dtype == b.dtype and a.variable == b.variable and a.mask == b.mask
-    if isinstance(a, Seq) and isinstance(b, Seq):
-        if a.items is not None and b.items is not None:
-            return len(a.items) == len(b.items) and all(_same(x, y) for x, y in zip(a.items, b.items, strict=True))
-        return a.items is None and b.items is None and _same(a.elem, b.elem)
-    if isinstance(a, Map) and isinstance(b, Map):
-        if a.items is not None and b.items is not None:
-            return a.items.keys() == b.items.keys() and all(_same(v, b.items[k]) for k, v in a.items.items())
-        return a.items is None and b.items is None and _same(a.elem, b.elem)
-    if isinstance(a, Instance) and isinstance(b, Instance):
-        return a.cls == b.cls and a.sites == b.sites
-    if isinstance(a, Union) and isinstance(b, Union):
-        return len(a.options) == len(b.options) and all(_same(x, y) for x, y in zip(a.options, b.options, strict=True))
-    if isinstance(a, Const | Num) or python_type(a):
-        return a == b
-    return (type(a) is type(b) and not isinstance(a, Api)) or a == b

@@ -37,6 +37,7 @@ from .imports import import_from, import_names
 from .keras_config import by_format, decided_value
 from .keras_given import never_given
 from .narrowing import narrow_type
+from .sameness import same
 from .scope import Scope
 
 if TYPE_CHECKING:
@@ -205,7 +206,11 @@ def set_attribute(it: Interpreter, cls: UserClass, name: str, value: Value) -> N
     out = values[0]
     for other in values[1:]:
         out = join(out, other)
+    known = cls.attrs.get(name)
     cls.attrs[name] = cls.joined[name] = out
+    if known is not None and name in cls.readers and not same(known, out):
+        for reader in cls.readers[name] - {it.func}:
+            it.invalidate(reader)
 
 
 def _unpack(it: Interpreter, target: cst.Tuple | cst.List, value: Value) -> None:

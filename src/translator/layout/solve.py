@@ -120,6 +120,8 @@ class Solver:
             for method in cls.methods.values():
                 if foreign or (blind and cls.module and cls.made_in) or method.kind == "property":
                     self.lost.add(method)
+        # What a function was last seen with is not all that it is called with.
+        self.lost.update(func for func in self.facts.functions.values() if func.stale and func.runs)
         for func in self.lost:
             for value in (*func.start.values(), *func.returned):
                 escape(value)
