@@ -34,6 +34,11 @@ class Planting:
     sample: frozenset[str]
 
     @property
+    def layout(self) -> str:
+        """That of the edited file."""
+        return "channels_first"
+
+    @property
     def text(self) -> str:
         return self.edited.read_text("utf-8")
 
@@ -41,7 +46,7 @@ class Planting:
         path = folder / self.edited.name
         path.write_text(text, "utf-8")
         report = translator.verify(str(self.source), translated=str(path), entry="Net", inputs=self.inputs,
-                                   graph=False, steps=0, pool=pool)  # fmt: skip
+                                   graph=False, steps=0, layout=self.layout, pool=pool)  # fmt: skip
         return report.models[0]
 
 

@@ -79,7 +79,7 @@ def inputs_of(case: dict[str, Any]) -> dict[str, Any]:
 
 
 def translated(source: str, direction: str = "torch2tf", fidelity: str = "exact") -> str:
-    result = translate(source, direction, fidelity=fidelity)
+    result = translate(source, direction, fidelity=fidelity, layout="channels_first")
     lines = source.splitlines()
     end = lines.index("def example():") + 1 if "def example():" in lines else len(lines) + 1
     refusals = [d for d in result.diagnostics if d.severity is Severity.ERROR and d.line < end]

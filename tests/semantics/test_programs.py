@@ -43,7 +43,7 @@ def test_model(id_: str, case: dict[str, Any]) -> None:
     sample: Sample = sample_of(id_, {k: v for k, v in case.items() if k not in ("model", "values")} | {"code": "Net()"})
     examples = ", ".join(map(test_rows.rows.zeros, sample.inputs.values()))
     source = f"{programs.TORCH}{case['model']}\n\ndef example():\n    Net()({examples})\n"
-    text = test_rows.translated(source)
+    text, _ = test_rows.translated(source)
     with programs.in_precision(case):
         arrays = draw_inputs(sample.inputs, seed=3)
         torch_module, tf_module = load(source, "torch"), load(text, "tf")
