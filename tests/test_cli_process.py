@@ -110,8 +110,11 @@ def test_a_closed_pipe_ends_quietly(tmp_path: Path) -> None:
 def test_ctrl_c_ends_cleanly(tmp_path: Path) -> None:
     command = [sys.executable, "-c", WITH_STAND_IN, "torch2tf", "-"]
     pipe = subprocess.PIPE
+    start = time.perf_counter()
+    subprocess.run(command, cwd=tmp_path, env=environment(), input=b"", check=False, capture_output=True)
+    spent = time.perf_counter() - start
     with subprocess.Popen(command, cwd=tmp_path, env=environment(), stdin=pipe, stderr=pipe) as process:
-        time.sleep(1.0)  # long enough for it to wait for its input
+        time.sleep(1.0 + 2 * spent)  # long enough for it to wait for its input
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 130
         assert process.stderr is not None
