@@ -83,7 +83,7 @@ def test_files_know_each_other_and_share_helpers(xlate: Xlate) -> None:
     assert "from .xlate_helpers import AdaptiveAveragePooling2D\n" in net
     assert "class Block(keras.layers.Layer):" in Path("out/pkg/parts.py").read_text()
     # The script knows through the star import of the package that Net is a model, whose modes Keras lacks.
-    assert "Net()(keras.ops.ones((2, 3, 8, 8)), training=True)" in Path("out/train.py").read_text()
+    assert "Net()(keras.ops.ones((2, 8, 8, 3)), training=True)" in Path("out/train.py").read_text()
     helpers = Path("out/pkg/xlate_helpers.py").read_text()
     assert "class AdaptiveAveragePooling2D" in helpers
     assert Path("out/data/x.csv").read_text() == "1,2\n"
@@ -219,7 +219,7 @@ def test_notebooks_and_stubs_are_part_of_the_project(xlate: Xlate) -> None:
     write({"pkg/net.pyi": "import torch\nfrom torch import Tensor\n\ndef f(x: Tensor) -> Tensor: ...\n"})
     assert xlate("src", "-o", "out").exit_code == 0
     source = json.loads(Path("out/look.ipynb").read_text())["cells"][0]["source"]
-    assert "from pkg import Net\n" in source and "Net()(keras.ops.ones((2, 3, 8, 8)), training=True)" in source
+    assert "from pkg import Net\n" in source and "Net()(keras.ops.ones((2, 8, 8, 3)), training=True)" in source
     assert "def f(x: tf.Tensor) -> tf.Tensor: ..." in Path("out/pkg/net.pyi").read_text()
     assert "nothing changed" in xlate("src", "-o", "out").stderr
 
@@ -261,7 +261,7 @@ def test_in_place_needs_git_to_have_everything(xlate: Xlate) -> None:
 def test_in_place_again_keeps_earlier_helpers(xlate: Xlate) -> None:
     package()
     assert xlate("src", "--in-place", "--force").exit_code == 0
-    write({"pkg/more.py": "from torch import nn\n\nlayer = nn.Conv2d(3, 4, 3, padding=1)\n"})
+    write({"pkg/more.py": "from torch import nn\n\nlayer = nn.Conv2d(3, 4, 3, stride=2, padding=1)\n"})
     assert xlate("src", "--in-place", "--force").exit_code == 0
     helpers = Path("src/pkg/xlate_helpers.py").read_text()
     assert "class AdaptiveAveragePooling2D(" in helpers and "class PaddedConv2D(" in helpers
