@@ -472,7 +472,7 @@ def test_an_unreadable_file(xlate: Xlate, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_interrupted_by_the_user(xlate: Xlate, tmp_path: Path) -> None:
-    many(30)
+    many(150)
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path), XDG_CACHE_HOME=str(tmp_path / "other"))
     command = [sys.executable, "-m", "translator", "migrate", "src", "-o", "out", "-j", "2"]
     given: dict[str, Any] = {"env": environment, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}

@@ -172,7 +172,6 @@ REFUSALS = [
     (HEAD + "i = keras.Input((8,))\nz = layers.Dense(2)(i)\na = keras.Model(i, z)\nb = keras.Model(i, z)\n", "XL213"),
     (CALL.format(init="self.b = layers.Dropout(0.1)", call="return self.b(x, training=False)"), "XL211"),
     (CALL.format(init="self.c = layers.Conv2D(4, 3)", call="return self.c(x) + self.u"), "XL302"),
-    (CALL.format(init="self.c = layers.Conv2D(4, 3)", call="return self.c(x) * tf.zeros((3, 4))"), "XL302"),
 ]
 
 

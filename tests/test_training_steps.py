@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import textwrap
 from typing import Any
 
@@ -106,7 +107,8 @@ def test_a_refusal_inside_leaves_the_whole_step() -> None:
         print("step", i)
     """
     found = result(code)
-    assert len([d for d in found.diagnostics if d.severity == "error"]) == 1
+    # What else of PyTorch stands in the lines that are kept is said, too.
+    assert [d.code for d in found.diagnostics if d.severity == "error" and d.code != "XL212"] == ["XL220"]
     kept = [
         "opt.zero_grad()",
         "out = model(torch.randn(2, 4))",
@@ -114,7 +116,7 @@ def test_a_refusal_inside_leaves_the_whole_step() -> None:
         "loss.backward()",
         "opt.step()",
     ]
-    assert "\n    ".join(kept) in found.text
+    assert "\n    ".join(kept) in re.sub(r"\n *# xlate: XL212 .*", "", found.text)
     assert "GradientTape" not in found.text
     ast.parse(found.text)
 
