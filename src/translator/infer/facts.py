@@ -172,3 +172,8 @@ class Facts:
 
     def value(self, node: cst.CSTNode) -> Value:
         return self.values.get(node, UNKNOWN)
+
+
+def given(call: BoundCall, *names: str) -> Bound | None:
+    """The first of some parameters that a call passes."""
+    return next((call.args[n] for n in names if n in call.args), None)

@@ -27,7 +27,7 @@ from ..values import (
     python_type,
     without_none,
 )
-from .facts import Bound, BoundCall
+from .facts import Bound, BoundCall, given
 from .results import RESULTS, constant
 
 if TYPE_CHECKING:
@@ -37,11 +37,6 @@ Flow = Callable[["Interpreter", BoundCall], Value]
 OWN_GRADIENT = "tf.custom_gradient"
 KINDS = {"int": "int32", "float": "float32", "bool": "bool"}
 """The types that TensorFlow gives to Python's numbers."""
-
-
-def given(call: BoundCall, *names: str) -> Bound | None:
-    """The first of these arguments that is given."""
-    return next((call.args[n] for n in names if n in call.args), None)
 
 
 def called(it: Interpreter, call: BoundCall, func: Bound | None, values: list[Value]) -> Value:

@@ -149,7 +149,9 @@ def _spatial(call: BoundCall, x: Tensor, result: Tensor) -> Sizes:
 def _keeps_sizes(call: BoundCall) -> bool:
     """Whether a convolution's stride is 1, and its padding as wide as half of its kernel."""
     kernel, stride, padding, dilation = (_ints(call, n) for n in ("kernel_size", "stride", "padding", "dilation"))
-    if not kernel or not stride or not padding or not dilation or set(stride) != {1} or _is(call, "ceil_mode"):
+    if not kernel or not stride or not padding or not dilation or set(stride) != {1}:
+        return False
+    if _is(call, "ceil_mode") or _is(call, "output_padding"):
         return False
     width = max(len(kernel), len(padding), len(dilation))
     k, p, d = (v * width if len(v) == 1 else v for v in (kernel, padding, dilation))

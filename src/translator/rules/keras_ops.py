@@ -7,7 +7,7 @@ from typing import Any
 import libcst as cst
 
 from .. import nodes
-from ..infer.facts import Bound, BoundCall
+from ..infer.facts import Bound, BoundCall, given
 from ..infer.results import int_of, ints_of
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..tables.schema import Row
@@ -20,10 +20,6 @@ def arg(ctx: Context, call: BoundCall, *names: str) -> Any:
     """The written form of the first of these arguments that is given."""
     bound = given(call, *names)
     return nodes.bare(ctx.updated(bound.node), bound.node) if bound is not None else None
-
-
-def given(call: BoundCall, *names: str) -> Bound | None:
-    return next((call.args[n] for n in names if n in call.args), None)
 
 
 def only(call: BoundCall, *names: str) -> None:

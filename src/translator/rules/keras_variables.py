@@ -7,12 +7,12 @@ from typing import Any
 import libcst as cst
 
 from .. import nodes
-from ..infer.facts import Bound, BoundCall
+from ..infer.facts import Bound, BoundCall, given
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..tables.schema import Row
 from ..values import UNKNOWN, Const, Seq, Tensor, as_tensor, python_type
 from .keras_layout import Refused
-from .keras_ops import arg, dtype, given, only, size
+from .keras_ops import arg, dtype, only, size
 from .named import named
 
 

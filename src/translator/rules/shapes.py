@@ -7,7 +7,7 @@ from typing import Any
 import libcst as cst
 
 from .. import nodes
-from ..infer.facts import Bound, BoundCall
+from ..infer.facts import Bound, BoundCall, given
 from ..infer.results import axis_of, int_of
 from ..infer.shapes import explicit_equation
 from ..rewrite.context import Context, Edit, Outcome, Refusal
@@ -25,11 +25,6 @@ def receiver(call: BoundCall) -> Bound:
 
 def receiver_tensor(call: BoundCall) -> Tensor | None:
     return as_tensor(receiver(call).value)
-
-
-def given(call: BoundCall, *names: str) -> Bound | None:
-    """The first of some parameters that the call passes."""
-    return next((call.args[n] for n in names if n in call.args), None)
 
 
 def cheap(node: Any) -> bool:

@@ -7,8 +7,8 @@ from typing import Any
 import libcst as cst
 
 from .. import nodes
-from ..infer.facts import Bound, BoundCall
-from ..infer.flow import OWN_GRADIENT, each, given
+from ..infer.facts import Bound, BoundCall, given
+from ..infer.flow import OWN_GRADIENT, each
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..tables.schema import Row
 from ..values import Api, Const, Func, MethodOf, Tensor, Value, options_of

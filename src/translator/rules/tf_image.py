@@ -7,13 +7,13 @@ from typing import Any
 import libcst as cst
 
 from .. import nodes
-from ..infer.facts import BoundCall
+from ..infer.facts import BoundCall, given
 from ..infer.tf_results import windows
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..tables.schema import Row
 from ..values import Api, Const, Seq, Shape, Value, as_tensor
 from .keras_layout import Refused, method, rank_of
-from .keras_ops import arg, given, only, size
+from .keras_ops import arg, only, size
 from .named import named
 from .tf_nn import padding_of, window
 

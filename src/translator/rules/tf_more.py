@@ -7,13 +7,13 @@ from typing import Any
 import libcst as cst
 
 from .. import nodes
-from ..infer.facts import Bound, BoundCall
+from ..infer.facts import Bound, BoundCall, given
 from ..infer.results import int_of, ints_of
 from ..rewrite.context import Context, Edit, Outcome
 from ..tables.schema import Row
 from ..values import Const, Seq, Shape, as_tensor, python_type
 from .keras_layout import Refused, method
-from .keras_ops import arg, dtype, given, only, size
+from .keras_ops import arg, dtype, only, size
 from .named import named
 from .tf_flow import helper
 

@@ -7,14 +7,14 @@ from typing import Any
 import libcst as cst
 
 from .. import nodes
-from ..infer.facts import BoundCall
+from ..infer.facts import BoundCall, given
 from ..infer.results import ints_of
 from ..infer.tf_results import windows
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..tables.schema import Row
 from ..values import Api, Const, Instance, Seq, UserClass, Value, as_tensor, elem_of, python_type
 from .keras_layout import Refused, method, rank_of
-from .keras_ops import arg, dtype, given, is_true, only, size
+from .keras_ops import arg, dtype, is_true, only, size
 from .named import named
 
 KINDS = {"int": "torch.int32", "float": "torch.float32"}
