@@ -48,6 +48,12 @@ class Pair(nn.Module):
 WAYS = {
     "script": "scripted = torch.jit.script(model)\n    out = scripted(x)\n    scripted.save(path)",
     "trace": "out = model(x)\n    traced = torch.jit.trace(model, x)\n    torch.jit.save(traced, path)",
+    "export": "out = model(x)\n    n = torch.export.Dim('n', min=2)\n"
+    "    made = torch.export.export(model, (x,), dynamic_shapes=({0: n},))\n"
+    "    same = made.module()(x)\n    assert same.shape == out.shape\n    torch.export.save(made, path)",
+    "onnx": "out = model(x)\n    torch.onnx.export(model, x, path, opset_version=17, input_names=['x'],\n"
+    "                      dynamic_axes={'x': {0: 'batch'}})",
+    "onnx, new": "out = model(x)\n    torch.onnx.export(model, (x,), f=path, verbose=False, dynamo=True)",
     "freeze": "out = model(x)\n    torch.jit.freeze(torch.jit.trace(model, (x,))).save(path)",
 }
 
@@ -74,7 +80,7 @@ def test_exported(way: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(back.serve(x), out, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(back.serve(x[:2]), out[:2], rtol=1e-5, atol=1e-6)
     assert list(back.signatures) == ["serve", "serving_default"]
-    if way == "trace":
+    if way in ("trace", "onnx"):
         lite(str(tmp_path / "net"), x, out)
 
 
@@ -104,8 +110,15 @@ def test_several_inputs(tmp_path: Path) -> None:
     np.testing.assert_array_equal(actual[1], ids)
 
 
+def test_what_is_written_instead_is_said() -> None:
+    notes = [d for d in translate(program("onnx")).diagnostics if d.code == "XL408"]
+    assert len(notes) == 1 and notes[0].severity is not Severity.ERROR and "no ONNX file" in notes[0].message
+
+
 REFUSED = {
-    "torch.onnx.export(Net(), torch.randn(1, 6), 'net.onnx')": "format='onnx'",
+    "torch.onnx.export(Net(), torch.randn(1, 6), 'net.onnx', dynamic_axes={'x': {0: 'n', 1: 'm'}})": "ExportArchive",
+    "made = torch.export.export(Net(), (), {'x': torch.ones(1, 6)})": "by position",
+    "net = torch.export.load('net.pt2')": "tf.saved_model.load",
     "net = torch.jit.load('net.pt')": "tf.saved_model.load",
     "f = torch.jit.trace(lambda x: x + 1, torch.ones(2))": "get_concrete_function",
     "net = models.resnet18(pretrained=True)": "convert its weights with `xlate weights`",

@@ -125,6 +125,11 @@ CODES: dict[str, tuple[str, str]] = {
         "Has no meaning in TensorFlow",
         "An argument or setting of PyTorch's runtime (worker processes, memory, backends) is dropped.",
     ),
+    "XL408": (
+        "Another kind of file",
+        "The program writes a file of PyTorch's, which TensorFlow writes in a format of its own. What reads the file has to "
+        "read that one.",
+    ),
     "XL900": ("Internal error", "A defect of xlate. The source is left as it is; please report it with the traceback (-v)."),
 }  # fmt: skip
 """Code to its title and what it means for the user."""

@@ -43,11 +43,23 @@ if TYPE_CHECKING:
     from .interp import Interpreter
 
 
+def unwraps(node: cst.Call, owner: Instance) -> bool:
+    """Whether ``program.module()`` gives the model of an exported program: a model that wants inputs is not run."""
+    if node.args or not isinstance(node.func, cst.Attribute) or node.func.attr.value != "module":
+        return False
+    forward = owner.cls.find("forward") if isinstance(owner.cls, UserClass) else None
+    if not isinstance(forward, Func) or isinstance(forward.node, cst.Lambda):
+        return False
+    return any(p.default is None for p in forward.node.params.params[1:])
+
+
 def call_instance(it: Interpreter, node: cst.Call, owner: Instance, args: Args) -> Value:
     """``layer(x)``."""
     from .calls import mutated
 
     it.touch()
+    if unwraps(node, owner):
+        return owner
     if it.direction == "tf2torch" and args:
         keras_graph.called(it, node, owner, args[0][1])
         if owner.api == "keras.Model" and "outputs" in owner.args:

@@ -114,5 +114,6 @@ from . import (  # noqa: E402, F401  (they register their rules)
     pointwise,
     reductions,
     shapes,
+    training_export,
     training_rows,
 )

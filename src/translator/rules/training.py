@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import libcst as cst
 
 from .. import nodes
+from ..infer.layers import unwraps
 from ..model import Severity, Style
 from ..rewrite.context import Context, Edit, Finding, Outcome, Refusal
 from ..values import Const, Instance, MethodOf, UserClass, options_of, without_none
@@ -238,6 +239,9 @@ def remembered(ctx: Context, key: Any) -> bool:
 
 def model_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
     """Calls of layers, with ``training=`` where a model is called from outside."""
+    callee = without_none(ctx.value(node.func))
+    if isinstance(callee, Instance) and unwraps(node, callee):
+        return Edit(new.func)
     outcome = layer_call(ctx, node, new) or framework_layer_call(ctx, node, new)
     if isinstance(outcome, Refusal):
         return outcome

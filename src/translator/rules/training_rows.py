@@ -12,9 +12,9 @@ from ..infer.facts import BoundCall
 from ..model import Fidelity
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..tables.schema import Row
-from ..values import Const, python_type, without_none
+from ..values import Const, python_type
 from .named import named
-from .training_params import Program, Unresolved, groups_of, is_module, resolved
+from .training_params import Program, Unresolved, groups_of, resolved
 
 LIBRARY = frozenset({"foreach", "fused", "capturable", "differentiable"})
 """Arguments about how PyTorch computes, not what."""
@@ -239,30 +239,6 @@ def unwrapped(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.
     hint = "for several devices, make model and optimizer under tf.distribute.MirroredStrategy().scope()"
     ctx.note(node, "XL406", f"{name} is dropped: the translation trains in one process, on one device", hint)
     return Edit(ctx.updated(model.node))
-
-
-@named("unscripted")
-def unscripted(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
-    """``torch.jit.script(model)`` is the model."""
-    given = next(iter(call.args.values()), None)
-    if given is None or given.star or call.varargs:
-        return Refusal("XL202", f"{call.api}: what is compiled is not given")
-    name = call.api.removeprefix("torch.")
-    ctx.note(node, "XL406", f"{name} is dropped: the translation runs as Python", "tf.function makes a graph of a call")
-    return Edit(ctx.updated(given.node))
-
-
-@named("traced")
-def traced(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
-    """``torch.jit.trace(model, example)``: the model, which then knows what it is exported for."""
-    model, example = call.args.get("func"), call.args.get("example_inputs")
-    if model is None or example is None or model.star or example.star or call.varargs:
-        return Refusal("XL202", f"{call.api}: what is traced, and with what, is not given")
-    if not is_module(without_none(model.value)):
-        hint = "tf.function(f).get_concrete_function(...) traces a function"
-        return Refusal("XL201", f"{call.api}: only models are traced here", hint)
-    ctx.note(node, "XL406", "jit.trace is dropped: the model itself runs, as Python", "tf.function makes a graph of it")
-    return Edit(nodes.call("traced", ctx.updated(model.node), ctx.updated(example.node)), ("helper:traced",))
 
 
 @named("one_of_one")
