@@ -163,7 +163,7 @@ REFUSALS = [
     (HEAD + "class A(keras.Model):\n    def call(self, x):\n        return layers.Dense(4)(x)\n", "XL212"),
     (HEAD + "def f():\n    return tf.range(5) / 2\n", "XL208"),
     (HEAD + "def f(x: tf.Tensor):\n    return tf.strings.length(x)\n", "XL203"),
-    (HEAD + "m = keras.Sequential([layers.Dropout(0.1)])\nm.save('x.keras')\n", "XL203"),
+    (HEAD + "m = keras.Sequential([layers.Dropout(0.1)])\nprint(m.count_params())\n", "XL203"),
     (HEAD + "d = layers.Dense(3)\nk = d.kernel\n", "XL207"),
     ("import tensorflow.compat.v1 as tf\nx = tf.placeholder(tf.float32, [None, 4])\n", "XL203"),
     (HEAD + "sess = tf.Session()\n", "XL203"),

@@ -130,6 +130,11 @@ CODES: dict[str, tuple[str, str]] = {
         "The program writes a file of PyTorch's, which TensorFlow writes in a format of its own. What reads the file has to "
         "read that one.",
     ),
+    "XL409": (
+        "A file of weights changes its format",
+        "What Keras wrote as .keras, .h5 or .weights.h5 is a PyTorch file now: files written before must be converted "
+        "with `xlate weights`.",
+    ),
     "XL900": ("Internal error", "A defect of xlate. The source is left as it is; please report it with the traceback (-v)."),
 }  # fmt: skip
 """Code to its title and what it means for the user."""

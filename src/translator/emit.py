@@ -23,8 +23,8 @@ from .tables.signatures import Param
 
 HELPERS = Path(__file__).resolve().parent / "helpers"
 IMPORTS = {
-    "bisect": "import bisect", "collections": "import collections", "csv": "import csv", "glob": "import glob",
-    "gzip": "import gzip", "re": "import re",
+    "bisect": "import bisect", "collections": "import collections", "copy": "import copy", "csv": "import csv",
+    "glob": "import glob", "gzip": "import gzip", "re": "import re",
     "itertools": "import itertools",
     "json": "import json", "math": "import math", "os": "import os", "pickle": "import pickle",
     "random": "import random", "struct": "import struct", "typing": "import typing",
@@ -36,7 +36,7 @@ IMPORTS = {
 """What a name in written code is imported by, in the order of the imports."""
 TORCH_NAMES, TF_NAMES = frozenset({"torch", "nn", "F"}), frozenset({"tf", "keras"})
 HELPERS_ONLY = frozenset({
-    "bisect", "collections", "csv", "glob", "gzip", "random", "re", "struct", "itertools", "json", "h5py", "os",
+    "bisect", "collections", "copy", "csv", "glob", "gzip", "random", "re", "struct", "itertools", "json", "h5py", "os",
     "pickle", "ThreadPoolExecutor", "PIL", "typing",
 })  # fmt: skip
 """Names that only helpers need an import for: in the user's code they are the user's own."""

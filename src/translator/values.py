@@ -64,6 +64,8 @@ class LayoutVar:
     """Tensors of different ranks met, each in an order of its own: only what looks at axes is refused."""
     parts: tuple[tuple[LayoutVar, int | None], ...] = ()
     """Of mixed ones: the orders, with the ranks."""
+    weights: bool = False
+    """Of a model's weights, whose axes stand in one order or another (``infer.weight_lists``)."""
 
     def find(self) -> LayoutVar:
         root = self
@@ -84,6 +86,8 @@ class LayoutVar:
             b.source = b.source or a.source
             b.several = b.several or a.several
             b.clash |= a.clash or (a.perm is not None and b.perm is not None and a.perm != b.perm)
+            b.clash |= a.weights != b.weights
+            b.weights |= a.weights
             b.perm = a.perm if b.perm is None else b.perm
 
 

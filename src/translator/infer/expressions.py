@@ -53,6 +53,7 @@ from .layer_attributes import SIZES, having
 from .made_names import of_made_name
 from .results import binary_result
 from .sizes import combined, measured, product
+from .weight_lists import KNOWN_BY_NAME, listed
 
 if TYPE_CHECKING:
     from .interp import Interpreter
@@ -132,6 +133,8 @@ def _class_of(node: cst.BaseExpression) -> cst.BaseExpression | None:
 
 def attribute_of(it: Interpreter, owner: Value, name: str, node: cst.Attribute | None = None) -> Value:
     """``owner.name``."""
+    if (weights := listed(it, owner, name)) is not None:
+        return weights
     if isinstance(owner, Api):
         return _api_attribute(it, owner, name)
     if isinstance(owner, Tensor):
@@ -176,6 +179,7 @@ def attribute_of(it: Interpreter, owner: Value, name: str, node: cst.Attribute |
         if name == "item" and it.direction == "torch2tf" and is_evidence(it, name):
             it.touch()
         named = any(f"{kind}.{name}" in it.tables.source for kind in it.dialect.methods)
+        named |= it.direction == "tf2torch" and name in KNOWN_BY_NAME
         if named and it.scope.module in it.frameworks:
             it.touch()  # it may be a tensor or a layer: the rewriting must say so
     return BoundMethod(owner, name)

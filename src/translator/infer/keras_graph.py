@@ -34,6 +34,7 @@ from ..values import (
     options_of,
     without_none,
 )
+from . import weight_lists
 from .facts import Bound, BoundCall, Facts
 
 if TYPE_CHECKING:
@@ -84,6 +85,8 @@ def together(a: Tensor, b: Tensor) -> bool:
 def operated(a: Value, b: Value, out: Value) -> Value:
     """The result of an operator: operands of one rank keep one order, else the larger rank's order is kept."""
     x, y = as_tensor(a), as_tensor(b)
+    if weight_lists.met(a, b, out):
+        return out
     if isinstance(out, Tensor) and x is not None and y is not None and x.rank is not None and y.rank is not None:
         if x.rank == y.rank:
             together(x, y)
@@ -136,6 +139,8 @@ def emitted_result(row: Row, call: BoundCall) -> Value:
 def unify(row: Row, call: BoundCall, result: Value) -> None:
     """Tensors that must keep one axis order: what is joined, and reductions that keep their axes."""
     tailed(row, call, result)
+    if weight_lists.carried(call, result):
+        return
     if row.returns in SAME_ORDER:
         carried(call, result)
     if isinstance(result, Seq):

@@ -36,6 +36,7 @@ from .made_names import made_name
 from .ranks import evidence, ranked_parameter
 from .results import RESULTS
 from .sizes import remember
+from .weight_lists import gradients
 
 if TYPE_CHECKING:
     from ..tables.schema import Row
@@ -223,6 +224,8 @@ def instance_method(it: Interpreter, node: cst.Call, owner: Instance, name: str,
     if it.tables.find(f"{base}.{name}"):
         receiver = node.func.value if isinstance(node.func, cst.Attribute) else node.func
         call_api(it, node, f"{base}.{name}", args, Bound(receiver, owner))
+    if base == "tf.GradientTape" and name == "gradient" and len(args) > 1:
+        return gradients(args[1][1])
     if name == "__init__" and isinstance(owner.cls, Api) and owner.api in it.dialect.containers:
         _container_init(it, owner, args)
         return NONE

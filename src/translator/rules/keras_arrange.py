@@ -13,6 +13,7 @@ from ..infer.keras_graph import CHANNELS_FIRST, is_channels_first
 from ..rewrite.context import Context
 from ..tables.schema import Row
 from ..values import Const, Seq, Tensor, Value, as_tensor, python_type, without_none
+from . import keras_weight_lists
 from .keras_layout import Perm, Refused, axes_of, axis_node, in_source_order, mapped_axes, method, moved, order, rank_of
 
 TRANSPARENT = frozenset({"same", "same_float", "same_bool", "alias", "create_like", "tf_ensured"})
@@ -28,6 +29,7 @@ ONE_IMAGE = (2, 0, 1)
 def arranged(ctx: Context, row: Row, call: BoundCall, node: cst.Call) -> Perm:
     """Bring a call's tensors into the order that the operation can take, and say what order comes out."""
     kind = row.returns
+    keras_weight_lists.axisless(ctx, row, call, node)
     if call.api.startswith(PLACE) and row.layout == "channels":
         return imaged(ctx, call)
     by_torch = {(spec.to[0] if spec.to else name): name for name, spec in row.args.items()}

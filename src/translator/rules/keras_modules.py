@@ -334,8 +334,6 @@ def model_method(ctx: Context, call: cst.Call, new: cst.Expr, owner: Instance) -
         return Edit(cst.Expr(nodes.call("print", target)))
     if method == "build":
         return Edit([])
-    if method in ("save", "save_weights", "load_weights"):
-        return Refusal("XL203", f"`{method}` of a Keras model is not translated yet", "save its `state_dict()` by hand")
     return None
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import libcst as cst
 
 from .. import nodes
+from ..infer import weight_lists
 from ..infer.emitted import PLACE, stands_for_module
 from ..infer.layers import module_base
 from ..infer.results import FLOATS
@@ -24,6 +25,7 @@ from ..values import (
     as_tensor,
     without_none,
 )
+from . import keras_weight_lists
 from .api import api_name
 from .keras_arrange import paired
 from .keras_calls import short_name
@@ -108,6 +110,7 @@ def loop(ctx: Context, node: cst.For, new: cst.For) -> Outcome:
 def walked(ctx: Context, node: Any, new: Any) -> Any:
     """What is iterated over, in Keras's order."""
     tensor = as_tensor(ctx.value(node))
+    keras_weight_lists.axes_wanted(tensor)
     return moved(new, order(tensor), None) if tensor is not None else new
 
 
@@ -130,9 +133,11 @@ def attribute(ctx: Context, node: cst.Attribute, new: cst.Attribute) -> Outcome:
         return Edit(new.value.with_changes(attr=cst.Name("ndim")))
     if isinstance(owner, Tensor):
         return tensor_attribute(ctx, node, new, owner, attr)
+    if keras_weight_lists.is_list(ctx, node):
+        return Edit(nodes.call(HELD[attr], new.value), (f"helper:{HELD[attr]}",))
     if isinstance(owner, Instance):
         return instance_attribute(ctx, owner, new, attr)
-    return None
+    return keras_weight_lists.unknown_owner(ctx, node, owner)
 
 
 def tensor_attribute(ctx: Context, node: cst.Attribute, new: cst.Attribute, owner: Tensor, attr: str) -> Outcome:
@@ -143,6 +148,9 @@ def tensor_attribute(ctx: Context, node: cst.Attribute, new: cst.Attribute, owne
         return Edit(cst.Attribute(moved(new.value, perm, None), cst.Name("shape")))
     if attr in ("dtype", "ndim", "device"):
         return None
+    if attr in ("name", "path") and weight_lists.is_weight(owner):
+        raise Refused("XL207", f"`.{attr}` of a model's weights: PyTorch's parameters do not know their names",
+                      "loop over model.named_parameters()")  # fmt: skip
     if attr == "trainable" and owner.variable:
         return Edit(new.with_changes(attr=cst.Name("requires_grad")))
     if attr == "rank":
@@ -152,8 +160,7 @@ def tensor_attribute(ctx: Context, node: cst.Attribute, new: cst.Attribute, owne
     return None
 
 
-GONE = frozenset({"non_trainable_weights", "layers",
-                  "weights", "variables", "kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance",
+GONE = frozenset({"layers", "kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance",
                   "embeddings", "trainable", "input_spec", "input", "output", "inputs", "outputs",
                   "built"})  # fmt: skip
 
@@ -171,7 +178,9 @@ RENAMED = {
        for axes in (1, 2, 3) for kind in ("", "Transpose")},
 }  # fmt: skip
 """Settings of layers that PyTorch's modules have under another name."""
-HELD = {"trainable_variables": "trainable_parameters", "trainable_weights": "trainable_parameters",
+HELD = {**dict.fromkeys(weight_lists.TRAINED, "trainable_parameters"),
+        **dict.fromkeys(weight_lists.FIXED, "untrained_weights"),
+        "weights": "all_weights", "variables": "all_weights",
         "losses": "added_losses", "metrics": "compiled_metrics"}  # fmt: skip
 """The helpers that give what such an attribute holds."""
 
@@ -220,6 +229,7 @@ def _is_layer(owner: Instance) -> bool:
 def subscript(ctx: Context, node: cst.Subscript, new: cst.Subscript) -> Outcome:
     """``x.shape[-1]`` is where the channels are now; ``x[..., 0]`` is read in Keras's order."""
     owner = without_none(ctx.value(node.value))
+    keras_weight_lists.axes_wanted(owner)
     if isinstance(owner, Shape):
         return shape_item(ctx, node, new, owner)
     if not isinstance(owner, Tensor):
@@ -343,6 +353,7 @@ def binary(ctx: Context, node: cst.BinaryOperation, new: cst.BinaryOperation) ->
             "XL208", "a division of integers gives float64 in TensorFlow and float32 in PyTorch", "cast first"
         )
     if isinstance(node.operator, cst.MatrixMultiply):
+        keras_weight_lists.axes_wanted(left, right)
         sides = [moved(ctx.updated(n), order(ctx.value(n)), None) for n in (node.left, node.right)]
         return _changed(node, new, sides, settled, ctx, None)
     natural = paired(ctx, [node.left, node.right])

@@ -142,15 +142,23 @@ def training_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
     if isinstance(node.func.value, cst.Call) and nodes.is_name(node.func.value.func, "super"):
         inherited = name in STEPS or (name in HELPERS and name != "compile")
         return Refusal("XL203", f"Keras's own `{name}` is not translated here") if inherited else None
+    if name == "set_weights" and (copied := weights_copied(node, new)) is not None:
+        return copied
     if name in ("gradient", "watch") and nodes.code(node.func.value) in open_tapes(ctx):
         return taped(ctx, node, new, name)
     owner = without_none(ctx.value(node.func.value))
     if owner is UNKNOWN and (name in TRAINING or tells(name, node)) and not of_others(ctx, node.func.value):
         return Refusal("XL205", f"which model this `{name}` concerns is not known here", "annotate or pass the model")
+    if name in FILES and is_model(owner):
+        return in_file(ctx, node, new, name)
+    if name == "get_weights" and node in handed_to(ctx, "set_weights"):
+        return None
+    if name in UNTRANSLATED and is_model(owner) and not own_method(owner, name):
+        return Refusal("XL203", f"`{name}` of a Keras layer or model has no counterpart yet", UNTRANSLATED[name])
     if name not in HELPERS or not is_model(owner):
         return compiled(ctx, node, new, name)
     assert isinstance(owner, Instance)
-    if isinstance(owner.cls, UserClass) and owner.cls.find(name) is not None:
+    if own_method(owner, name):
         return None
     args = [a for a in new.args if a.star or a.keyword is None or a.keyword.value not in IGNORED]
     if any(a.star for a in args):
@@ -168,6 +176,63 @@ def training_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
     func = cst.Name(helper)
     made = new.with_changes(func=func, args=trimmed([cst.Arg(nodes.bare(new.func.value, node.func.value)), *args]))
     return Edit(made, (f"helper:{helper}",))
+
+
+FILES = {
+    "save_weights": "torch.save({model}.state_dict(), {path})", "save": "torch.save({model}, {path})",
+    "load_weights": "{model}.load_state_dict(torch.load({path}))",
+}  # fmt: skip
+AXES = "read the parameters by name: their axes are PyTorch's"
+UNTRANSLATED = {
+    "get_weights": AXES, "set_weights": AXES, "get_layer": "name the module's attribute",
+    "count_params": "sum(p.numel() for p in model.parameters())", "to_json": "", "to_yaml": "", "export": "",
+    "train_on_batch": "", "test_on_batch": "", "predict_on_batch": "call the model", "reset_states": "",
+    "fit_generator": "use fit", "evaluate_generator": "use evaluate", "predict_generator": "use predict",
+    "compute_output_shape": "", "stateless_call": "", "save_own_variables": "", "load_own_variables": "",
+    "get_input_at": "", "get_output_at": "", "pop": "", "reset_metrics": "",
+}  # fmt: skip
+"""Methods of Keras's models, with what to do instead."""
+
+
+def handed_to(ctx: Context, method: str) -> set[cst.CSTNode]:
+    """What methods of a name are called with."""
+    key = f"handed to {method}"
+    if key not in ctx.facts.cache:
+        calls = (n for tree in ctx.facts.trees for n in nodes.walk(tree) if isinstance(n, cst.Call))
+        named = (c for c in calls if isinstance(c.func, cst.Attribute) and c.func.attr.value == method)
+        ctx.facts.cache[key] = {a.value for c in named if len(c.args) == 1 for a in c.args}
+    return ctx.facts.cache[key]  # type: ignore[no-any-return]
+
+
+def own_method(owner: Value, name: str) -> bool:
+    """Whether the project defines a method itself."""
+    return isinstance(owner, Instance) and isinstance(owner.cls, UserClass) and owner.cls.find(name) is not None
+
+
+def in_file(ctx: Context, node: cst.Call, new: cst.Call, name: str) -> Outcome:
+    """``model.save_weights(path)``: the weights are the same, the file's format is PyTorch's."""
+    if own_method(without_none(ctx.value(node.func.value)), name):  # type: ignore[union-attr]
+        return None
+    given = [a for a in new.args if a.keyword is None or a.keyword.value == "filepath"]
+    rest = [a.keyword.value for a in new.args if a not in given and a.keyword is not None]
+    if len(given) != 1 or given[0].star or set(rest) - {"overwrite", "save_format"}:
+        return Refusal("XL201", f"`{name}` of a Keras model: argument `{(rest or ['*'])[0]}` is not translated")
+    ctx.note(node, "XL409", f"`{name}` now has PyTorch's file format: files of Keras are not read",
+             "convert them with `xlate weights`")  # fmt: skip
+    model = nodes.bare(new.func.value, node.func.value)  # type: ignore[union-attr]
+    parts = {"model": nodes.parenthesized(model), "path": given[0].value}
+    return Edit(nodes.template(FILES[name], parts), ("torch",))
+
+
+def weights_copied(node: cst.Call, new: cst.Call) -> Outcome:
+    """``target.set_weights(model.get_weights())``."""
+    given = node.args[0].value if len(node.args) == 1 else None
+    made = new.args[0].value if given is not None else None
+    asked = isinstance(given, cst.Call) and isinstance(given.func, cst.Attribute) and not given.args
+    if not asked or given.func.attr.value != "get_weights" or not isinstance(made, cst.Call):  # type: ignore[union-attr]
+        return None
+    state = cst.Call(made.func.with_changes(attr=cst.Name("state_dict")), [])
+    return Edit(cst.Call(new.func.with_changes(attr=cst.Name("load_state_dict")), [cst.Arg(state)]))
 
 
 def tells(name: str, node: cst.Call) -> bool:

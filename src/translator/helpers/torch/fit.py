@@ -9,6 +9,22 @@ def trainable_parameters(module):
     return [p for p in module.parameters() if p.requires_grad]
 
 
+def untrained_weights(module):
+    """The parameters that are not trained, and the statistics."""
+    fixed = [p for p in module.parameters() if not p.requires_grad]
+    return fixed + [b for b in module.buffers() if b.is_floating_point()]
+
+
+def all_weights(module):
+    """All parameters, and the statistics."""
+    return [p for p in module.parameters() if p.requires_grad] + untrained_weights(module)
+
+
+def clip_by_norm(t, clip_norm):
+    """The tensor, scaled down to a length if it is longer."""
+    return t * (clip_norm / t.norm().clamp(min=clip_norm))
+
+
 def gradient(target, sources, output_gradients=None, create_graph=False):
     """Gradients of (the sum of) the targets; `None` for sources that they do not depend on."""
     one = isinstance(sources, torch.Tensor)

@@ -1,5 +1,6 @@
-"""Weights set to Keras's initial values by name, for programs that choose an initializer at run time."""
+"""Weights set to Keras's initial values by name, for programs that choose an initializer at run time; clones."""
 
+import copy
 import math
 
 import torch
@@ -39,3 +40,12 @@ def initialize(x, initializer):
         if name == "identity":
             return nn.init.eye_(x)
     raise ValueError(f"the initializer {initializer!r} is not known")
+
+
+def clone_model(model):
+    """A model of the same layers whose weights start anew; parameters of a program's own layers start as they are."""
+    other = copy.deepcopy(model)
+    for module in other.modules():
+        if hasattr(module, "reset_parameters"):
+            module.reset_parameters()
+    return other
