@@ -1,4 +1,4 @@
-"""Lists of a model's weights: what is computed element by element is the same in both frameworks, the rest is refused."""
+"""Lists of a model's weights: computed element by element they are the same in both frameworks, else refused."""
 
 from __future__ import annotations
 
