@@ -48,7 +48,7 @@ class Pair(nn.Module):
 WAYS = {
     "script": "scripted = torch.jit.script(model)\n    out = scripted(x)\n    scripted.save(path)",
     "trace": "out = model(x)\n    traced = torch.jit.trace(model, x)\n    torch.jit.save(traced, path)",
-    "export": "out = model(x)\n    n = torch.export.Dim('n', min=2)\n"
+    "export": "out = model(x)\n    n = (torch.export.Dim('n', min=2), torch.export.Dim.AUTO)[0]\n"
     "    made = torch.export.export(model, (x,), dynamic_shapes=({0: n},))\n"
     "    same = made.module()(x)\n    assert same.shape == out.shape\n    torch.export.save(made, path)",
     "onnx": "out = model(x)\n    torch.onnx.export(model, x, path, opset_version=17, input_names=['x'],\n"

@@ -24,7 +24,8 @@ from .tables.signatures import Param
 HELPERS = Path(__file__).resolve().parent / "helpers"
 IMPORTS = {
     "bisect": "import bisect", "collections": "import collections", "copy": "import copy", "csv": "import csv",
-    "glob": "import glob", "gzip": "import gzip", "re": "import re",
+    "glob": "import glob", "gzip": "import gzip", "inspect": "import inspect", "re": "import re",
+    "types": "import types",
     "itertools": "import itertools",
     "json": "import json", "math": "import math", "os": "import os", "pickle": "import pickle",
     "random": "import random", "struct": "import struct", "typing": "import typing",
@@ -37,7 +38,7 @@ IMPORTS = {
 TORCH_NAMES, TF_NAMES = frozenset({"torch", "nn", "F"}), frozenset({"tf", "keras"})
 HELPERS_ONLY = frozenset({
     "bisect", "collections", "copy", "csv", "glob", "gzip", "random", "re", "struct", "itertools", "json", "h5py", "os",
-    "pickle", "ThreadPoolExecutor", "PIL", "typing",
+    "pickle", "ThreadPoolExecutor", "PIL", "typing", "inspect", "types",
 })  # fmt: skip
 """Names that only helpers need an import for: in the user's code they are the user's own."""
 MAX_LINE = 100

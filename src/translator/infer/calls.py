@@ -44,6 +44,7 @@ from . import (  # noqa: F401  (some register)
     keras_graph,
     keras_results,
     layer_results,
+    lightning,
     shape_results,
     shapes,
     tf_results,
@@ -247,6 +248,8 @@ def call_api(it: Interpreter, node: cst.Call, name: str, args: Args, receiver: B
         inner = cst.Call(args[0][0].value)
         it.facts.handed[inner] = node
         bound.result = call_value(it, inner, without_none(args[0][1]), plain)
+    elif rows and rows[0].returns == "lightning":
+        bound.result = lightning.run(it, bound)
     elif rows and rows[0].returns in flow.FLOWS:
         bound.result = flow.FLOWS[rows[0].returns](it, bound)
     elif (made := called_type(bound)) is not None:

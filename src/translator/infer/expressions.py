@@ -41,7 +41,7 @@ from ..values import (
     python_type,
     without_none,
 )
-from . import indexing
+from . import indexing, lightning
 from .annotations import type_form
 from .evidence import cannot_be, is_evidence, only_a_tensor, proven_tensor
 from .facts import SAVED
@@ -221,6 +221,8 @@ def tensor_attribute(it: Interpreter, owner: Tensor, name: str) -> Value:
 
 def _instance_attribute(it: Interpreter, owner: Instance, name: str) -> Value:
     it.touch()
+    if owner.api == lightning.TRAINER and (known := lightning.trainer_attribute(name)) is not None:
+        return known
     if owner.api in ("torch.finfo", "torch.iinfo"):
         return STR if name == "dtype" else INT if name == "bits" or owner.api == "torch.iinfo" else FLOAT
     if isinstance(owner.cls, UserClass):

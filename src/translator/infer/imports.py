@@ -67,6 +67,8 @@ def framework_name(name: str) -> str:
             return INNER.get(name, name)
     if name in INNER:
         return INNER[name]
+    if name == "lightning" or name.startswith("lightning."):
+        return "pytorch_lightning" + name.removeprefix("lightning").removeprefix(".pytorch")
     while name.startswith("torch.torch"):  # `from torch import torch`
         name = name[len("torch.") :]
     if name.startswith(ALBUMENTATIONS):

@@ -29,7 +29,7 @@ from ..values import (
     unmeasured,
     without_none,
 )
-from . import leaves
+from . import leaves, lightning
 from .annotations import annotation, filled
 from .emitted import stands_for_module
 from .functions import define
@@ -558,9 +558,12 @@ def _class(it: Interpreter, node: cst.ClassDef) -> None:
     cls.bases = [it.expr(arg.value) for arg in node.bases]
     for decorator in node.decorators:
         it.expr(decorator.decorator)
-    for base in cls.bases:
+    for i, base in enumerate(cls.bases):
         if isinstance(base, Api):
             name = it.tables.canonical(base.name)
+            if name == lightning.MODULE and (base := lightning.as_module(base, name, node)) is not cls.bases[i]:
+                cls.bases[i], cls.attrs["<lightning>"] = base, NONE
+                name = "torch.nn.Module"
             cls.module |= (
                 name in it.dialect.module_bases
                 or (name.startswith("torch.nn.") and it.direction == "torch2tf")

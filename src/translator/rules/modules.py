@@ -7,11 +7,13 @@ from typing import Any
 import libcst as cst
 
 from .. import nodes
+from ..infer.lightning import STEPS, driven
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..rewrite.rewriter import Rewriter
 from ..values import Api, Func, Instance, MethodOf, UserClass, as_tensor, without_none
 from .control import needless
 from .graph_flow import flow_decorator
+from .lightning import refused_base
 from .no_gradients import decorator
 from .tensors import reserved
 from .training_carry import with_tape
@@ -54,6 +56,10 @@ def base_arg(rewriter: Rewriter, cls: UserClass, arg: cst.Arg) -> cst.Arg:
         # `Dataset[T]`: neither Keras's classes nor the helpers are generic.
         arg = arg.with_changes(value=arg.value.value)
     value = ctx.value(arg.value)
+    left = refused_base(ctx, cls, ctx.tables.canonical(value.name) if isinstance(value, Api) else "")
+    if left is not None:
+        rewriter.refuse(arg.value, left)
+        return arg
     if isinstance(value, Api) and ctx.tables.canonical(value.name) == "torch.nn.Module":
         ctx.seen += 1
         ctx.translated += 1
@@ -176,7 +182,7 @@ def method_name(ctx: Context, func: Func) -> str:
         return func.name
     if func.name in ctx.dialect.forward:
         return "call"
-    if reserved(ctx, func.name):
+    if reserved(ctx, func.name) and not (driven(func.owner) and func.name in STEPS):
         ctx.renames[f"{func.owner.name}.{func.name}"] = func.name + "_"
         return func.name + "_"
     return func.name

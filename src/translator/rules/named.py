@@ -110,6 +110,7 @@ from . import (  # noqa: E402, F401  (they register their rules)
     indexing,
     layer_forms,
     layers,
+    lightning_rows,
     memory,
     pointwise,
     reductions,

@@ -10,6 +10,7 @@ from .. import nodes
 from ..emit import helper
 from ..infer.expressions import RESULT_FIELDS, WRAPPED
 from ..infer.layer_attributes import SIZES
+from ..infer.lightning import MODULE, UNTRANSLATED
 from ..infer.results import FLOATS
 from ..layout.perms import Perm, order_of
 from ..rewrite.context import Context, Edit, Outcome, Refusal
@@ -32,6 +33,7 @@ from ..values import (
     without_none,
 )
 from .kept_layers import READABLE, read_too_early
+from .lightning import BY_HAND, of_lightning
 
 PYTHON_METHODS = frozenset(
     name for kind in (list, dict, str, set, bytes, int, float, tuple) for name in dir(kind)
@@ -84,6 +86,8 @@ def attribute(ctx: Context, node: cst.Attribute, new: cst.Attribute) -> Outcome:
         return Refusal("XL209", message, "ask with isinstance first, or annotate it with one type")
     if isinstance(owner, Tensor):
         return tensor_attribute(ctx, node, new, owner, name)
+    if name in UNTRANSLATED and of_lightning(owner, name):
+        return Refusal("XL203", f"{MODULE}.{name}: this part of Lightning is not translated", BY_HAND)
     if isinstance(owner, Union):
         owner = setting_owner(ctx, owner, name)
     if isinstance(owner, Instance) and not (owner.api in ctx.dialect.module_bases and name in LAYER_SIZES):

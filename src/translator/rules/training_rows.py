@@ -13,6 +13,7 @@ from ..model import Fidelity
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..tables.schema import Row
 from ..values import Const, python_type
+from .lightning import moves_itself
 from .named import named
 from .training_params import Program, Unresolved, groups_of, resolved
 
@@ -48,6 +49,8 @@ def optimizer(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.
     if call.problem:
         return Refusal("XL202", f"{call.api}: {call.problem}")
     program = Program.of(ctx.facts)
+    if moves_itself(ctx, call):
+        return single(ctx, row, call, options(call))
     try:
         groups = groups_of(program, node)
     except Unresolved as error:
