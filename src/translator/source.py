@@ -34,7 +34,7 @@ DEEP_STACK = 256 * 1024 * 1024
 """Bytes of stack (address space, not memory) for deeper trees."""
 DEEP_RECURSION = 60_000
 
-_NAMES = {"torch": (b"torch",), "tf": (b"tensorflow", b"keras")}
+_NAMES = {"torch": (b"torch", b"lightning"), "tf": (b"tensorflow", b"keras")}
 # Patterns are texts, compiled when one is needed: most files need none, and starting up has to be quick.
 _COOKIE = r"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)"
 _BLANK = r"^[ \t\f]*(?:#.*)?$"
