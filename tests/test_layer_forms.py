@@ -141,3 +141,10 @@ def test_what_is_not_known_when_the_layer_is_made_is_listed() -> None:
     layers = "nn.LazyLinear(4), nn.Conv2d(3, 4, k), nn.Linear(f(), 2)"
     source = f"from torch import nn\ndef make(k, f):\n    return {layers}\n"
     assert [d.code for d in translate(source, fidelity="exact").diagnostics] == ["XL401"] * 3
+
+
+def test_a_class_whose_axis_order_has_to_be_told_is_no_value_with_channels_last() -> None:
+    source = "from torch import nn\nKINDS = {'a': nn.Unfold, 'b': nn.ReLU}\n"
+    refused = [d.message for d in translate(source).diagnostics if d.severity is Severity.ERROR]
+    assert len(refused) == 1 and "torch.nn.Unfold is passed on as a value" in refused[0]
+    assert not translate(source, layout="channels_first").diagnostics

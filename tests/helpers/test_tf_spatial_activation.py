@@ -12,12 +12,13 @@ import torch
 import torch.nn.functional as F
 from tf_spatial_support import assert_close, check, check_layer, draw, to_last
 
-from translator.helpers.tf import activation, adapters
+from translator.helpers.tf import activation, adapters, adapters_weights
 from translator.helpers.tf.resize import Upsample
 
 MODULES = [
     "activation",
     "adapters",
+    "adapters_weights",
     "conv",
     "conv_transpose",
     "grid",
@@ -28,6 +29,7 @@ MODULES = [
     "resize",
     "spatial",
 ]
+ADAPTERS = {**vars(adapters_weights), **vars(adapters)}
 # Zeros and the bounds of the piecewise functions stand among the values.
 VALUES = np.concatenate([draw(44) * 3, [0.0, 1.0, -1.0, 2.0]]).reshape(2, 3, 8)
 
@@ -158,7 +160,7 @@ def test_layers_under_torch_names(name, arguments, shape, weights):
     module = getattr(torch.nn, name)(*arguments)
     check_layer(
         module,
-        lambda data_format: getattr(adapters, name)(*arguments),
+        lambda data_format: ADAPTERS[name](*arguments),
         draw(*shape) + 0.5,
         weights,
         training=True if "Batch" in name else None,
@@ -223,11 +225,11 @@ def test_dropout_keeps_its_arguments():
 
 def test_signatures_follow_torch():
     """Same parameters in the same order with the same defaults, then perhaps more."""
-    classes = [c for c in vars(adapters).values() if inspect.isclass(c) and hasattr(torch.nn, c.__name__)]
+    classes = [c for c in ADAPTERS.values() if inspect.isclass(c) and hasattr(torch.nn, c.__name__)]
     classes += [activation.PReLU, Upsample]
     assert len(classes) > 30
     for own in classes:
-        if own.__module__.endswith((".adapters", ".activation", ".resize")) and own.__name__ != "Identity":
+        if own.__module__.endswith((".adapters", ".adapters_weights", ".activation", ".resize")) and own.__name__ != "Identity":
             theirs = list(inspect.signature(getattr(torch.nn, own.__name__)).parameters.values())
             theirs = [p for p in theirs if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
             parameters = [p for p in inspect.signature(own).parameters.values() if p.kind is not p.VAR_KEYWORD]
@@ -239,7 +241,7 @@ def test_signatures_follow_torch():
             assert [(p.name, p.default) for p in theirs if p.name not in skipped] == [
                 (p.name, p.default) for p in ours
             ], own
-    assert issubclass(adapters.Conv2d, keras.layers.Conv2D)
+    assert issubclass(adapters_weights.Conv2d, keras.layers.Conv2D)
     assert issubclass(adapters.BatchNorm2d, keras.layers.BatchNormalization)
     with pytest.raises(ValueError, match="return_indices"):
         adapters.MaxPool2d(2, return_indices=True)

@@ -453,7 +453,7 @@ def test_program(name: str) -> None:
 
 def test_initializer_of_a_built_layer_gives_it_new_values() -> None:
     keras = pytest.importorskip("tensorflow").keras
-    from translator.helpers.tf.adapters import Linear
+    from translator.helpers.tf.adapters_weights import Linear
     from translator.helpers.tf.initializer import set_initializer
 
     layer = Linear(3, 2)

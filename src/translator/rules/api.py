@@ -69,12 +69,10 @@ def with_imports(row: Row, outcome: Outcome) -> Outcome:
 def _translate_call(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
     if row.refuse:
         return Refusal("XL203", f"{call.api}: {row.refuse}", row.hint)
-    if row.adapter and any(a.star for a in node.args):
-        # Which arguments these are is only known at run time; the helper takes PyTorch's own.
+    if row.adapter and (any(a.star for a in node.args) or kept(ctx, call)):
+        # Which arguments these are is only known at run time, or the layer is asked for what Keras does not keep; the
+        # helper takes PyTorch's own, and starts as PyTorch does.
         return Edit(new.with_changes(func=nodes.dotted(row.adapter)), (f"helper:{row.adapter}",))
-    if row.adapter and kept(ctx, call):
-        adapter = Edit(new.with_changes(func=nodes.dotted(row.adapter)), (f"helper:{row.adapter}",))
-        return started(ctx, row, call, adapter)
     if row.rule:
         return named.RULES[row.rule](ctx, row, call, node, new)
     if call.problem:
@@ -373,6 +371,9 @@ def reference(ctx: Context, row: Row, name: str) -> Outcome:
         if not target or target[0].startswith("helper:"):
             return Edit(nodes.dotted("keras.layers.Layer"), ("keras",))
         return Edit(nodes.dotted(target[0]), needs_of(target[0]))
+    if row.layout == "opaque" and row.helper and ctx.moves_channels and _takes_format(ctx, row):
+        hint = "make the layer where its class is named, or translate with --layout channels_first"
+        return Refusal("XL204", f"{name} is passed on as a value, and with channels last it has to be told of them", hint)
     if row.adapter:
         return Edit(nodes.dotted(row.adapter), (f"helper:{row.adapter}",))
     if row.helper and (row.same_args or _same_order(ctx, row)):
@@ -380,6 +381,10 @@ def reference(ctx: Context, row: Row, name: str) -> Outcome:
     if row.tf and _same_call(ctx, row):
         return Edit(nodes.dotted(row.tf[0]), needs_of(row.tf[0]))
     return Refusal("XL204", f"{name} is passed on as a value, and its counterpart takes other arguments")
+
+
+def _takes_format(ctx: Context, row: Row) -> bool:
+    return any(param.name == "data_format" for param in target_params(ctx, row) or ())
 
 
 def _same_order(ctx: Context, row: Row) -> bool:
@@ -401,7 +406,7 @@ def _same_call(ctx: Context, row: Row) -> bool:
     """Whether calling the target with only the first argument does what the source does."""
     source = ctx.tables.source.get(row.torch[0])
     target = ctx.tables.target.get(row.tf[0])
-    if source is None or target is None or not source.overloads or not target.overloads or row.rule:
+    if source is None or target is None or not source.overloads or not target.overloads or row.rule or row.weights:
         return False
     probe = BoundCall(row.torch[0], cst.Call(cst.Name("f")))
     probe.defaults = {p.name: p.default for p in source.overloads[0] if p.default is not None}

@@ -1,6 +1,7 @@
 """Keras layers under PyTorch's names and constructor arguments, for code that passes layer classes around.
 
-Upsample, PReLU and Embedding have such arguments already: see resize.py, activation.py and embedding.py.
+Linear layers and convolutions are in adapters_weights.py. Upsample, PReLU and Embedding have such arguments already:
+see resize.py, activation.py and embedding.py.
 """
 
 import tensorflow as tf
@@ -8,134 +9,9 @@ from tensorflow import keras
 
 from translator.helpers.tf.activation import gelu, hardsigmoid, hardswish, hardtanh, leaky_relu, softplus
 from translator.helpers.tf.config import DATA_FORMAT
-from translator.helpers.tf.conv import PaddedConv1D, PaddedConv2D, PaddedConv3D
-from translator.helpers.tf.conv_transpose import PaddedConv2DTranspose
 from translator.helpers.tf.norm import BatchNormalizationUnbiased, GroupNormalization, InstanceNorm, channel_axis
 from translator.helpers.tf.pool import PaddedAveragePooling2D, PaddedMaxPooling2D
 from translator.helpers.tf.pool_adaptive import AdaptiveAveragePooling2D
-
-
-class BuiltWhenRead:
-    """A layer that builds its weights when they are read before its first call."""
-
-    def build(self, input_shape):
-        self.__dict__["building"] = True
-        super().build(input_shape)
-
-    def __getattr__(self, name):
-        if name in ("kernel", "bias", "gamma", "beta") and "building" not in self.__dict__:
-            shape = [None] * (getattr(self, "rank", 0) + 2)
-            axis = 1 if getattr(self, "data_format", "channels_last") == "channels_first" else -1
-            shape[axis] = getattr(self, "in_features", None) or getattr(self, "in_channels", None)
-            self.build(tuple(shape))
-            return getattr(self, name)
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-
-
-class Conv1d(BuiltWhenRead, PaddedConv1D):
-    """Conv1D with torch.nn.Conv1d's arguments."""
-
-    def __init__(
-        self,
-        in_channels,
-        out_channels,
-        kernel_size,
-        stride=1,
-        padding=0,
-        dilation=1,
-        groups=1,
-        bias=True,
-        padding_mode="zeros",
-        device=None,
-        dtype=None,
-        **kwargs,
-    ):
-        settings = (stride, padding, dilation, groups, padding_mode, bias)
-        super().__init__(out_channels, kernel_size, *settings, dtype=dtype, **kwargs)
-        self.in_channels = in_channels
-        self.out_channels = out_channels
-
-
-class Conv2d(BuiltWhenRead, PaddedConv2D):
-    """Conv2D with torch.nn.Conv2d's arguments."""
-
-    def __init__(
-        self,
-        in_channels,
-        out_channels,
-        kernel_size,
-        stride=1,
-        padding=0,
-        dilation=1,
-        groups=1,
-        bias=True,
-        padding_mode="zeros",
-        device=None,
-        dtype=None,
-        **kwargs,
-    ):
-        settings = (stride, padding, dilation, groups, padding_mode, bias)
-        super().__init__(out_channels, kernel_size, *settings, dtype=dtype, **kwargs)
-        self.in_channels = in_channels
-        self.out_channels = out_channels
-
-
-class Conv3d(BuiltWhenRead, PaddedConv3D):
-    """Conv3D with torch.nn.Conv3d's arguments."""
-
-    def __init__(
-        self,
-        in_channels,
-        out_channels,
-        kernel_size,
-        stride=1,
-        padding=0,
-        dilation=1,
-        groups=1,
-        bias=True,
-        padding_mode="zeros",
-        device=None,
-        dtype=None,
-        **kwargs,
-    ):
-        settings = (stride, padding, dilation, groups, padding_mode, bias)
-        super().__init__(out_channels, kernel_size, *settings, dtype=dtype, **kwargs)
-        self.in_channels = in_channels
-        self.out_channels = out_channels
-
-
-class ConvTranspose2d(PaddedConv2DTranspose):
-    """Conv2DTranspose with torch.nn.ConvTranspose2d's arguments."""
-
-    def __init__(
-        self,
-        in_channels,
-        out_channels,
-        kernel_size,
-        stride=1,
-        padding=0,
-        output_padding=0,
-        groups=1,
-        bias=True,
-        dilation=1,
-        padding_mode="zeros",
-        device=None,
-        dtype=None,
-        **kwargs,
-    ):
-        settings = (stride, padding, output_padding, dilation, groups, bias)
-        super().__init__(out_channels, kernel_size, *settings, dtype=dtype, **kwargs)
-        self.in_channels = in_channels
-        self.out_channels = out_channels
-
-
-class Linear(BuiltWhenRead, keras.layers.Dense):
-    """Dense with torch.nn.Linear's arguments."""
-
-    def __init__(self, in_features, out_features, bias=True, device=None, dtype=None, **kwargs):
-        super().__init__(out_features, use_bias=bias, dtype=dtype, **kwargs)
-        self.in_features = in_features
-        self.out_features = out_features
 
 
 class BatchNorm1d(BatchNormalizationUnbiased):
