@@ -11,7 +11,6 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("tensorflow")
 
 from row_samples import HEADER  # noqa: E402
-
 from translator import translate, weights  # noqa: E402
 from translator.compare import load, unload  # noqa: E402
 

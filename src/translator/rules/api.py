@@ -373,7 +373,8 @@ def reference(ctx: Context, row: Row, name: str) -> Outcome:
         return Edit(nodes.dotted(target[0]), needs_of(target[0]))
     if row.layout == "opaque" and row.helper and ctx.moves_channels and _takes_format(ctx, row):
         hint = "make the layer where its class is named, or translate with --layout channels_first"
-        return Refusal("XL204", f"{name} is passed on as a value, and with channels last it has to be told of them", hint)
+        reason = f"{name} is passed on as a value, and has to be told of the axis order where it is made"
+        return Refusal("XL204", reason, hint)
     if row.adapter:
         return Edit(nodes.dotted(row.adapter), (f"helper:{row.adapter}",))
     if row.helper and (row.same_args or _same_order(ctx, row)):
