@@ -29,7 +29,7 @@ class Net(nn.Module):
 
 
 def size(thing):
-    return thing.sum(0)
+    return thing().sum(0)
 """
 
 

@@ -135,6 +135,11 @@ CODES: dict[str, tuple[str, str]] = {
         "What Keras wrote as .keras, .h5 or .weights.h5 is a PyTorch file now: files written before must be converted "
         "with `xlate weights`.",
     ),
+    "XL410": (
+        "Asked when it runs",
+        "A method that tensors and other objects have is called on something that may be either: the translation asks "
+        "which it is. Annotate the value, and it is written without the question.",
+    ),
     "XL900": ("Internal error", "A defect of xlate. The source is left as it is; please report it with the traceback (-v)."),
 }  # fmt: skip
 """Code to its title and what it means for the user."""

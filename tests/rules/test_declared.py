@@ -87,22 +87,7 @@ REFUSED = {
     "a list's method": ("def f(x: Union[Tensor, List[int]]):\n    x.sort()\n    return x\n", "XL209", 7),
     "an unknown alias": ("Some = outside()\n\ndef f(x: Some):\n    return x.view(y)\n", "XL205", 9),
     "a literal in quotes": ("def f(x: 'Callable[[int], Tensor]'):\n    return x.view(y)\n", "XL205", 7),
-    "a method that could be meant": ("class A:\n    def size(self, dim):\n        return dim\n\n"
-                                     "def f(x):\n    return torch.zeros(x.size(0))\n", "XL205", 11),
-    "a class that could be used like this": ("class A:\n    def size(self, dim):\n        return dim\n\n"
-                                             "    def __getitem__(self, key):\n        return self\n\n"
-                                             "def f(x):\n    return torch.zeros(x.size(0)) + x[0]\n", "XL205", 14),
-    "a class of which not all is known": ("import json\nclass A(json.JSONEncoder):\n    def size(self, dim):\n"
-                                          "        return dim\n\ndef f(x):\n    return x.size(0), x.device\n",
-                                          "XL205", 12),
-    "a setting that is called": ("class A:\n    def __init__(self, size):\n        self.size = size\n\n"
-                                 "    def use(self):\n        return self.size(3)\n\n"
-                                 "def f(x):\n    return torch.zeros(x.size(0))\n", "XL205", 14),
-    "a name that is bound again": ("def f(x):\n    top = x.max()\n    x = torch.tensor(x)\n"
-                                   "    return top + x.new_zeros(3)\n", "XL205", 7),
     "a layer's own type": ("def f(x):\n    return x.to(torch.float64)\n", "XL205", 7),
-    "a string's key": ("class A:\n    def size(self, dim):\n        return dim\n\n"
-                       "def f(x):\n    return x.size(0), x['a']\n", "XL205", 11),
 }  # fmt: skip
 
 
@@ -110,6 +95,31 @@ REFUSED = {
 def test_refused(name: str) -> None:
     source, code, line = REFUSED[name]
     refuses(HEAD + source, code, line)
+
+
+ASKED = {
+    "a method that could be meant": ("class A:\n    def size(self, dim):\n        return dim\n\n"
+                                     "def f(x):\n    return torch.zeros(x.size(0))\n"),
+    "a class that could be used like this": ("class A:\n    def size(self, dim):\n        return dim\n\n"
+                                             "    def __getitem__(self, key):\n        return self\n\n"
+                                             "def f(x):\n    return torch.zeros(x.size(0)) + x[0]\n"),
+    "a class of which not all is known": ("import json\nclass A(json.JSONEncoder):\n    def size(self, dim):\n"
+                                          "        return dim\n\ndef f(x):\n    return x.size(0), x.device\n"),
+    "a setting that is called": ("class A:\n    def __init__(self, size):\n        self.size = size\n\n"
+                                 "    def use(self):\n        return self.size(3)\n\n"
+                                 "def f(x):\n    return torch.zeros(x.size(0))\n"),
+    "a name that is bound again": ("def f(x):\n    top = x.max()\n    x = torch.tensor(x)\n"
+                                   "    return top + x.new_zeros(3)\n"),
+    "a string's key": ("class A:\n    def size(self, dim):\n        return dim\n\n"
+                       "def f(x):\n    return x.size(0), x['a']\n"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_asked_when_it_runs(name: str) -> None:
+    translation = run(HEAD + ASKED[name])
+    assert {d.code for d in translation.diagnostics} == {"XL410"}, translation.diagnostics
+    assert " if tf.is_tensor(x) else x." in translation.text
 
 
 def test_arrays_keep_their_methods() -> None:

@@ -62,7 +62,7 @@ def test_refuses(source: str, code: str, line: int) -> None:
 
 
 def test_a_tensor_method_of_something_unknown_is_said_wherever_it_stands() -> None:
-    refuses("import torch\n\n\ndef f(thing):\n    return thing.sum(0)\n", "XL205", 5)
+    refuses("import torch\n\n\ndef f(thing):\n    return thing().sum(0)\n", "XL205", 5)
 
 
 @pytest.mark.parametrize("line", ["F.relu_(x)", "F.leaky_relu_(x, 0.2)", "torch.relu_(x)", "F.relu(x, inplace=True)"])

@@ -91,6 +91,8 @@ class Context:
     """Training loops for which it was already asked whether they become `fit`."""
     physical: dict[cst.CSTNode, BoundCall] = field(default_factory=dict)
     """Calls being rewritten that are to be taken as if written for the axis order that their tensors have."""
+    asked: dict[cst.CSTNode, Any] = field(default_factory=dict)
+    """Calls whose translation asks whether something is a tensor, and their forms for both (`rules.asked`)."""
     transposes: list[tuple[cst.CSTNode, str]] = field(default_factory=list)
     """The expressions that got a transpose, and the kind of operation that asked for it."""
     taken: frozenset[str] = frozenset()

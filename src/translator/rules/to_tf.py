@@ -6,6 +6,7 @@ import libcst as cst
 
 from . import RuleSet, emitted  # noqa: F401  (it registers rules that rows name)
 from .api import api_call, api_name
+from .asked import asked_call
 from .class_names import name_test
 from .control import conditional, if_statement, star_import, with_statement
 from .getattr_names import looked_up_claim, looked_up_name
@@ -48,6 +49,7 @@ RULES = RuleSet(
             framework_layer_call,
             builtin_call,
             unknown_item,
+            asked_call,
         ),
         cst.Attribute: (groups_used, api_name, attribute),
         cst.Name: (api_name,),

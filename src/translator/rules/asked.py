@@ -1,0 +1,110 @@
+"""Methods of what may be a tensor or something else: the translation asks when it runs.
+
+``x.size(0)`` becomes ``keras.ops.shape(x)[0] if tf.is_tensor(x) else x.size(0)``. That holds whatever else ``x`` may
+be, but for the framework's own objects: what these share with tensors is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import libcst as cst
+
+from .. import nodes
+from ..infer.binding import bind_api
+from ..infer.choose import applies
+from ..infer.facts import Bound, BoundCall
+from ..rewrite.context import Context, Edit, Outcome
+from ..tables.schema import Row
+from ..values import LayoutVar, Tensor
+from .api import translate_call
+
+NO_RECEIVER = "XL205"
+SHARED = frozenset({
+    "to", "cuda", "cpu", "xpu", "float", "double", "half", "bfloat16", "type", "apply", "train", "eval", "sample",
+})  # fmt: skip
+"""Methods of tensors that layers (or distributions) have, too."""
+PLACES = (cst.Name, cst.Integer, cst.SimpleString)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A call, or a chain of calls, that asks whether ``root`` is a tensor, and its forms if it is and if it is not."""
+
+    root: Any
+    tensors: Any
+    others: Any
+
+
+def asked_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
+    """A method of tensors that is called on something unknown, which can be named twice."""
+    func = node.func
+    refused = [r for r in ctx.refusals if r[0] is func and r[1].code == NO_RECEIVER]
+    if not refused or not isinstance(func, cst.Attribute) or func not in ctx.facts.unknown_calls:
+        return None
+    name, inner = func.attr.value, ctx.asked.get(func.value)
+    if inner is None and _named_twice(func.value):
+        inner = Asked(ctx.updated(func.value), ctx.updated(func.value), ctx.updated(func.value))
+    if inner is None or name.endswith("_") or any(arg.star for arg in node.args):
+        return None
+    plain = new.with_changes(func=func.with_changes(value=inner.others))
+    call = _as_tensors(ctx, node, name)
+    row = next((r for r in ctx.tables.find(call.api) if applies(r, call)), None)
+    outcome = _translated(ctx, row, call, inner.tensors, plain) if row is not None and not row.refuse else None
+    if not isinstance(outcome, Edit) or not isinstance(outcome.node, cst.BaseExpression):
+        return None
+    moved = nodes.code(outcome.node) == nodes.code(inner.tensors)
+    if name in SHARED and not moved:
+        return None
+    ctx.refusals[:] = [r for r in ctx.refusals if r not in refused]
+    ctx.findings[:] = [f for f in ctx.findings if f.node is not func or f.code != NO_RECEIVER]
+    ctx.note(node, "XL410", f"`.{name}`: whether this is a tensor is asked when it runs", "annotate it as torch.Tensor")
+    ctx.physical[node] = call
+    ctx.asked[node] = asked = Asked(inner.root, outcome.node, plain)
+    question = _question(asked, name, moved and inner.root is inner.others)
+    return Edit(nodes.parenthesized(question), (*outcome.needs, "tf"))
+
+
+def _question(asked: Asked, name: str, moved: bool) -> cst.BaseExpression:
+    holes = {"x": asked.root, "tensors": asked.tensors, "others": asked.others, "name": nodes.literal(name)}
+    if moved:  # tensors, layers and whatever else has no such method stay as they are
+        return nodes.template("{others} if hasattr({x}, {name}) else {x}", holes)  # type: ignore[no-any-return]
+    return nodes.template("{tensors} if tf.is_tensor({x}) else {others}", holes)  # type: ignore[no-any-return]
+
+
+def _named_twice(node: cst.BaseExpression) -> bool:
+    """Whether an expression costs nothing and changes nothing: a name, an attribute, an item at a written place."""
+    while isinstance(node, cst.Attribute | cst.Subscript):
+        if isinstance(node, cst.Subscript):
+            parts = [s.slice for s in node.slice]
+            if not all(isinstance(p, cst.Index) and isinstance(p.value, PLACES) for p in parts):
+                return False
+        node = node.value
+    return isinstance(node, cst.Name)
+
+
+def _as_tensors(ctx: Context, node: cst.Call, name: str) -> BoundCall:
+    """The call as if it were a tensor's."""
+    assert isinstance(node.func, cst.Attribute)
+    api = ctx.tables.canonical(f"{ctx.dialect.tensor}.{name}")
+    args = [(arg, ctx.value(arg.value)) for arg in node.args]
+    receiver = Bound(node.func.value, Tensor(layout=LayoutVar(source=True)))
+    return bind_api(api, node, ctx.tables.source.get(api), args, receiver)
+
+
+def _translated(ctx: Context, row: Row, call: BoundCall, tensors: Any, plain: cst.Call) -> Outcome:
+    """What the call becomes, with the receiver known as a tensor while rules look at it."""
+    assert call.receiver is not None
+    node, values = call.receiver.node, ctx.facts.values
+    before, form, noted = values.get(node), ctx.new.get(node), len(ctx.findings)
+    values[node], ctx.new[node] = call.receiver.value, tensors
+    try:
+        written = plain.with_changes(func=plain.func.with_changes(value=tensors))
+        return translate_call(ctx, row, call, call.node, written)
+    finally:
+        del ctx.findings[noted:]
+        for known, old in ((values, before), (ctx.new, form)):
+            known.pop(node, None)
+            if old is not None:
+                known[node] = old  # type: ignore[index]

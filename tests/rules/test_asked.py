@@ -1,0 +1,124 @@
+"""Methods of what may be a tensor or something else ask when they run: both alternatives are executed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from snippets import refuses, run
+from translator import Severity
+
+SOURCE = """
+import torch
+
+
+class Part:
+    def __init__(self, data):
+        self.data_ = data
+
+    def size(self, axis):
+        return 10 + axis
+
+    def view(self, *sizes):
+        return self.data_.reshape(sizes)
+
+    def squeeze(self, axis):
+        return self
+
+    def to(self, device):
+        return "moved"
+
+    def t(self):
+        return self
+
+    def contiguous(self):
+        return self.data_
+
+
+def size(x):
+    return x.size(1)
+
+
+def view(x):
+    return x.view(-1, 2)
+
+
+def total(x):
+    return x.sum(1)
+
+
+def peak(x):
+    return x.max()
+
+
+def chain(x):
+    return x.t().contiguous()
+
+
+def attribute(x):
+    return x.inner.max() * 2 + x.inner.size(0)
+
+
+def move(x, device):
+    return x.to(device)
+
+
+def item(xs, i):
+    return xs[i].squeeze(1)
+
+
+def each(xs):
+    return list(map(lambda x: x.contiguous(), xs))
+"""
+
+
+class Holder:
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+
+
+def value(x: Any) -> Any:
+    return np.asarray(x.detach() if hasattr(x, "detach") else x)
+
+
+def test_both_alternatives() -> None:
+    torch = pytest.importorskip("torch")
+    tf = pytest.importorskip("tensorflow")
+    translation = run(SOURCE)
+    assert not [d for d in translation.diagnostics if d.severity is Severity.ERROR]
+    assert sum(d.code == "XL410" for d in translation.diagnostics) == 11
+    theirs: dict[str, Any] = {}
+    ours: dict[str, Any] = {}
+    exec(SOURCE, theirs)
+    exec(translation.text, ours)
+    array = np.random.default_rng(3).normal(size=(4, 6))
+    x, y = torch.tensor(array), tf.constant(array)
+    for name in ("size", "view", "total", "peak", "chain"):
+        np.testing.assert_allclose(value(ours[name](y)), value(theirs[name](x)), rtol=1e-12, err_msg=name)
+    for name in ("size", "view", "chain"):
+        expected, actual = theirs[name](theirs["Part"](array)), ours[name](ours["Part"](array))
+        np.testing.assert_array_equal(value(actual), value(expected), err_msg=name)
+    for name in ("total", "peak"):
+        np.testing.assert_array_equal(ours[name](array), theirs[name](array))
+    np.testing.assert_allclose(
+        value(ours["attribute"](Holder(y))), value(theirs["attribute"](Holder(x))), rtol=1e-12
+    )
+    assert ours["move"](ours["Part"](array), "cpu") == "moved" and ours["move"](y, "cpu") is y
+    assert value(ours["item"]([y[:, :1]], 0)).shape == value(theirs["item"]([x[:, :1]], 0)).shape == (4,)
+    found = ours["each"]([y, ours["Part"](array)])
+    assert found[0] is y and found[1] is array
+
+
+REFUSED = {
+    "a call may do something": "def f(make):\n    return make().sum(1)\n",
+    "a layer's own type": "def f(x):\n    return x.float()\n",
+    "layers' and optimizers' methods": "def f(x):\n    return x.state_dict()\n",
+    "what is passed is hidden": "def f(x, a):\n    return x.max(*a)\n",
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused(name: str) -> None:
+    refuses("import torch\n\n" + REFUSED[name], "XL205", 4)
