@@ -283,6 +283,9 @@ class Rewriter:
 
     def visit(self, node: Any) -> Any:
         """Rewrite an expression (or a part of one): children first, then the rules for its kind."""
+        if self.ctx.steps and node in self.ctx.steps.instead:
+            self.ctx.new[node] = self.ctx.steps.instead[node]
+            return self.ctx.new[node]
         if isinstance(node, cst.Annotation) and self.ctx.role != "annotation":
             return self.in_role("annotation", node)
         if isinstance(node, cst.SimpleString) and node in self.ctx.facts.quoted:

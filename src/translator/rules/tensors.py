@@ -98,6 +98,9 @@ def attribute(ctx: Context, node: cst.Attribute, new: cst.Attribute) -> Outcome:
         hint = "annotate the layer with its class, or keep the number yourself"
         return Refusal("XL207", f"`.{name}` of an unknown layer: Keras keeps it under another name or not", hint)
     method = ctx.value(node)
+    if name == "grad" and owner is UNKNOWN and not any("grad" in c.attrs for c in ctx.facts.classes.values()):
+        hint = "give the function the gradients that the tape gave, or annotate what this belongs to"
+        return Refusal("XL203", "torch.Tensor.grad: gradients are not kept with variables", hint)
     if isinstance(method, BoundMethod) and method.receiver is UNKNOWN and node in ctx.facts.unknown_calls:
         return unknown_receiver(ctx, node, name)
     return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import libcst as cst
 
@@ -11,6 +11,7 @@ from .. import nodes
 from ..model import Fidelity
 from ..values import Const
 from .training_closures import closure_form
+from .training_gradients import changed, looked_at
 from .training_params import Unresolved, ctx_expression, sites_of, walk_home
 
 if TYPE_CHECKING:
@@ -236,6 +237,12 @@ class Emitter:
         if any(inside) and not all(inside):
             raise Unresolved("`zero_grad` clears only a part of the gradients that wait")
         return all(inside)
+
+    def change(self, event: Event) -> Lines:
+        return cast(Lines, changed(self, event))
+
+    def look(self, event: Event) -> Lines:
+        return cast(Lines, looked_at(self, event))
 
     def clip(self, event: Event) -> Lines:
         who = self.clipped(event)

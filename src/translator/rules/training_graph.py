@@ -228,7 +228,8 @@ def graph_step(rw: Rewriter, plan: Plan, block: Block, unit: Unit) -> GraphStep 
     losses = [e.call.func.value for e in unit.events if e.kind == "backward"]  # type: ignore[attr-defined]
     if not all(graphs.statement(s) for s in computed) or not all(graphs.plain(node) for node in losses):
         return None
-    given = arguments(graphs, block, kept, computed)
+    # Loops that clear gradients are in no step that is written.
+    given = arguments(graphs, block, [s for s in kept if not isinstance(s, cst.For) or s not in events], computed)
     if given is None:
         return None
     order = [*block.items[: unit.start], *before, *kept, *later, *block.items[unit.end :]]

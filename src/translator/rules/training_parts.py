@@ -109,6 +109,8 @@ class Plan:
     """Optimizers whose gradients wait for them."""
     closures: dict[frozenset[Any], set[Any] | None] = field(default_factory=dict)
     """Optimizers that step with closures, which are all that gives them gradients; ``None`` where others may too."""
+    instead: dict[Any, Any] = field(default_factory=dict)
+    """Parts of statements to what is written in their place."""
     closure_steps: dict[Any, Any] = field(default_factory=dict)
     """``step(closure)`` to a function of the context that gives its new form."""
 

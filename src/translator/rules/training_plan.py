@@ -17,6 +17,7 @@ from .training_carry import carry, kept_elsewhere, open_tapes
 from .training_choices import merged
 from .training_closures import closure_call, find_closures
 from .training_flow import Touch, slice_of
+from .training_gradients import gradient_event
 from .training_grads import grad_call, grad_region, join_grads
 from .training_params import (
     Group,
@@ -117,8 +118,9 @@ class Planner:
 
     def event(self, statement: Any, place: Place) -> Event | None:
         """What part of a step a statement is."""
-        if not isinstance(statement, cst.SimpleStatementLine) or len(statement.body) != 1:
-            return None
+        known = gradient_event(self, statement, place)
+        if known is not None or not isinstance(statement, cst.SimpleStatementLine) or len(statement.body) != 1:
+            return known
         inner = grad_call(self, statement)
         if inner is not None:
             return Event("grad", place, statement, inner)

@@ -61,6 +61,16 @@ def clip_gradients_by_value(gradients, clip_value):
     )
 
 
+def map_gradients(change, gradients):
+    """Each gradient changed by a function; parameters without gradients stay without."""
+    return tf.nest.map_structure(lambda g: None if g is None else change(tf.convert_to_tensor(g)), gradients)
+
+
+def dense_gradients(gradients):
+    """The gradients as tensors, those of embeddings too; ``None`` where there is none."""
+    return [None if g is None else tf.convert_to_tensor(g) for g in gradients or ()]
+
+
 def set_requires_grad(module, flag):
     """Freeze (or unfreeze) the parameters that a layer and its layers have now, without changing how they run."""
     for layer in module._flatten_layers():

@@ -212,6 +212,7 @@ def logcumsumexp(x, dim):
 
 def norm(x, p="fro", dim=None, keepdim=False):
     """Vector p-norm over ``dim`` (an axis, several or all), with gradient 0 where it is 0; "fro" is p = 2."""
+    x = tf.convert_to_tensor(x)
     size = tf.abs(x)
     if p in ("fro", 2):
         square = size * size if x.dtype.is_complex else x * x
