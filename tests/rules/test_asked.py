@@ -71,6 +71,18 @@ def item(xs, i):
 
 def each(xs):
     return list(map(lambda x: x.contiguous(), xs))
+
+
+def last(xs, n):
+    return xs[-1].max() + xs[:n, 1:].sum()
+
+
+def whole(x):
+    return x.to(torch.int64)
+
+
+def shaped(x, sizes):
+    return x.view(*sizes)
 """
 
 
@@ -88,7 +100,7 @@ def test_both_alternatives() -> None:
     tf = pytest.importorskip("tensorflow")
     translation = run(SOURCE)
     assert not [d for d in translation.diagnostics if d.severity is Severity.ERROR]
-    assert sum(d.code == "XL410" for d in translation.diagnostics) == 11
+    assert sum(d.code == "XL410" for d in translation.diagnostics) == 15
     theirs: dict[str, Any] = {}
     ours: dict[str, Any] = {}
     exec(SOURCE, theirs)
@@ -107,6 +119,9 @@ def test_both_alternatives() -> None:
     )
     assert ours["move"](ours["Part"](array), "cpu") == "moved" and ours["move"](y, "cpu") is y
     assert value(ours["item"]([y[:, :1]], 0)).shape == value(theirs["item"]([x[:, :1]], 0)).shape == (4,)
+    np.testing.assert_allclose(value(ours["last"](y, 2)), value(theirs["last"](x, 2)), rtol=1e-12)
+    np.testing.assert_array_equal(value(ours["whole"](10 * y)), value(theirs["whole"](10 * x)))
+    np.testing.assert_array_equal(value(ours["shaped"](y, (8, 3))), value(theirs["shaped"](x, (8, 3))))
     found = ours["each"]([y, ours["Part"](array)])
     assert found[0] is y and found[1] is array
 
@@ -116,6 +131,7 @@ REFUSED = {
     "a layer's own type": "def f(x):\n    return x.float()\n",
     "layers' and optimizers' methods": "def f(x):\n    return x.state_dict()\n",
     "what is passed is hidden": "def f(x, a):\n    return x.max(*a)\n",
+    "what is asked costs something": "def f(x, y):\n    return (x / y).sum(1)\n",
 }
 
 

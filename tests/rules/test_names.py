@@ -65,10 +65,25 @@ def test_a_tensor_method_of_something_unknown_is_said_wherever_it_stands() -> No
     refuses("import torch\n\n\ndef f(thing):\n    return thing().sum(0)\n", "XL205", 5)
 
 
-@pytest.mark.parametrize("line", ["F.relu_(x)", "F.leaky_relu_(x, 0.2)", "torch.relu_(x)", "F.relu(x, inplace=True)"])
-def test_functions_that_work_in_place_by_their_name(line: str) -> None:
+IN_PLACE = {
+    "F.relu_(x)": "x = tf.nn.relu(x)",
+    "F.leaky_relu_(x, 0.2)": "x = tf.nn.leaky_relu(x, alpha=0.2)",
+    "torch.relu_(x)": "x = tf.nn.relu(x)",
+    "F.relu(x, inplace=True)": "x = tf.nn.relu(x)",
+}
+
+
+@pytest.mark.parametrize("line", IN_PLACE)
+def test_functions_that_work_in_place(line: str) -> None:
+    """As a statement they are an assignment, unless something else sees the memory that changes."""
+    head = "import torch\nimport torch.nn.functional as F\ndef f(x: torch.Tensor):\n"
+    rewrites(f"{head}    {line}\n    return x", f"def f(x: tf.Tensor):\n    {IN_PLACE[line]}\n    return x")
+    refuses(f"{head}    y = x.view(-1)\n    {line}\n    return y", "XL206", 5)
+
+
+def test_whether_a_function_works_in_place_is_not_guessed() -> None:
     head = "import torch\nimport torch.nn.functional as F\n"
-    refuses(f"{head}def f(x: torch.Tensor):\n    {line}\n    return x", "XL206", 4)
+    refuses(f"{head}def f(x: torch.Tensor, flag):\n    F.relu(x, inplace=flag)\n    return x", "XL206", 4)
 
 
 def test_old_names_of_initialisers() -> None:

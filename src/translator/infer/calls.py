@@ -242,7 +242,9 @@ def call_api(it: Interpreter, node: cst.Call, name: str, args: Args, receiver: B
         bound.result = RESULTS["alias"](bound)
         remember("alias", bound)
     elif rows and rows[0].returns == "wrapped":
-        bound.result = next((b.value for b in bound.args.values() if not b.star), UNKNOWN)
+        params = [p.name for overload in signature.overloads for p in overload] if signature is not None else []
+        first = next((bound.args[p] for p in params if p in bound.args), next(iter(bound.args.values()), None))
+        bound.result = first.value if first is not None and not first.star else UNKNOWN
     elif rows and rows[0].returns == "called" and args:
         plain = [a for a in args[1:] if a[0].keyword is None]
         inner = cst.Call(args[0][0].value)
@@ -326,10 +328,26 @@ def _take_back(it: Interpreter, node: cst.Call, place: cst.Name) -> None:
 
 
 def inplace_argument(it: Interpreter, node: cst.Call, bound: BoundCall) -> None:
-    """``inplace=True`` changes the input's memory, and so does `F.relu_`."""
+    """``inplace=True`` changes the input's memory, and so does `F.relu_`; as a statement it is an assignment."""
+    if not changes_input(bound):
+        return
+    from .statements import base_name, replace
+
+    value, given = bound.value("input"), bound.args.get("input")
+    place = given.node if given is not None and it.effect is node else None
+    if isinstance(place, cst.Name | cst.Attribute):
+        it.rebinding = base_name(place)
+    it.changed_in_place(node, value)
+    tensor = without_none(value)
+    if isinstance(place, cst.Name | cst.Attribute) and isinstance(tensor, Tensor):
+        it.rebinding = frozenset()
+        replace(it, place, tensor)
+
+
+def changes_input(bound: BoundCall) -> bool:
+    """Whether a function certainly changes its input."""
     asked = bound.args.get("inplace") is not None and bound.args["inplace"].value == Const(True)
-    if asked or works_in_place(bound.api):
-        it.changed_in_place(node, bound.value("input"))
+    return asked or works_in_place(bound.api)
 
 
 def works_in_place(api: str) -> bool:

@@ -14,10 +14,11 @@ import libcst as cst
 from .. import nodes
 from ..infer.binding import bind_api
 from ..infer.choose import applies
+from ..infer.evidence import EXACT
 from ..infer.facts import Bound, BoundCall
 from ..rewrite.context import Context, Edit, Outcome
 from ..tables.schema import Row
-from ..values import LayoutVar, Tensor
+from ..values import Api, BoundMethod, LayoutVar, Tensor
 from .api import translate_call
 
 NO_RECEIVER = "XL205"
@@ -46,7 +47,7 @@ def asked_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
     name, inner = func.attr.value, ctx.asked.get(func.value)
     if inner is None and _named_twice(func.value):
         inner = Asked(ctx.updated(func.value), ctx.updated(func.value), ctx.updated(func.value))
-    if inner is None or name.endswith("_") or any(arg.star for arg in node.args):
+    if inner is None or name.endswith("_"):
         return None
     plain = new.with_changes(func=func.with_changes(value=inner.others))
     call = _as_tensors(ctx, node, name)
@@ -55,7 +56,7 @@ def asked_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
     if not isinstance(outcome, Edit) or not isinstance(outcome.node, cst.BaseExpression):
         return None
     moved = nodes.code(outcome.node) == nodes.code(inner.tensors)
-    if name in SHARED and not moved:
+    if name in SHARED and not moved and not _of_tensors_only(ctx, name, node):
         return None
     ctx.refusals[:] = [r for r in ctx.refusals if r not in refused]
     ctx.findings[:] = [f for f in ctx.findings if f.node is not func or f.code != NO_RECEIVER]
@@ -73,15 +74,27 @@ def _question(asked: Asked, name: str, moved: bool) -> cst.BaseExpression:
     return nodes.template("{tensors} if tf.is_tensor({x}) else {others}", holes)  # type: ignore[no-any-return]
 
 
-def _named_twice(node: cst.BaseExpression) -> bool:
-    """Whether an expression costs nothing and changes nothing: a name, an attribute, an item at a written place."""
-    while isinstance(node, cst.Attribute | cst.Subscript):
-        if isinstance(node, cst.Subscript):
-            parts = [s.slice for s in node.slice]
-            if not all(isinstance(p, cst.Index) and isinstance(p.value, PLACES) for p in parts):
-                return False
-        node = node.value
-    return isinstance(node, cst.Name)
+def _named_twice(node: cst.CSTNode | None) -> bool:
+    """Whether an expression costs little and changes nothing: a name, an attribute, an item or a slice."""
+    if node is None or isinstance(node, PLACES):
+        return True
+    if isinstance(node, cst.UnaryOperation):
+        return isinstance(node.operator, cst.Minus) and _named_twice(node.expression)
+    if isinstance(node, cst.Attribute):
+        return _named_twice(node.value)
+    if isinstance(node, cst.Subscript):
+        parts = [s.slice for s in node.slice]
+        places = [p for s in parts for p in ((s.value,) if isinstance(s, cst.Index) else (s.lower, s.upper, s.step))]
+        return _named_twice(node.value) and all(map(_named_twice, places))
+    return False
+
+
+def _of_tensors_only(ctx: Context, name: str, node: cst.Call) -> bool:
+    """Whether no layer takes such a call: it asks for integers, or for the type that another tensor has."""
+    value = ctx.value(node.args[0].value) if name == "to" and len(node.args) == 1 else None
+    if isinstance(value, Api):
+        return ctx.tables.canonical(value.name).rpartition(".")[2] in EXACT
+    return isinstance(value, BoundMethod) and value.name == "dtype" and isinstance(value.receiver, Tensor)
 
 
 def _as_tensors(ctx: Context, node: cst.Call, name: str) -> BoundCall:

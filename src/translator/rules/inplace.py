@@ -11,7 +11,7 @@ from typing import Any
 import libcst as cst
 
 from .. import nodes
-from ..infer.calls import works_in_place
+from ..infer.calls import changes_input, works_in_place
 from ..infer.facts import BoundCall
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..values import NONE, Const, Instance, Tensor, UserClass, as_tensor, options_of, without_none
@@ -156,13 +156,29 @@ def call_statement(ctx: Context, node: cst.Expr, new: cst.Expr) -> Outcome:
     if call is not None and call.receiver is None and "input" in call.args:
         asked = "inplace" in call.args and call.args["inplace"].value != Const(False)
         if asked or works_in_place(call.api):
-            return Refusal("XL206", f"{call.api}: it is called for its effect on memory", "assign what it returns")
+            return _function_in_place(ctx, new, call)
+    if call is not None and call.api in NORMALIZED:
+        hint = "assign what it returns: layer = weight_norm(layer)"
+        return Refusal("XL206", f"{call.api}: in Keras the layer that it is given stays as it is", hint)
     if not isinstance(new.value, cst.Call):
         if call is None:
             return None
         # `model.to(device)` became `model`, which as a statement does nothing.
         return Edit([]) if isinstance(new.value, cst.Name | cst.Attribute) else None
     return module_method(ctx, node.value, new.value)
+
+
+NORMALIZED = frozenset({"torch.nn.utils.weight_norm", "torch.nn.utils.parametrizations.weight_norm"})
+
+
+def _function_in_place(ctx: Context, new: cst.Expr, call: BoundCall) -> Outcome:
+    """``F.relu_(x)`` as a statement, on a name or attribute that holds a tensor."""
+    target = call.args["input"].node
+    tensor = as_tensor(ctx.value(target))
+    place = isinstance(target, cst.Name | cst.Attribute) and not _parameter_place(target)
+    if not place or not changes_input(call) or tensor is None or tensor.variable:
+        return Refusal("XL206", f"{call.api}: it is called for its effect on memory", "assign what it returns")
+    return assign(ctx, target, Edit(new.value))
 
 
 def _plain_tensor(ctx: Context, node: cst.Call) -> bool:

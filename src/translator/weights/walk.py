@@ -61,15 +61,18 @@ class _Walker:
         row = row_of(module.__class__)
         if row is not None:
             build_leaf(module, keras)
+        done = normalized(module, keras)
+        for name, (own, tensor) in done.items():
+            self.tensor(module, keras, row, own, tensor, f"{path}{name}", place)
         for name, tensor in (*module._parameters.items(), *module._buffers.items()):
-            if tensor is not None:
+            if tensor is not None and name not in done:
                 self.tensor(module, keras, row, name, tensor, f"{path}{name}", place)
         only = _only_child(module, keras) if row is None else None
         if only is not None:  # a layer with its activation after it, which Keras's layer does itself
             self.module(module._modules[only], keras, f"{path}{only}.", place)
             return
         for name, child in module._modules.items():
-            if child is None:
+            if child is None or (done and name == "parametrizations"):
                 continue
             found = member(keras, name)
             target = item(*found[:2]) if found is not None else None
@@ -109,6 +112,18 @@ class _Walker:
         self.out.pairs.append(Pair(path, tensor, slot, CONVERTERS[via]))
 
 
+def normalized(module: Any, keras: Any) -> dict[str, tuple[str, Any]]:
+    """The lengths and directions of a normalised weight by PyTorch's names, old and new, with their names here."""
+    if not is_array(getattr(keras, "weight_g", None)):
+        return {}
+    if "weight_g" in module._parameters:
+        return {name: (name, module._parameters[name]) for name in ("weight_g", "weight_v")}
+    held = module._modules.get("parametrizations")
+    pair = held["weight"]._parameters if held is not None and "weight" in held else {}
+    own = {"original0": "weight_g", "original1": "weight_v"}
+    return {f"parametrizations.weight.{name}": (own[name], t) for name, t in pair.items() if name in own}
+
+
 def _only_child(module: Any, keras: Any) -> str | None:
     """The one child of a container that holds weights, where Keras has a single layer in its place."""
     if not hasattr(keras, "call") or getattr(keras, "_layers", None) or not own_variables(keras):
@@ -121,7 +136,12 @@ def _only_child(module: Any, keras: Any) -> str | None:
 
 def find_slot(keras: Any, row: Row | None, name: str, place: str) -> tuple[Slot, str] | None:
     """Where a Keras object keeps the torch parameter ``name``, and the name of the converter."""
-    entry = row.weights.get(name) if row is not None else None
+    entry = row.weights.get("weight" if name == "weight_v" else name) if row is not None else None
+    if name == "weight_v" and entry is not None:
+        entry = {"to": name, "via": entry["via"]} if isinstance(entry, dict) else name
+        name = "weight"
+    if name == "weight_g" and is_array(getattr(keras, name, None)):
+        return Slot(keras, name, f"{place}.{name}"), "reshape"
     if entry is not None:
         to, via = (entry, "same") if isinstance(entry, str) else (entry["to"], entry.get("via", "same"))
         if to != name and is_array(getattr(keras, to, None)):
