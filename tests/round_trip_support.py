@@ -1,4 +1,4 @@
-"""A PyTorch program and what comes back from its translation, on the same weights and inputs."""
+"""A program and what comes back from its translation, on the same weights and inputs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BUFFER = "num_batches_tracked"
 
 @dataclass(frozen=True)
 class Trip:
-    """A program in TensorFlow, and in PyTorch again."""
+    """A program in the other framework, and in its own again."""
 
     there: Translation
     back: Translation
@@ -27,14 +27,34 @@ class Trip:
     @property
     def refused(self) -> list[str]:
         """What was not translated on either way."""
-        found = (*self.there.diagnostics, *self.back.diagnostics)
-        return [f"{d.code} {d.message}" for d in found if d.severity is Severity.ERROR]
+        return errors(self.there) + errors(self.back)
 
 
-def trip(source: str, layout: str | None = None) -> Trip:
-    """There and back; ``None``: the layout that is the default."""
+def errors(translation: Translation) -> list[str]:
+    return [f"{d.code} {d.message}" for d in translation.diagnostics if d.severity is Severity.ERROR]
+
+
+def trip(source: str, layout: str | None = None, kind: str = "torch") -> Trip:
+    """There and back; ``None``: the layout that is the default, or channels first for programs of TensorFlow's.
+
+    Args:
+        kind: the program's framework, ``torch`` or ``tf``.
+    """
+    if kind == "tf":
+        there = translate(source, "tf2torch")
+        return Trip(there, translate(there.text, "torch2tf", layout=layout or "channels_first"))
     there = translate(source, "torch2tf", **({"layout": layout} if layout else {}))
     return Trip(there, translate(there.text, "tf2torch"))
+
+
+def difference(kind: str, source: str, found: Trip, model: dict[str, Any]) -> float:
+    """The largest relative difference of a program to what came back; of a Keras program its outputs."""
+    if kind == "torch":
+        return worst_difference(source, found.back.text, model)
+    from tf2torch_support import compare_keras
+
+    with precision("float64"):
+        return compare_keras(source, found.there, found.back.text, model)
 
 
 def state(module: Any) -> dict[str, Any]:

@@ -222,9 +222,11 @@ def test_deferred_optimizers_are_pytorchs() -> None:
 UNKNOWN_SIZES = [
     ("LazyLayerNorm", "LayerNormalization(epsilon=0.01)"), ("LazyGroupNorm", "GroupNormalization(2, axis=1"),
     ("LazyBatchNorm", "BatchNormalization(axis=1"), ("LazyDepthwiseConv2d", "DepthwiseConv2D(3"),
+    *((f"LazySameConv{n}d", f'Conv{n}D(4, 3, strides=2, padding="same"') for n in (1, 2, 3)),
     ("BatchNorm", ""), ("assigned", ""), ("trainable_parameters", ""),
 ]  # fmt: skip
-"""Helpers for layers whose sizes are not known where they are made, and the layers that they are read back as."""
+"""Helpers for layers whose sizes are not known where they are made, and the layers that they are read back as: also
+LazySameConv1d, LazySameConv2d, LazySameConv3d."""
 MADE = {
     "DepthwiseConv2D(3": 'DepthwiseConv2D(3, data_format="channels_first")',
     "GroupNormalization(2, axis=1": "GroupNormalization(2, axis=1)",
@@ -234,9 +236,10 @@ MADE = {
 
 @pytest.mark.parametrize(("helper", "layer"), [c for c in UNKNOWN_SIZES if c[1]])
 def test_layers_of_unknown_size_come_back(helper: str, layer: str) -> None:
+    made = MADE.get(layer, layer) + ")" * layer.startswith("Conv")
     source = (
         "from tensorflow import keras\n\n\nclass Net(keras.Model):\n    def __init__(self):\n"
-        f"        super().__init__()\n        self.layer = keras.layers.{MADE.get(layer, layer)}\n\n"
+        f"        super().__init__()\n        self.layer = keras.layers.{made}\n\n"
         "    def call(self, x):\n        return self.layer(x)\n"
     )
     there = translate(source, "tf2torch")

@@ -86,7 +86,6 @@ class LayoutVar:
             b.source = b.source or a.source
             b.several = b.several or a.several
             b.clash |= a.clash or (a.perm is not None and b.perm is not None and a.perm != b.perm)
-            b.clash |= a.weights != b.weights
             b.weights |= a.weights
             b.perm = a.perm if b.perm is None else b.perm
 

@@ -77,7 +77,7 @@ def met(a: Value, b: Value, out: Value) -> bool:
 def _derived(given: list[Value], out: Value) -> bool:
     if not any(is_weight(v) for v in given):
         return False
-    others = [v for v in given if isinstance(v, Tensor) and v.rank != 0 and not is_weight(v)]
+    others = [v for v in given if isinstance(v, Tensor) and v.rank and not is_weight(v)]
     _mark(out, clash=bool(others))
     return True
 

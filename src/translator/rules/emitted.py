@@ -49,13 +49,13 @@ def convolution(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cs
         return Refusal("XL201", f"{call.api}: groups or padding of its own")
     padded = ctx.updated(padding.node) if padding is not None else nodes.literal("valid")
     options = given(ctx, call, stride="strides")
-    options["padding"] = nodes.literal("same") if "SameConv" in call.api else padded
+    options["padding"] = nodes.literal("same") if "SameConv" in call.api else padded  # also of lazy ones
     options |= {"data_format": nodes.literal("channels_first")}
     options |= given(ctx, call, dilation="dilation_rate", groups="groups", bias="use_bias")
     size, filters = (nodes.bare(ctx.updated(call.args[n].node), call.args[n].node)
                      for n in ("kernel_size", "out_channels"))  # fmt: skip
-    inside = nodes.code(call.args["in_channels"].node)
-    if "groups" in call.args and nodes.code(call.args["groups"].node) == inside == nodes.code(
+    inside = nodes.code(call.args["in_channels"].node) if "in_channels" in call.args else ""
+    if "groups" in call.args and inside and nodes.code(call.args["groups"].node) == inside == nodes.code(
         call.args["out_channels"].node
     ):
         del options["groups"]

@@ -67,6 +67,14 @@ def activation_of(value: Value, api: str) -> str | None:
     return None if ACTIVATIONS[name.lower()] is None else name.lower()
 
 
+def function_of(value: Value) -> Any:
+    """The function of one argument that stands for an activation which is passed on; ``None`` if there is none."""
+    name = value.name.rpartition(".") if isinstance(value, Api) else ("", "", "")
+    found = ACTIVATIONS.get(name[2]) if name[0] in ("tf", "tf.nn", "keras.activations", "keras.ops") else None
+    function = found.function.removesuffix("({x})") if found is not None else "("
+    return nodes.dotted(function) if "(" not in function else None
+
+
 def is_known(value: Value) -> bool:
     """Whether an activation can be written out."""
     if value is UNKNOWN:

@@ -80,11 +80,36 @@ def moved(node: Any, have: Perm, want: Perm) -> Any:
     current = have or tuple(range(rank))
     wanted = want or tuple(range(rank))
     dims = [current.index(axis) for axis in wanted]
+    return permuted(node, dims)
+
+
+def permuted(node: Any, dims: list[int]) -> Any:
+    """A tensor expression whose axes are those of another order; what undoes a permutation takes it away."""
+    before = permutation(node, len(dims))
+    if before is not None and [before[d] for d in dims] == list(range(len(dims))):
+        return node.func.value
     swapped = [i for i, d in enumerate(dims) if i != d]
     receiver = nodes.parenthesized(node)
     if len(swapped) == 2:
         return method(receiver, "transpose", *(nodes.literal(i) for i in swapped))
     return method(receiver, "permute", *(nodes.literal(d) for d in dims))
+
+
+def permutation(node: Any, rank: int) -> list[int] | None:
+    """The axes that a call of `permute` or `transpose` takes, if they are written out."""
+    if not isinstance(node, cst.Call) or not isinstance(node.func, cst.Attribute):
+        return None
+    axes = [nodes.integer(a.value) for a in node.args if a.keyword is None and not a.star]
+    known = [a % rank for a in axes if a is not None]
+    if len(known) != len(node.args):
+        return None
+    if node.func.attr.value == "permute" and len(known) == rank:
+        return known
+    if node.func.attr.value == "transpose" and len(known) == 2:
+        out = list(range(rank))
+        out[known[0]], out[known[1]] = known[1], known[0]
+        return out
+    return None
 
 
 def method(receiver: Any, name: str, *args: Any, **keywords: Any) -> cst.Call:

@@ -11,7 +11,7 @@ from ..infer import weight_lists
 from ..infer.emitted import PLACE, stands_for_module
 from ..infer.layers import module_base
 from ..infer.results import FLOATS
-from ..rewrite.context import Context, Edit, Outcome
+from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..values import (
     UNKNOWN,
     Api,
@@ -27,6 +27,7 @@ from ..values import (
 )
 from . import keras_weight_lists
 from .api import api_name
+from .keras_activations import function_of
 from .keras_arrange import paired
 from .keras_calls import short_name
 from .keras_layout import Perm, Refused, mapped_axes, method, moved, order, settled
@@ -80,6 +81,8 @@ def has_training(ctx: Context) -> bool:
 def reference(ctx: Context, node: Any, new: Any) -> Outcome:
     """A framework name that is not called."""
     outcome = api_name(ctx, node, new)
+    if isinstance(outcome, Refusal) and (function := function_of(ctx.value(node))) is not None:
+        return Edit(function, ("F", "torch"))
     if isinstance(outcome, Edit):
         text = nodes.code(outcome.node)
         short = short_name(text)

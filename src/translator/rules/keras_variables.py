@@ -213,6 +213,8 @@ def numpy(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call
     x = nodes.parenthesized(nodes.bare(ctx.updated(call.receiver.node), call.receiver.node))
     if node in read_out(ctx):
         return Edit(x)
+    if isinstance(x, cst.Call) and isinstance(x.func, cst.Attribute) and x.func.attr.value == "detach" and not x.args:
+        x = x.func.value  # which `tf.stop_gradient` became
     return Edit(nodes.template("{x}.detach().cpu().numpy()", {"x": x}))
 
 

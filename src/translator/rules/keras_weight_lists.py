@@ -14,7 +14,7 @@ from .keras_layout import Refused
 BY_ELEMENT = frozenset({
     "same", "same_float", "same_bool", "alias", "create_like", "broadcast", "compare", "tf_clipped",
 })  # fmt: skip
-WHOLE = frozenset({"tf.add_n", "tf.linalg.global_norm", "tf.clip_by_norm", "tf.size", "tf.no_op"})
+WHOLE = frozenset({"tf.add_n", "tf.linalg.global_norm", "tf.clip_by_norm", "tf.size", "tf.shape", "keras.ops.shape"})
 """Functions of tensors as a whole, or element by element, whose results say less of it."""
 
 

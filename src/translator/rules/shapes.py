@@ -148,11 +148,12 @@ def permute(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Ca
 @named("transpose")
 def transpose(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
     """Swap two axes. Without the rank, `keras.ops.swapaxes` does it at run time."""
-    x = ctx.updated(call.args["input"].node)
     names = ("dim0", "dim1") if "dim0" in call.args else ("axis0", "axis1")
-    if any(n not in call.args for n in names):
+    if any(n not in call.args for n in ("input", *names)):
         args = [cst.Arg(ctx.updated(a.value), star=a.star) for a in node.args]
-        return Edit(nodes.call("keras.ops.swapaxes", x, *args), ("keras",))
+        own = [cst.Arg(ctx.updated(call.receiver.node))] if call.receiver is not None else []
+        return Edit(cst.Call(nodes.dotted("keras.ops.swapaxes"), [*own, *args]), ("keras",))
+    x = ctx.updated(call.args["input"].node)
     tensor = as_tensor(call.value("input"))
     rank = tensor.rank if tensor is not None else None
     axes = [nodes.integer(call.args[n].node) for n in names]
