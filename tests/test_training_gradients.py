@@ -33,7 +33,7 @@ def run(batches, log):
     log.start(model)
     criterion = nn.CrossEntropyLoss()
     optimizer = optim.SGD(model.parameters(), lr=0.3, momentum=0.9)
-    seen = []
+    seen, rate = [], 0.3
     for step, (ids, labels) in enumerate(batches):
         BODY
     return seen
@@ -108,6 +108,33 @@ seen.append(loss.item())""",
 }  # fmt: skip
 
 
+HAND = """model.zero_grad()
+loss = criterion(model(ids), labels)
+loss.backward()
+UPDATE
+seen.append(loss.item())"""
+UPDATES = {
+    "plain": """with torch.no_grad():
+    for p in model.parameters():
+        if p.grad is not None:
+            p -= rate * p.grad""",
+    "by data": """torch.nn.utils.clip_grad_norm_(model.parameters(), 0.25)
+for p in model.parameters():
+    if p.grad is not None:
+        p.data.add_(p.grad, alpha=-rate)
+rate *= 0.9""",
+    "with decay": """for param in model.parameters():
+    if param.grad is not None:
+        param.data -= (param.grad.data + 0.01 * param.data) * rate""",
+    "cleared in the same block": """with torch.no_grad():
+    for param in model.parameters():
+        if param.grad is not None:
+            param.sub_(rate * param.grad.clamp(-0.1, 0.1))
+    model.zero_grad()""",
+}  # fmt: skip
+STEPS |= {f"by hand, {name}": HAND.replace("UPDATE", text) for name, text in UPDATES.items()}
+
+
 def program(body: str) -> str:
     return PROGRAM.replace("BODY", body.replace("\n", "\n        "))
 
@@ -166,6 +193,7 @@ LEFT = {
     "kept": "seen.append([p.grad.clone() for p in model.parameters()])",
     "a part of the model": "seen.append(sum(p.grad.norm() for p in model.fc1.parameters()))",
     "one parameter": "seen.append(model.fc1.weight.grad.norm())",
+    "a step with noise": "for p in model.parameters():\n    p.data -= 0.1 * p.grad + torch.randn(3)",
     "noise": "for p in model.parameters():\n    p.grad += torch.randn(3)",
 }
 

@@ -11,7 +11,7 @@ from .. import nodes
 from ..model import Fidelity
 from ..values import Const
 from .training_closures import closure_form
-from .training_gradients import changed, looked_at
+from .training_gradients import changed, looked_at, stepped
 from .training_params import Unresolved, ctx_expression, sites_of, walk_home
 
 if TYPE_CHECKING:
@@ -184,6 +184,8 @@ class Emitter:
         return line(nodes.call("add_gradients", name, value), name)
 
     def step(self, event: Event) -> Lines:
+        if event.by_hand:
+            return cast(Lines, stepped(self, event))
         shown, name = self.shown[event.who], self.names[event.who]
         waits = event.who in self.plan.waiting
         node = event.optimizer

@@ -88,6 +88,8 @@ def gradient_event(planner: Planner, statement: Any, place: Place) -> Event | No
         return Event("zero", place, statement, loops.call, sites_of(value))
     if only is not None and change(planner, only, loops) is not None:
         return Event("change", place, statement, loops.call)
+    if only is not None and update(planner, only, loops) is not None:
+        return Event("step", place, statement, loops.call, frozenset({statement}), by_hand=True)
     if all(ends(planner, g, loops) == "number" for g in loops.grads):
         return Event("look", place, statement, loops.call)
     return None
@@ -182,6 +184,67 @@ def scalar(planner: Planner, node: Any, loops: Loops) -> bool:
     return tensor is None or tensor.rank == 0
 
 
+def alike(planner: Planner, node: Any, loops: Loops) -> bool:
+    """Whether an operand has the parameter's axes: the parameter or its gradient, times numbers."""
+    if isinstance(node, cst.BinaryOperation):
+        sides = [(s, alike(planner, s, loops)) for s in (node.left, node.right)]
+        return any(same for _, same in sides) and all(same or scalar(planner, s, loops) for s, same in sides)
+    return owner(node, loops) or moved(node, loops)
+
+
+def moved(node: Any, loops: Loops) -> bool:
+    """``p`` or ``p.data``."""
+    if isinstance(node, cst.Attribute) and node.attr.value == "data":
+        node = node.value
+    return nodes.is_name(node, loops.targets[0].value)
+
+
+def update(planner: Planner, lines: list[Any], loops: Loops) -> tuple[str, Any, Any] | None:
+    """A step written out: ("assign_sub", ...), the expression, and what it is multiplied with (or ``None``)."""
+    small = lines[0]
+    if len(lines) != 1:
+        return None
+    found: tuple[str, Any, Any] | None = None
+    if isinstance(small, cst.AugAssign) and moved(small.target, loops):
+        name = {cst.SubtractAssign: "assign_sub", cst.AddAssign: "assign_add"}.get(type(small.operator))  # type: ignore[call-overload]
+        found = (name, small.value, None) if name is not None else None
+    call = small.value if isinstance(small, cst.Expr) else None
+    if isinstance(call, cst.Call) and isinstance(call.func, cst.Attribute) and moved(call.func.value, loops):
+        found = of_method(planner, call, loops)
+    if found is None:
+        return None
+    value = list(walk(found[1]))
+    inner = [g for g in loops.grads if any(n is g for n in walk(small))]
+    stop = loops.above.get(found[1])
+    clear = all(any(n is g for n in value) and ends(planner, g, loops, stop) == "each" for g in inner)
+    return found if inner and clear else None
+
+
+def of_method(planner: Planner, call: Any, loops: Loops) -> tuple[str, Any, Any] | None:
+    """``p.data.add_(p.grad, alpha=-lr)``, ``p.sub_(lr * p.grad)``, and PyTorch 1's ``p.data.add_(-lr, p.grad)``."""
+    name = {"add_": "assign_add", "sub_": "assign_sub"}.get(call.func.attr.value)
+    plain = [a.value for a in call.args if a.keyword is None and not a.star]
+    named = {a.keyword.value: a.value for a in call.args if a.keyword is not None}
+    if name is None or len(plain) + len(named) != len(call.args) or set(named) - {"alpha"}:
+        return None
+    if len(plain) == 2 and not named and scalar(planner, plain[0], loops):
+        return name, plain[1], plain[0]
+    alpha = named.get("alpha")
+    return (name, plain[0], alpha) if len(plain) == 1 and (alpha is None or scalar(planner, alpha, loops)) else None
+
+
+def steps_by_hand(planner: Planner, node: Any) -> bool:
+    """``with torch.no_grad():`` around a step that is written out, and nothing else but the clearing of gradients."""
+    if not isinstance(node, cst.With) or not isinstance(node.body, cst.IndentedBlock):
+        return False
+    if not all(planner.plan.program.api(i.item) == "torch.no_grad" for i in node.items):
+        return False
+    events = [planner.event(s, (0, 0)) for s in node.body.body]
+    return any(e is not None and e.by_hand for e in events) and all(
+        e is not None and (e.by_hand or e.kind in ("zero", "change", "look", "clip")) for e in events
+    )
+
+
 def ends(planner: Planner, node: Any, loops: Loops, stop: Any = None) -> str:
     """What becomes of a gradient: "number", "each" (in the statement ``stop``, of its size), or "" if unclear."""
     while True:
@@ -201,7 +264,7 @@ def ends(planner: Planner, node: Any, loops: Loops, stop: Any = None) -> str:
                 return ""
         elif isinstance(up, cst.BinaryOperation):
             other = up.right if up.left is node else up.left
-            if not scalar(planner, other, loops):
+            if not scalar(planner, other, loops) and not alike(planner, other, loops):
                 return ""
             node = up
             continue
@@ -265,6 +328,35 @@ def changed(emitter: Emitter, event: Event) -> Any:
         return [cst.SimpleStatementLine([cst.Assign([cst.AssignTarget(place)], value)])]
 
     return lines
+
+
+def stepped(emitter: Emitter, event: Event) -> Any:
+    """``for p, gradient in zip(variables, gradients): p.assign_sub(lr * gradient)``."""
+    if event.who in emitter.plan.waiting:
+        raise Unresolved("the gradients that are stepped with are those of several backward calls")
+    loops = find_loops(emitter.planner, event.statement)
+    assert loops is not None
+    lines = single(event.statement, loops)
+    found = update(emitter.planner, lines, loops)
+    assert found is not None
+    name, value, factor = found
+    shown, place = emitter.shown[event.who], cst.Name(emitter.names[event.who])
+    emitter.plan.instead.update({g: cst.Name(NAME) for g in loops.grads})
+    tested = isinstance(event.statement.body.body[0], cst.If)
+
+    def made(rw: Rewriter) -> list[Any]:
+        rw.ctx.needs.add("helper:dense_gradients")
+        change = rw.visit(value)
+        if factor is not None:
+            change = cst.BinaryOperation(closed(rw.visit(factor)), cst.Multiply(), closed(change))
+        body: Any = cst.SimpleStatementLine([cst.Expr(nodes.call(f"{loops.targets[0].value}.{name}", change))])
+        if tested:
+            body = cst.If(nodes.template(f"{NAME} is not None", {}), cst.IndentedBlock([body]))
+        target = cst.Tuple([cst.Element(loops.targets[0]), cst.Element(cst.Name(NAME))], lpar=(), rpar=())
+        pairs = nodes.call("zip", shown, nodes.call("dense_gradients", place))
+        return [cst.For(target, pairs, cst.IndentedBlock([body]))]
+
+    return made
 
 
 def looked_at(emitter: Emitter, event: Event) -> Any:

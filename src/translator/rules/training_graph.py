@@ -252,7 +252,7 @@ def as_graph(rw: Rewriter, found: GraphStep, lines: list[Any]) -> list[Any]:
 def one_step(plan: Plan, unit: Unit) -> bool:
     """Whether a unit is one backward and the steps with its gradients, with nothing that waits."""
     kinds = [e.kind for e in unit.events]
-    whole = all(e.branch is None and e.owner is None for e in unit.events)
+    whole = all(e.branch is None and e.owner is None and not e.by_hand for e in unit.events)
     alone = kinds.count("backward") == len(unit.regions) == 1 and "step" in kinds
     known = {"zero", "backward", "clip", "step"} >= set(kinds)
     return whole and alone and known and not any(e.who in plan.waiting for e in unit.events)

@@ -34,6 +34,8 @@ class Event:
     branch: Any = None
     owner: Any = None
     """The expression for the optimizer, where the call is a method of something else (a scaler)."""
+    by_hand: bool = False
+    """Whether the step is a loop of the program's own over a model's parameters; ``who`` is the loop."""
 
     @property
     def optimizer(self) -> Any:

@@ -17,7 +17,7 @@ from .training_carry import carry, kept_elsewhere, open_tapes
 from .training_choices import merged
 from .training_closures import closure_call, find_closures
 from .training_flow import Touch, slice_of
-from .training_gradients import gradient_event
+from .training_gradients import gradient_event, steps_by_hand
 from .training_grads import grad_call, grad_region, join_grads
 from .training_params import (
     Group,
@@ -80,7 +80,7 @@ class Planner:
 
     def flatten(self, statements: Any, block: Block, origin: Any) -> None:
         for statement in statements:
-            if self.neutral(statement):
+            if self.neutral(statement) or steps_by_hand(self, statement):
                 self.flatten(statement.body.body, block, origin or statement)
             else:
                 block.items.append(statement)
@@ -312,7 +312,8 @@ class Planner:
             raise Unresolved("it is not known which optimizer this is")
         first: tuple[Group, ...] | None = None
         for call in who:
-            found = groups_of(self.plan.program, call)
+            hand = isinstance(call, cst.For)
+            found = (sources(self.plan.program, call.iter),) if hand else groups_of(self.plan.program, call)
             if first is not None and [[s.key() for s in g] for g in found] != [
                 [s.key() for s in g] for g in first
             ]:
