@@ -11,6 +11,8 @@ from snippets import refuses, run
 from translator import Severity
 
 SOURCE = """
+from typing import Union
+import numpy as np
 import torch
 
 
@@ -81,6 +83,10 @@ def whole(x):
     return x.to(torch.int64)
 
 
+def either(x: Union[torch.Tensor, np.ndarray], i: torch.Tensor):
+    return x.reshape(-1)[2] + x[i].max()
+
+
 def shaped(x, sizes):
     return x.view(*sizes)
 """
@@ -100,7 +106,7 @@ def test_both_alternatives() -> None:
     tf = pytest.importorskip("tensorflow")
     translation = run(SOURCE)
     assert not [d for d in translation.diagnostics if d.severity is Severity.ERROR]
-    assert sum(d.code == "XL410" for d in translation.diagnostics) == 15
+    assert sum(d.code == "XL410" for d in translation.diagnostics) == 18
     theirs: dict[str, Any] = {}
     ours: dict[str, Any] = {}
     exec(SOURCE, theirs)
@@ -122,6 +128,10 @@ def test_both_alternatives() -> None:
     np.testing.assert_allclose(value(ours["last"](y, 2)), value(theirs["last"](x, 2)), rtol=1e-12)
     np.testing.assert_array_equal(value(ours["whole"](10 * y)), value(theirs["whole"](10 * x)))
     np.testing.assert_array_equal(value(ours["shaped"](y, (8, 3))), value(theirs["shaped"](x, (8, 3))))
+    places = np.array([2, 0])
+    for of in (lambda t: t, np.asarray):
+        expected, actual = theirs["either"](of(x), torch.tensor(places)), ours["either"](of(y), tf.constant(places))
+        np.testing.assert_allclose(value(actual), value(expected), rtol=1e-12)
     found = ours["each"]([y, ours["Part"](array)])
     assert found[0] is y and found[1] is array
 

@@ -18,8 +18,9 @@ from ..infer.evidence import EXACT
 from ..infer.facts import Bound, BoundCall
 from ..rewrite.context import Context, Edit, Outcome
 from ..tables.schema import Row
-from ..values import Api, BoundMethod, LayoutVar, Tensor
+from ..values import Api, BoundMethod, Instance, LayoutVar, Shape, Tensor, options_of, without_none
 from .api import translate_call
+from .tensors import chosen_order
 
 NO_RECEIVER = "XL205"
 SHARED = frozenset({
@@ -39,18 +40,22 @@ class Asked:
 
 
 def asked_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
-    """A method of tensors that is called on something unknown, which can be named twice."""
+    """A method of tensors that is called on something unknown, or of several kinds, which can be named twice."""
     func = node.func
-    refused = [r for r in ctx.refusals if r[0] is func and r[1].code == NO_RECEIVER]
-    if not refused or not isinstance(func, cst.Attribute) or func not in ctx.facts.unknown_calls:
+    code = "XL209" if func in ctx.facts.ambiguous else NO_RECEIVER if func in ctx.facts.unknown_calls else ""
+    refused = [r for r in ctx.refusals if r[0] is func and r[1].code == code]
+    if not refused or not isinstance(func, cst.Attribute):
+        return None
+    tensor = possible_tensor(ctx, func.value) if code == "XL209" else Tensor(layout=LayoutVar(source=True))
+    if tensor is None:
         return None
     name, inner = func.attr.value, ctx.asked.get(func.value)
-    if inner is None and _named_twice(func.value):
+    if inner is None and named_twice(func.value):
         inner = Asked(ctx.updated(func.value), ctx.updated(func.value), ctx.updated(func.value))
     if inner is None or name.endswith("_"):
         return None
     plain = new.with_changes(func=func.with_changes(value=inner.others))
-    call = _as_tensors(ctx, node, name)
+    call = _as_tensors(ctx, node, name, tensor)
     row = next((r for r in ctx.tables.find(call.api) if applies(r, call)), None)
     outcome = _translated(ctx, row, call, inner.tensors, plain) if row is not None and not row.refuse else None
     if not isinstance(outcome, Edit) or not isinstance(outcome.node, cst.BaseExpression):
@@ -59,12 +64,35 @@ def asked_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
     if name in SHARED and not moved and not _of_tensors_only(ctx, name, node):
         return None
     ctx.refusals[:] = [r for r in ctx.refusals if r not in refused]
-    ctx.findings[:] = [f for f in ctx.findings if f.node is not func or f.code != NO_RECEIVER]
-    ctx.note(node, "XL410", f"`.{name}`: whether this is a tensor is asked when it runs", "annotate it as torch.Tensor")
+    ctx.findings[:] = [f for f in ctx.findings if f.node is not func or f.code != code]
+    told(ctx, node, f"`.{name}`")
     ctx.physical[node] = call
     ctx.asked[node] = asked = Asked(inner.root, outcome.node, plain)
     question = _question(asked, name, moved and inner.root is inner.others)
     return Edit(nodes.parenthesized(question), (*outcome.needs, "tf"))
+
+
+def possible_tensor(ctx: Context, node: cst.BaseExpression) -> Tensor | None:
+    """The tensor that a value of several kinds may be, if it has source order and nothing else is the framework's."""
+    options = options_of(without_none(ctx.value(node)))
+    found = [o for o in options if isinstance(o, Tensor)]
+    ours = [o for o in options if isinstance(o, Instance) and o.api and o.api.split(".", 1)[0] in ctx.dialect.roots]
+    if len(found) != 1 or ours or any(isinstance(o, Shape) for o in options) or found[0].variable:
+        return None
+    return found[0] if chosen_order(ctx, found[0]) is None else None
+
+
+def asked_item(ctx: Context, node: cst.Subscript, tensors: Outcome, others: cst.Subscript) -> Outcome:
+    """An item of a tensor or of something else, given the forms for both; ``None`` if it cannot be asked for."""
+    if not isinstance(tensors, Edit) or possible_tensor(ctx, node.value) is None or not named_twice(node):
+        return None
+    told(ctx, node, "an item")
+    asked = Asked(ctx.updated(node.value), tensors.node, others)
+    return Edit(nodes.parenthesized(_question(asked, "", False)), (*tensors.needs, "tf"))
+
+
+def told(ctx: Context, node: cst.CSTNode, what: str) -> None:
+    ctx.note(node, "XL410", f"{what}: whether this is a tensor is asked when it runs", "annotate it with one type")
 
 
 def _question(asked: Asked, name: str, moved: bool) -> cst.BaseExpression:
@@ -74,18 +102,18 @@ def _question(asked: Asked, name: str, moved: bool) -> cst.BaseExpression:
     return nodes.template("{tensors} if tf.is_tensor({x}) else {others}", holes)  # type: ignore[no-any-return]
 
 
-def _named_twice(node: cst.CSTNode | None) -> bool:
+def named_twice(node: cst.CSTNode | None) -> bool:
     """Whether an expression costs little and changes nothing: a name, an attribute, an item or a slice."""
     if node is None or isinstance(node, PLACES):
         return True
     if isinstance(node, cst.UnaryOperation):
-        return isinstance(node.operator, cst.Minus) and _named_twice(node.expression)
+        return isinstance(node.operator, cst.Minus) and named_twice(node.expression)
     if isinstance(node, cst.Attribute):
-        return _named_twice(node.value)
+        return named_twice(node.value)
     if isinstance(node, cst.Subscript):
         parts = [s.slice for s in node.slice]
         places = [p for s in parts for p in ((s.value,) if isinstance(s, cst.Index) else (s.lower, s.upper, s.step))]
-        return _named_twice(node.value) and all(map(_named_twice, places))
+        return named_twice(node.value) and all(map(named_twice, places))
     return False
 
 
@@ -97,12 +125,12 @@ def _of_tensors_only(ctx: Context, name: str, node: cst.Call) -> bool:
     return isinstance(value, BoundMethod) and value.name == "dtype" and isinstance(value.receiver, Tensor)
 
 
-def _as_tensors(ctx: Context, node: cst.Call, name: str) -> BoundCall:
+def _as_tensors(ctx: Context, node: cst.Call, name: str, tensor: Tensor) -> BoundCall:
     """The call as if it were a tensor's."""
     assert isinstance(node.func, cst.Attribute)
     api = ctx.tables.canonical(f"{ctx.dialect.tensor}.{name}")
     args = [(arg, ctx.value(arg.value)) for arg in node.args]
-    receiver = Bound(node.func.value, Tensor(layout=LayoutVar(source=True)))
+    receiver = Bound(node.func.value, tensor)
     return bind_api(api, node, ctx.tables.source.get(api), args, receiver)
 
 

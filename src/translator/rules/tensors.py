@@ -379,9 +379,19 @@ def subscript(ctx: Context, node: cst.Subscript, new: cst.Subscript) -> Outcome:
     kinds = [key_kind(e, v) for e, v in keys]
     if all(k == "basic" for k in kinds):
         return None
-    if several:
-        message = "this is a tensor or something else, and tensors are indexed in another way by this"
-        return Refusal("XL209", message, "ask with isinstance first, or annotate it with one type")
+    if not several:
+        return _picked(ctx, node, new, keys, kinds)
+    from .asked import asked_item
+
+    asked = asked_item(ctx, node, _picked(ctx, node, new, keys, kinds), new)
+    if asked is not None:
+        return asked
+    message = "this is a tensor or something else, and tensors are indexed in another way by this"
+    return Refusal("XL209", message, "ask with isinstance first, or annotate it with one type")
+
+
+def _picked(ctx: Context, node: cst.Subscript, new: cst.Subscript, keys: Any, kinds: list[str]) -> Outcome:
+    """What is read of a tensor by indices of which some are tensors."""
     if kinds == ["mask"]:
         return Edit(nodes.call("tf.boolean_mask", new.value, index_nodes(ctx, node)[0]), ("tf",))
     parts = list(nodes.walk(node.slice[0]))
