@@ -64,3 +64,47 @@ def test_there_and_back(unpool: str, settings: str, back: str, size: str) -> Non
     np.testing.assert_allclose(actual, expected.detach().numpy(), rtol=1e-12)
     np.testing.assert_allclose(traced, expected.detach().numpy(), rtol=1e-12)
     np.testing.assert_allclose(gradient, x.grad.numpy(), rtol=1e-12)
+
+
+SEGMENTS = """
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.down = nn.Conv2d(3, 6, 3, padding=1)
+        self.pool = nn.MaxPool2d(2, 2, return_indices=True)
+        self.unpool = nn.MaxUnpool2d(2, 2)
+        self.up = nn.Conv2d(6, 4, 3, padding=1)
+
+    def forward(self, x):
+        x = F.relu(self.down(x))
+        size = x.size()
+        x, places = self.pool(x)
+        return self.up(self.unpool(x * 2, places, output_size=size)), places
+"""
+
+
+def test_between_convolutions_with_channels_last() -> None:
+    tf = pytest.importorskip("tensorflow")
+    import torch
+
+    from translator import weights
+
+    translation = translate(SEGMENTS)
+    assert "self.down = keras.layers.Conv2D(6, 3, padding='same')" in translation.text.replace('"', "'")
+    data = np.random.default_rng(3).standard_normal((2, 3, 9, 8))
+    with precision("float64"):
+        source, target = load(SEGMENTS, "torch"), load(translation.text, "tf")
+        module, net = source.Net().double(), target.Net()
+        net(tf.constant(np.moveaxis(data, 1, -1)))
+        assert weights.copy(module, net).ok
+        expected, places = module(torch.tensor(data))
+        actual, found = net(tf.constant(np.moveaxis(data, 1, -1)))
+    unload(source)
+    unload(target)
+    np.testing.assert_array_equal(found, places.numpy())
+    np.testing.assert_allclose(np.moveaxis(actual.numpy(), -1, 1), expected.detach().numpy(), rtol=1e-9, atol=1e-12)

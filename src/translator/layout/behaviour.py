@@ -195,6 +195,8 @@ def of_layer(world: World, layer: Instance) -> str:
 
 def of_api(world: World, layer: Instance) -> str:
     """The behaviour that the layer's row states, whether or not it was decided to leave this one in source order."""
+    if layer.args.get("return_indices", Const(False)) != Const(False):
+        return "opaque"  # the indices count through PyTorch's order
     rows = world.tables.find(module_base(layer.cls) or "")
     return of_row(next((row for row in rows if _made_so(row, layer)), rows[0] if rows else None))
 

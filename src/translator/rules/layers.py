@@ -242,7 +242,7 @@ def pool(kind: str, axes: int) -> Any:
         if call.problem:
             return Refusal("XL202", f"{call.api}: {call.problem}")
         args = Args(ctx, call, axes)
-        if args.given("return_indices", True) and ctx.channels_first:
+        if args.given("return_indices", True):
             return _with_indices(args, new)
         if not args.is_const("return_indices", False):
             return Refusal("XL201", f"{call.api}: `return_indices` is not translated at this value")
