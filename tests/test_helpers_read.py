@@ -25,6 +25,7 @@ FUNCTIONS = [
     ("minimum", "torch.minimum(x, -x)", X), ("linear", "F.linear(x, x)", X),
     ("slice_assign", "changed(x, 2.0)", X), ("index_update", "changed(x, x[:, 0])", X),
     ("bernoulli_like", "torch.empty_like(x).bernoulli_(0.0)", X),
+    ("layer_norm", "F.layer_norm(F.max_pool2d(x, 2).permute(0, 2, 3, 1), (4,)).permute(0, 3, 1, 2)", IMAGE),
     ("scatter", "x.scatter(n, (x > 0).long(), 2 * x)", X), ("scatter", "x.scatter(n, (x > 0).long(), 0.5)", X),
     *((f"max_pool{a}d", f"F.max_pool{a}d(x, 3, 2, 1)", s) for a, s in enumerate((LINE, IMAGE, VOLUME), 1)),
     *((f"avg_pool{a}d", f"F.avg_pool{a}d(x, 3, 2, 1)", s) for a, s in enumerate((LINE, IMAGE, VOLUME), 1)),

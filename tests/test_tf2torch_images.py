@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
 
 import tf2torch_support as support
@@ -39,3 +42,37 @@ def test_what_has_no_counterpart_is_refused() -> None:
     for layer in ("RandomRotation(0.1, 'wrap')", "Resizing(4, 4, 'bicubic')", "Resizing(4, 4, antialias=True)"):
         found = translate(f"{head}{layer}])\n", "tf2torch")
         assert "XL201" in {d.code for d in found.diagnostics}, layer
+
+
+AXES = ["keras.ops.triu(x)", "keras.ops.flip(x)", "keras.ops.tril(x, 1)", "tf.nn.softmax(x)", "tf.cumsum(x, axis=1)"]
+BETWEEN = """
+import keras
+import tensorflow as tf
+
+
+class Net(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.pool = keras.layers.MaxPooling2D(2)
+
+    def call(self, x):
+        x = self.pool(x)
+        return self.pool({code})
+"""
+
+
+@pytest.mark.parametrize("code", AXES)
+def test_what_knows_axes_apart_between_layers_of_images(code: str) -> None:
+    """PyTorch's layers take channels first, what stands between them sees Keras's order."""
+    pytest.importorskip("tensorflow")
+    torch = pytest.importorskip("torch")
+    source = BETWEEN.replace("{code}", code)
+    made = translate(source, "tf2torch")
+    assert not [d for d in made.diagnostics if d.severity is Severity.ERROR]
+    x = np.random.default_rng(3).standard_normal((2, 12, 8, 3)).astype("float32")
+    programs: list[dict[str, Any]] = [{}, {}]
+    for text, program in zip((source, made.text), programs, strict=True):
+        exec(text, program)
+    expected = np.asarray(programs[0]["Net"]()(x))
+    actual = programs[1]["Net"]()(torch.from_numpy(x).permute(0, 3, 1, 2)).permute(0, 2, 3, 1).numpy()
+    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)

@@ -10,6 +10,7 @@ from .. import nodes
 from ..infer.emitted import PLACE
 from ..infer.facts import BoundCall
 from ..infer.keras_graph import CHANNELS_FIRST, is_channels_first
+from ..layout.behaviour import of_row
 from ..rewrite.context import Context
 from ..tables.schema import Row
 from ..values import Const, Seq, Tensor, Value, as_tensor, python_type, without_none
@@ -41,7 +42,7 @@ def arranged(ctx: Context, row: Row, call: BoundCall, node: cst.Call) -> Perm:
     others = [
         b.node for b in call.args.values() if b is not first and (t := as_tensor(b.value)) is not None and t.rank != 0
     ]
-    if (kind in TRANSPARENT or kind.startswith("cast")) and not others:
+    if (kind in TRANSPARENT or kind.startswith("cast")) and not others and not looks_at_axes(row, call):
         return have
     if kind == "tf_cond":
         return order(ctx.value(node))
@@ -60,6 +61,13 @@ def arranged(ctx: Context, row: Row, call: BoundCall, node: cst.Call) -> Perm:
     for bound in (*call.args.values(), *call.varargs, *call.extra.values()):
         in_source_order(ctx, bound.node)
     return None
+
+
+def looks_at_axes(row: Row, call: BoundCall) -> bool:
+    """Whether an operation whose result is like its argument knows the axes apart: rows that both directions read, and
+    those of helpers, say of pointwise operations that they are."""
+    shared = row.one_way is None or call.api.startswith(PLACE)
+    return shared and row.returns == "same" and of_row(row) != "pointwise"
 
 
 def imaged(ctx: Context, call: BoundCall) -> Perm:
