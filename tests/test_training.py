@@ -37,6 +37,17 @@ def test_follows_the_same_trajectory(name: str) -> None:
     assert max(gaps.values()) <= 1e-7, gaps
 
 
+def test_a_program_of_the_canonical_shape_follows_it_through_fit() -> None:
+    text = translated("train_tabular", style="fit").text
+    assert "trainer.fit(" in text and "for epoch in" not in text
+    expected, actual, gaps = trajectories("train_tabular", DRIVES["train_tabular"], style="fit")
+    looped = trajectories("train_tabular", DRIVES["train_tabular"])[1]
+    assert len(expected) == len(actual) == len(looped) >= 20
+    for one, other, third in zip(expected, actual, looped, strict=True):
+        assert distance(one, other) <= 1e-7 and distance(third, other) <= 1e-9
+    assert max(gaps.values()) <= 1e-7, gaps
+
+
 def run_script(name: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Run a translation as ``python model_tf.py ARGUMENTS`` would."""
     monkeypatch.setattr(sys, "argv", [name, *arguments])

@@ -145,4 +145,15 @@ def drive_lbfgs(program: Any, side: Any) -> Any:
     return program.fit(model, side.tensor(waves))
 
 
+def drive_tabular(program: Any, side: Any) -> Any:
+    rng = np.random.default_rng(31)
+    rows, labels = rng.normal(size=(53, 9)), rng.integers(0, 4, 53)
+    parts = [
+        program.TensorDataset(side.tensor(rows[part]), side.tensor(labels[part]))
+        for part in (slice(0, 36), slice(36, None))
+    ]
+    model = side.start(program.TabularNet(9, 4), np.zeros((2, 9)))
+    return program.train(model, *parts)
+
+
 DRIVES = {f"train_{n.removeprefix('drive_')}": f for n, f in list(globals().items()) if n.startswith("drive_")}

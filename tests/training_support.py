@@ -142,10 +142,10 @@ def choice(rng: Any, shares: Any) -> Any:
     return (rng.random(sums.shape[:-1])[..., None] > sums / sums[..., -1:]).sum(-1)
 
 
-def translated(name: str, fidelity: str = "exact") -> Any:
+def translated(name: str, fidelity: str = "exact", style: str = "loop") -> Any:
     from translator import translate
 
-    return translate((FIXTURES / name / "torch_model.py").read_text("utf-8"), fidelity=fidelity)
+    return translate((FIXTURES / name / "torch_model.py").read_text("utf-8"), fidelity=fidelity, style=style)
 
 
 def program(text: str, name: str) -> ModuleType:
@@ -161,14 +161,16 @@ def distance(expected: Any, actual: Any) -> float:
     return float(np.linalg.norm(a - b) / max(np.linalg.norm(a), 1e-12))
 
 
-def trajectories(name: str, drive: Any, fidelity: str = "exact") -> tuple[Any, Any, dict[str, float]]:
+def trajectories(
+    name: str, drive: Any, fidelity: str = "exact", style: str = "loop"
+) -> tuple[Any, Any, dict[str, float]]:
     """(losses of the original, losses of the translation, distance of each final parameter and buffer)."""
     import torch
 
     from translator import weights
     from translator.compare.precision import precision
 
-    result = translated(name, fidelity)
+    result = translated(name, fidelity, style)
     assert not result.refused, [d for d in result.diagnostics if d.severity == "error"]
     with precision("float64"):
         torch.manual_seed(0)

@@ -76,7 +76,7 @@ class Fit:
             raise Unfit("the step is not known to run as a graph")
         if len(self.steps) > 1:
             raise Unfit("there is more than one training step in it")
-        loop = body[at]
+        loop = unpacked(body[at])
         step = Step(self.steps[self.called(loop)], *self.batch(loop))
         sums = Sums(step, self.ctx, collated=self.collated())
         each = self.after_step(loop, step, sums)
@@ -219,6 +219,27 @@ class Fit:
         target = cst.Assign([cst.AssignTarget(trainer)], made)
         first, *rest = (cst.SimpleStatementLine([s]) for s in (target, cst.Expr(compiled), cst.Expr(fit)))
         return [first.with_changes(leading_lines=around.blank), *rest]
+
+
+def unpacked(loop: Any) -> Any:
+    """``for batch in loader: inputs, labels = batch`` as ``for inputs, labels in loader``, if nothing else reads it."""
+    pair = loop.target if isinstance(loop.target, cst.Tuple) else None
+    held = pair.elements[-1].value if pair is not None and pair.elements else loop.target
+    first, *rest = loop.body.body
+    small = first.body[0] if isinstance(first, cst.SimpleStatementLine) and len(first.body) == 1 else None
+    if not isinstance(held, cst.Name) or not isinstance(small, cst.Assign) or len(small.targets) != 1 or not rest:
+        return loop
+    taken = small.targets[0].target
+    if not nodes.is_name(small.value, held.value) or not isinstance(taken, cst.Tuple):
+        return loop
+    read = any(nodes.is_name(n, held.value) for s in rest for n in walk(s))
+    if read or any(line.comment for line in first.leading_lines):
+        return loop
+    target: Any = taken
+    if pair is not None:
+        inner = taken.with_changes(lpar=[cst.LeftParen()], rpar=[cst.RightParen()])
+        target = pair.with_changes(elements=[*pair.elements[:-1], pair.elements[-1].with_changes(value=inner)])
+    return loop.with_changes(target=target, body=loop.body.with_changes(body=rest))
 
 
 def last_loss(after: list[Any], loss: str) -> list[Any]:
