@@ -32,6 +32,15 @@ class Part:
     def to(self, device):
         return "moved"
 
+    def share_memory_(self):
+        return "shared"
+
+    def each(self, function):
+        return function(self)
+
+    def device(self):
+        return "here"
+
     def t(self):
         return self
 
@@ -87,6 +96,10 @@ def either(x: Union[torch.Tensor, np.ndarray], i: torch.Tensor):
     return x.reshape(-1)[2] + x[i].max()
 
 
+def shared(part: Part):
+    return part.each(lambda x: x.share_memory_()), part.device()
+
+
 def shaped(x, sizes):
     return x.view(*sizes)
 """
@@ -132,6 +145,7 @@ def test_both_alternatives() -> None:
     for of in (lambda t: t, np.asarray):
         expected, actual = theirs["either"](of(x), torch.tensor(places)), ours["either"](of(y), tf.constant(places))
         np.testing.assert_allclose(value(actual), value(expected), rtol=1e-12)
+    assert ours["shared"](ours["Part"](array)) == ("shared", "here")
     found = ours["each"]([y, ours["Part"](array)])
     assert found[0] is y and found[1] is array
 
@@ -139,6 +153,7 @@ def test_both_alternatives() -> None:
 REFUSED = {
     "a call may do something": "def f(make):\n    return make().sum(1)\n",
     "a layer's own type": "def f(x):\n    return x.float()\n",
+    "what freezes a layer": "def f(x):\n    return x.requires_grad_(False)\n",
     "layers' and optimizers' methods": "def f(x):\n    return x.state_dict()\n",
     "what is passed is hidden": "def f(x, a):\n    return x.max(*a)\n",
     "what is asked costs something": "def f(x, y):\n    return (x / y).sum(1)\n",

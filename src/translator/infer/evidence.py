@@ -59,6 +59,8 @@ OPERANDS = frozenset({"other", "tensor", "input", "exponent", "mat2", "vec2", "i
 def cannot_be(it: Interpreter, name: str) -> bool:
     """Whether a call of a method shows that it is not the framework's: ``logger.log(10, "text")`` is no logarithm."""
     known = [s for kind in it.dialect.methods if (s := it.tables.source.get(f"{kind}.{name}")) is not None]
+    if known and all(s.kind == "property" for s in known):
+        return True
     overloads = [(o, s.synonyms) for s in known for o in s.overloads]
     return bool(overloads) and not any(_accepts(it, o, synonyms) for o, synonyms in overloads)
 

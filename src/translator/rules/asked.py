@@ -52,7 +52,7 @@ def asked_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
     name, inner = func.attr.value, ctx.asked.get(func.value)
     if inner is None and named_twice(func.value):
         inner = Asked(ctx.updated(func.value), ctx.updated(func.value), ctx.updated(func.value))
-    if inner is None or name.endswith("_"):
+    if inner is None or name == "requires_grad_":  # a layer's means its variables
         return None
     plain = new.with_changes(func=func.with_changes(value=inner.others))
     call = _as_tensors(ctx, node, name, tensor)
@@ -61,7 +61,7 @@ def asked_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
     if not isinstance(outcome, Edit) or not isinstance(outcome.node, cst.BaseExpression):
         return None
     moved = nodes.code(outcome.node) == nodes.code(inner.tensors)
-    if name in SHARED and not moved and not _of_tensors_only(ctx, name, node):
+    if not moved and (name.endswith("_") or (name in SHARED and not _of_tensors_only(ctx, name, node))):
         return None
     ctx.refusals[:] = [r for r in ctx.refusals if r not in refused]
     ctx.findings[:] = [f for f in ctx.findings if f.node is not func or f.code != code]
