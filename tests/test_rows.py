@@ -10,6 +10,7 @@ import ast
 import os
 import re
 import zlib
+from functools import lru_cache
 from typing import Any
 
 import pytest
@@ -75,6 +76,7 @@ def valid_variants(sample: Sample, source: Any, run: Any) -> dict[str, str]:
     return found
 
 
+@lru_cache(maxsize=4)
 def translated(source: str, layout: str = "channels_first") -> tuple[str, tuple[Edge, ...]]:
     """The translation of a program, and its edges; fails on any refusal and on any remaining use of torch.
 
