@@ -163,3 +163,42 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_refused(name: str) -> None:
     refuses("import torch\n\n" + REFUSED[name], "XL205", 4)
+
+
+INITIALISED = """
+import torch
+from torch import nn, Tensor
+
+
+def constant(value, fill):
+    if isinstance(value, Tensor):
+        value.data.fill_(fill)
+
+
+def spread(value):
+    nn.init.normal_(value)
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.w = nn.Parameter(torch.zeros(3, 4))
+        constant(self.w, 0.5)
+        spread(self.w)
+
+    def forward(self, x):
+        return x @ self.w
+"""
+
+
+def test_functions_that_initialise_what_they_are_given() -> None:
+    """A variable of TensorFlow changes where it is, so that its holders see it; it counts as a tensor."""
+    tf = pytest.importorskip("tensorflow")
+    translation = run(INITIALISED)
+    assert not [d for d in translation.diagnostics if d.severity is Severity.ERROR], translation.diagnostics
+    ours: dict[str, Any] = {}
+    exec(translation.text, ours)
+    net = ours["Net"]()
+    assert np.ptp(net.w.numpy()) > 0
+    ours["constant"](net.w, 2.5)
+    np.testing.assert_array_equal(net(tf.ones((2, 3))), np.full((2, 4), 7.5))

@@ -274,7 +274,7 @@ class Interpreter:
             change.storage |= old.storage if old.tick == self.tick else frozenset()
         self.facts.inplace[node] = change
         self.changes.append(change)
-        if self.func is not None:
+        if self.func is not None and not tensor.variable:  # a variable is assigned to, which its holders see
             for name, start in self.func.start.items():
                 passed = without_none(start)
                 if isinstance(passed, Tensor) and passed.storage & tensor.storage and name not in self.func.mutates:
