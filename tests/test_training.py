@@ -78,7 +78,7 @@ def test_runs_as_a_script(name: str, monkeypatch: pytest.MonkeyPatch, capsys: py
 def test_a_resumed_run_equals_an_unbroken_one(tmp_path: Path) -> None:
     program = load(translated("train_imagenet").text, "resume", wide=False)
     rng = np.random.default_rng(1)
-    images, labels = rng.random((32, 16, 12, 3), np.float32), rng.integers(0, 6, 32)
+    images, labels = rng.random((32, 3, 16, 12), np.float32), rng.integers(0, 6, 32)
     loader = program.DataLoader(program.TensorDataset(images, labels), batch_size=8)
     path = str(tmp_path / "checkpoint.pth.tar")
 
@@ -86,13 +86,13 @@ def test_a_resumed_run_equals_an_unbroken_one(tmp_path: Path) -> None:
         return program.run(program.get_parser().parse_args(list(arguments)), model, loader, loader)
 
     first = program.SmallNet()
-    first(images[:2])
+    first(np.moveaxis(images[:2], 1, -1))
     weights = first.get_weights()
     run(first, "--epochs", "2", "--save", path)
     resumed = program.SmallNet()
     rest = run(resumed, "--epochs", "4", "--resume", path)
     whole = program.SmallNet()
-    whole(images[:2])
+    whole(np.moveaxis(images[:2], 1, -1))
     whole.set_weights(weights)
     unbroken = run(whole, "--epochs", "4")
     assert rest == unbroken[len(unbroken) // 2 :]

@@ -144,3 +144,16 @@ def test_filters_have_the_names_that_the_helpers_know(name: str) -> None:
 
     found = translate(HEAD + f"\nmode = transforms.InterpolationMode.{name}\n").text
     assert f"mode = '{InterpolationMode[name].value}'" in found
+
+
+def test_what_a_loader_gives_is_in_source_order() -> None:
+    """Tensors that a dataset holds reach the model through a loader, which moves no axes."""
+    text = translate(
+        "import torch\nfrom torch import nn\nfrom torch.utils.data import DataLoader, TensorDataset\n\n\n"
+        "class Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.conv = nn.Conv2d(3, 4, 3)\n\n"
+        "    def forward(self, x):\n        return self.conv(x).mean()\n\n\n"
+        "def run(model: Net, x, y):\n    for images, labels in DataLoader(TensorDataset(x, y), batch_size=2):\n"
+        "        print(model(images))\n"
+    ).text
+    assert "model(tf.transpose(images, (0, 2, 3, 1))" in text or "self.conv(tf.transpose(x, (0, 2, 3, 1)))" in text

@@ -72,7 +72,7 @@ def drive_imagenet(program: Any, side: Any) -> Any:
     rng = np.random.default_rng(7)
     data = program.TensorDataset if hasattr(program, "TensorDataset") else program.torch.utils.data.TensorDataset
     loader = program.DataLoader if hasattr(program, "DataLoader") else program.torch.utils.data.DataLoader
-    images = data(side.images(rng.random((80, 3, 16, 12))), side.tensor(rng.integers(0, 6, 80)))
+    images = data(side.tensor(rng.random((80, 3, 16, 12))), side.tensor(rng.integers(0, 6, 80)))
     batches = loader(images, batch_size=8)
     model = side.start(program.SmallNet(), np.zeros((2, 3, 16, 12)))
     args = program.get_parser().parse_args([])

@@ -61,10 +61,11 @@ def drive_gpt(program: Any, side: Any) -> Any:
 
 
 def drive_siamese(program: Any, side: Any) -> Any:
-    images = side.tensor(np.random.default_rng(15).normal(size=(35, 1, 12, 12)))
+    raw = np.random.default_rng(15).normal(size=(35, 1, 12, 12))
+    images = side.tensor(raw)
     model = side.start(program.TripletNet(program.EmbeddingNet()), *[np.zeros((2, 1, 12, 12))] * 3)
     history = program.run(model, program.TripletDataset(images, [i % 3 for i in range(35)]))
-    return [*history, *np.ravel(program.extract_embeddings(images, model.embedding_net))]
+    return [*history, *np.ravel(program.extract_embeddings(side.images(raw), model.embedding_net))]
 
 
 def drive_superres(program: Any, side: Any) -> Any:

@@ -13,6 +13,7 @@ from ..values import (
     Const,
     Func,
     Instance,
+    LayoutVar,
     Map,
     Num,
     Seq,
@@ -21,6 +22,7 @@ from ..values import (
     Value,
     as_tensor,
     elem_of,
+    escape,
     join,
     options_of,
     row_of,
@@ -105,8 +107,10 @@ def batched(item: Value) -> Value:
     """Items put together by the default collate function: numbers and arrays become tensors."""
     item = without_none(item)
     if isinstance(item, Tensor):
+        escape(item)  # what a loader gives was not followed into it, so its order is the source's
         return Tensor(None if item.dims is None else len(item.dims) + 1,
-                      (None, *item.dims) if item.dims is not None else None, item.dtype)  # fmt: skip
+                      (None, *item.dims) if item.dims is not None else None, item.dtype,
+                      LayoutVar(source=True))  # fmt: skip
     if isinstance(item, Seq):
         items = [batched(i) for i in item.items] if item.items is not None else None
         return Seq("list", items, batched(item.elem))
@@ -118,7 +122,7 @@ def batched(item: Value) -> Value:
         return Seq("list", None, item)
     if kind in ("int", "float", "bool"):
         return Tensor(1, (None,), {"int": "int64", "float": "float64", "bool": "bool"}[kind])
-    return Tensor() if item is UNKNOWN else UNKNOWN
+    return Tensor(layout=LayoutVar(source=True)) if item is UNKNOWN else UNKNOWN
 
 
 def subsets(call: BoundCall) -> Value:
