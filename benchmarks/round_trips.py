@@ -69,7 +69,8 @@ def one(kind: str, name: str) -> dict[str, Any]:
     warnings.simplefilter("ignore")
     folder = FIXTURES / name
     source = (folder / f"{kind}_model.py").read_text("utf-8")
-    models = tomllib.loads((folder / "case.toml").read_text("utf-8")).get("model", [])
+    case = folder / "case.toml"
+    models = tomllib.loads(case.read_text("utf-8")).get("model", []) if case.exists() else []
     first = trips.trip(source, kind=kind)
     second = trips.trip(first.back.text, kind=kind)
     same = first.back.text == second.back.text
