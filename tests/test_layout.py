@@ -53,6 +53,9 @@ class Net(nn.Module):
         self.blocks = Blocks()
         for i in range(2):
             setattr(self, "stage%d" % (i + 1), nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.ReLU()))
+        self.criterion = nn.CrossEntropyLoss(ignore_index=1)
+        self.binary = nn.BCEWithLogitsLoss(reduction="none")
+        self.weighed = nn.BCEWithLogitsLoss(pos_weight=torch.arange(1.0, 9.0).reshape(8, 1, 1))
         self.wide = nn.Sequential(nn.AdaptiveAvgPool2d((2, 3)), nn.Flatten(), nn.Linear(48, 5))
 
     def joined(self, *maps):
@@ -224,7 +227,22 @@ BODIES = {
     "in_place": ("y = self.conv(x)\ny[:, 0] = 0\nreturn y", None),
     "augmented": ("y = self.conv(x)\ny = y + 1\ny += x.mean(1, keepdim=True)\nreturn y", 0),
     "topk": ("return self.conv(x).topk(3, dim=1)[0]", 0),
-    "cross_entropy": ("return F.cross_entropy(self.conv(x), self.conv(x).argmax(1))", None),
+    "cross_entropy": ("return F.cross_entropy(self.conv(x), self.conv(x).argmax(1))", 0),
+    "cross_entropy_each": (
+        "y = self.conv(x)\nloss = F.cross_entropy(y, x[:, 1].gt(0).long(), reduction='none')\nreturn loss.unsqueeze(1) * y",
+        0,
+    ),
+    "cross_entropy_shares": ("y = self.conv(x)\nreturn F.cross_entropy(y, torch.softmax(y * y, 1), weight=self.scale[:, 0, 0])", 0),
+    "cross_entropy_turned": ("y = self.conv(x).transpose(2, 3)\nreturn F.cross_entropy(y, y.argmax(1))", 0),
+    "class_loss_object": ("y = self.conv(x)\nreturn self.criterion(y, x[:, 2].gt(0).long()) + self.norm(y)", 0),
+    "nll": ("y = F.log_softmax(self.conv(x), dim=1)\nreturn F.nll_loss(y, y.argmin(1), ignore_index=2)", 0),
+    "losses": (
+        "y = self.conv(x)\nreturn F.mse_loss(y, y.roll(1, 2)) + F.binary_cross_entropy_with_logits(y, torch.sigmoid(y.sin()), "
+        "pos_weight=self.scale) + F.kl_div(F.log_softmax(y, 1), torch.softmax(y * 2, 1), reduction='batchmean')",
+        1,  # of the parameter
+    ),
+    "loss_object_each": ("y = self.conv(x)\nreturn self.binary(y, torch.sigmoid(y.cos())) * y", 0),
+    "loss_object_with_weights": ("y = self.conv(x)\nreturn self.weighed(y, torch.sigmoid(y.cos()))", None),
     "unbind": ("a = self.conv(x).unbind(1)\nreturn a[0] + a[3]", None),
     "layer_norm": ("y = self.conv(x)\nreturn F.layer_norm(y, y.shape[1:])", None),
 }

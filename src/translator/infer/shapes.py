@@ -422,10 +422,26 @@ def item(call: BoundCall) -> Value:
     return INT if x and x.dtype and x.dtype.startswith("int") else FLOAT if x and x.dtype else UNKNOWN
 
 
+OVER_CLASSES = frozenset({
+    "torch.nn.functional.cross_entropy", "torch.nn.functional.nll_loss", "torch.nn.CrossEntropyLoss", "torch.nn.NLLLoss"
+})  # fmt: skip
+"""Losses that have one value for each sample or place, not for each class."""
+
+
+def _unreduced(call: BoundCall) -> tuple[Dim, ...] | None:
+    """The sizes of a loss with ``reduction="none"``; ``None`` where the operands may be broadcast."""
+    x, y = as_tensor(call.value("input")), as_tensor(call.value("target"))
+    if x is None or y is None or x.rank is None or y.rank is None or x.dims is None:
+        return None
+    if call.api.removesuffix(".__call__") in OVER_CLASSES:
+        return (*x.dims[:1], *x.dims[2:]) if x.rank > 1 else ()
+    return (None,) * x.rank if x.rank == y.rank else None
+
+
 def loss(call: BoundCall) -> Value:
     reduction = call.value("reduction") if "reduction" in call.args else Const("mean")
     if isinstance(reduction, Const) and reduction.value == "none":
-        return Tensor(dtype="float")
+        return Tensor(dims=_unreduced(call), dtype="float")
     return Tensor(dims=() if python_type(reduction) == "str" and isinstance(reduction, Const) else None, dtype="float")
 
 

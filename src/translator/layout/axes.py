@@ -188,7 +188,7 @@ def with_axes(call: BoundCall, new: cst.Call, plan: Plan) -> tuple[BoundCall, cs
     if main:
         args[main] = replace(args[main], value=physical_value(args[main].value, plan.order))
     physical = replace(call, args=args)
-    return physical, new.with_changes(args=[*_closed(out, fresh), *fresh])
+    return physical, new.with_changes(args=[*closed(out, fresh), *fresh])
 
 
 def physical_value(value: Value, order: Perm) -> Value:
@@ -203,7 +203,7 @@ def physical_value(value: Value, order: Perm) -> Value:
     return Tensor(dims=dims, dtype=tensor.dtype, storage=tensor.storage, variable=tensor.variable)
 
 
-def _closed(args: list[cst.Arg], fresh: Sequence[cst.Arg]) -> list[cst.Arg]:
+def closed(args: list[cst.Arg], fresh: Sequence[cst.Arg]) -> list[cst.Arg]:
     """Arguments that more follow: the last one's comma is left to the code generator."""
     if args and fresh:
         args[-1] = args[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)

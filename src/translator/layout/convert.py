@@ -16,8 +16,8 @@ from ..infer.functions import bind_user
 from ..infer.ranks import implied_rank
 from ..rewrite.context import Context
 from ..values import UNKNOWN, Instance, Seq, Tensor, Value, as_tensor, options_of, without_none
-from . import behaviour, letters, products, reshapes
-from .axes import main_argument, main_tensor, permutation, physical_pads, with_axes
+from . import behaviour, letters, losses, products, reshapes
+from .axes import closed, main_argument, main_tensor, permutation, physical_pads, with_axes
 from .calls import arguments, called, callees, passed
 from .natural import axis_plan, results
 from .perms import Perm, between, channels_last, identity, order_of, same_memory
@@ -43,6 +43,8 @@ class Conversion:
         """The order of the result before it is converted; ``None`` for source order."""
         self.done = False
         """Whether the expression is finished, and no rule is to see it."""
+        self.told: cst.Arg | None = None
+        """What the translation of a call is told beside its arguments."""
         value = ctx.value(node.target if isinstance(node, cst.AugAssign) else node)
         self.value: Value = value
         self.result = as_tensor(value)
@@ -158,6 +160,10 @@ class Conversion:
         if wanted is None or self._some_rank_unknown():
             return self._opaque(new)
         self.natural = wanted
+        return self._together(new, wanted, rank)
+
+    def _together(self, new: Any, wanted: Perm, rank: int | None) -> Any:
+        """All operands in one order, those that are broadcast beside it."""
 
         def convert(old: Any, value: Any, main: bool) -> Any:
             tensor = as_tensor(self.ctx.value(old))
@@ -170,6 +176,35 @@ class Conversion:
             return self._in(old, value, wanted if tensor.rank == rank else None)
 
         return self._each(new, convert)
+
+    def _loss(self, new: Any) -> Any:
+        loss = losses.found(self.ctx, self.node)
+        wanted = loss.order() if loss is not None else None
+        known = loss is not None and all(t is None or t.rank is not None for t in map(as_tensor, loss.values.values()))
+        if wanted is None or not known or any(v is UNKNOWN for v in loss.values.values()):
+            return self._opaque(new)
+        self.natural = wanted if self._has_rank(len(wanted)) else None
+        return self._together(new, wanted, len(wanted))
+
+    def _class_loss(self, new: Any) -> Any:
+        loss = losses.found(self.ctx, self.node)
+        order = loss.order() if loss is not None else None
+        known, of_target = loss.target_order() if loss is not None else (False, None)
+        if loss is None or order is None or not known:
+            return self._opaque(new)
+        if self._has_rank(len(order) - 1):
+            self.natural = losses.without_classes(order)
+        axis = order.index(losses.CLASSES)
+        self.told = nodes.keyword("class_axis", nodes.literal(-1 if axis == len(order) - 1 else axis))
+        wanted = {id(loss.given[name]): perm for name, perm in (("input", order), ("target", of_target))}
+
+        def convert(old: Any, value: Any, main: bool) -> Any:
+            return self._tensor_in(old, value, wanted[id(old)]) if id(old) in wanted else self._in(old, value, None)
+
+        return self._each(new, convert)
+
+    def _has_rank(self, rank: int) -> bool:
+        return self.result is not None and self.result.rank == rank
 
     def _implied_rank(self) -> int | None:
         """The rank that the name of the operation tells."""
@@ -455,7 +490,7 @@ class Conversion:
         changes: dict[str, Any] = {}
         args = []
         for i, (old, arg) in enumerate(zip(node.args, new.args, strict=False)):
-            main = self.kind == "pointwise" or _is_main(call, old, i)
+            main = self.kind in ("pointwise", "loss") or _is_main(call, old, i)
             args.append(arg.with_changes(value=convert(old.value, arg.value, main)))
         args += new.args[len(args) :]
         if any(a.value is not b.value for a, b in zip(args, new.args, strict=True)):
@@ -472,6 +507,8 @@ class Conversion:
     def finished(self, new: Any) -> Any:
         """Bring the result from the order that the operation gives to the one that was chosen for the value."""
         self.ctx.physical.pop(self.node, None)
+        if self.told is not None and isinstance(new, cst.Call):
+            new = new.with_changes(args=closed([*new.args], [self.told]) + [self.told])
         if self.result is None or isinstance(self.node, cst.For | cst.CompFor):
             return new
         if self.result.rank is None:

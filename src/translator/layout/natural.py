@@ -42,6 +42,10 @@ def natural_orders(world: Any, node: cst.CSTNode, value: Value) -> Orders:
         from . import letters
 
         yield from letters.orders(world, node, value)
+    elif kind in ("loss", "class_loss"):
+        from .losses import orders as of_loss
+
+        yield from of_loss(world, node, value)
     elif kind == "product":
         from .products import orders
 

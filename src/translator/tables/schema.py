@@ -20,7 +20,7 @@ KEYS = {
 }  # fmt: skip
 
 
-LAYOUTS = ("opaque", "pointwise", "channels", "axis", "rearrange", "reshape", "pad", "einsum", "create")
+LAYOUTS = ("opaque", "pointwise", "channels", "axis", "rearrange", "reshape", "pad", "einsum", "create", "loss", "class_loss")
 
 
 class TableError(ValueError):

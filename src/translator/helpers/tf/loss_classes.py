@@ -26,14 +26,13 @@ from translator.helpers.tf.loss import (
 class CrossEntropyLoss:
     """cross_entropy with fixed options."""
 
-    def __init__(self, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0, class_axis=None):
+    def __init__(self, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0):
         self.weight = weight
         self.ignore_index = ignore_index
         self.reduction = reduction
         self.label_smoothing = label_smoothing
-        self.class_axis = class_axis
 
-    def __call__(self, input, target):
+    def __call__(self, input, target, class_axis=None):
         return cross_entropy(
             input,
             target,
@@ -41,27 +40,26 @@ class CrossEntropyLoss:
             ignore_index=self.ignore_index,
             reduction=self.reduction,
             label_smoothing=self.label_smoothing,
-            class_axis=self.class_axis,
+            class_axis=class_axis,
         )
 
 
 class NLLLoss:
     """nll_loss with fixed options."""
 
-    def __init__(self, weight=None, ignore_index=-100, reduction="mean", class_axis=None):
+    def __init__(self, weight=None, ignore_index=-100, reduction="mean"):
         self.weight = weight
         self.ignore_index = ignore_index
         self.reduction = reduction
-        self.class_axis = class_axis
 
-    def __call__(self, input, target):
+    def __call__(self, input, target, class_axis=None):
         return nll_loss(
             input,
             target,
             weight=self.weight,
             ignore_index=self.ignore_index,
             reduction=self.reduction,
-            class_axis=self.class_axis,
+            class_axis=class_axis,
         )
 
 
