@@ -229,16 +229,22 @@ BODIES = {
     "topk": ("return self.conv(x).topk(3, dim=1)[0]", 0),
     "cross_entropy": ("return F.cross_entropy(self.conv(x), self.conv(x).argmax(1))", 0),
     "cross_entropy_each": (
-        "y = self.conv(x)\nloss = F.cross_entropy(y, x[:, 1].gt(0).long(), reduction='none')\nreturn loss.unsqueeze(1) * y",
+        "y = self.conv(x)\nloss = F.cross_entropy(y, x[:, 1].gt(0).long(), reduction='none')\n"
+        "return loss.unsqueeze(1) * y",
         0,
     ),
-    "cross_entropy_shares": ("y = self.conv(x)\nreturn F.cross_entropy(y, torch.softmax(y * y, 1), weight=self.scale[:, 0, 0])", 0),
+    "cross_entropy_shares": (
+        "y = self.conv(x)\nreturn F.cross_entropy(y, torch.softmax(y * y, 1), weight=self.scale[:, 0, 0])",
+        0,
+    ),
     "cross_entropy_turned": ("y = self.conv(x).transpose(2, 3)\nreturn F.cross_entropy(y, y.argmax(1))", 0),
     "class_loss_object": ("y = self.conv(x)\nreturn self.criterion(y, x[:, 2].gt(0).long()) + self.norm(y)", 0),
     "nll": ("y = F.log_softmax(self.conv(x), dim=1)\nreturn F.nll_loss(y, y.argmin(1), ignore_index=2)", 0),
     "losses": (
-        "y = self.conv(x)\nreturn F.mse_loss(y, y.roll(1, 2)) + F.binary_cross_entropy_with_logits(y, torch.sigmoid(y.sin()), "
-        "pos_weight=self.scale) + F.kl_div(F.log_softmax(y, 1), torch.softmax(y * 2, 1), reduction='batchmean')",
+        "y = self.conv(x)\nweight = self.scale.detach()\n"
+        "loss = F.binary_cross_entropy_with_logits(y, torch.sigmoid(y.sin()), pos_weight=weight)\n"
+        "loss = loss + F.mse_loss(y, y.roll(1, 2))\n"
+        "return loss + F.kl_div(F.log_softmax(y, 1), torch.softmax(y * 2, 1), reduction='batchmean')",
         1,  # of the parameter
     ),
     "loss_object_each": ("y = self.conv(x)\nreturn self.binary(y, torch.sigmoid(y.cos())) * y", 0),

@@ -2,7 +2,7 @@
 
 ``pointwise``: any order, the same in and out. ``channels``: made for channels-last tensors. ``axis``: any order, its
 axis arguments follow. ``rearrange``: axes change places. ``einsum``, ``einops``, ``create`` and ``expand``:
-any order, in and out. ``loss``: any order that all tensors share. ``class_loss``: any order, told where the classes are.
+any order, in and out. ``loss``: any order that all tensors share. ``class_loss``: any, told where the classes are.
 ``reshape``: sees memory order. ``product``: of matrices, whose last two axes may be swapped. ``pass``: values go
 through the project's own code. ``look`` and ``iterate``: builtins that do not look into tensors, or go through them
 row by row. ``handed``: a layer is called from elsewhere. ``opaque``: source order in and out.

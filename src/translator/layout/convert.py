@@ -508,7 +508,7 @@ class Conversion:
         """Bring the result from the order that the operation gives to the one that was chosen for the value."""
         self.ctx.physical.pop(self.node, None)
         if self.told is not None and isinstance(new, cst.Call):
-            new = new.with_changes(args=closed([*new.args], [self.told]) + [self.told])
+            new = new.with_changes(args=[*closed([*new.args], [self.told]), self.told])
         if self.result is None or isinstance(self.node, cst.For | cst.CompFor):
             return new
         if self.result.rank is None:

@@ -52,7 +52,7 @@ class Loss:
 def without_classes(order: Perm) -> Perm | None:
     """The order of labels, or of one loss for each place, beside logits in ``order``."""
     labels = without(order, [CLASSES])
-    return None if labels is None or labels == identity(len(labels)) else labels
+    return None if labels == identity(len(labels)) else labels
 
 
 def found(world: Any, node: cst.CSTNode) -> Loss | None:
@@ -65,7 +65,7 @@ def found(world: Any, node: cst.CSTNode) -> Loss | None:
         return Loss({n: b.node for n, b in bound.items()}, {n: b.value for n, b in bound.items()})
     made = [o for o in options_of(without_none(world.facts.value(node.func))) if isinstance(o, Instance)]
     kept = [v for o in made for n, v in o.args.items() if n in ("weight", "pos_weight") and v != Const(None)]
-    if kept and not over_classes(world, node) or any(a.star for a in node.args):
+    if (kept and not over_classes(world, node)) or any(a.star for a in node.args):
         return None
     given = {a.keyword.value if a.keyword else OPERANDS[min(i, 1)]: a.value for i, a in enumerate(node.args)}
     return Loss(given, {n: world.facts.value(v) for n, v in given.items()})

@@ -20,7 +20,9 @@ KEYS = {
 }  # fmt: skip
 
 
-LAYOUTS = ("opaque", "pointwise", "channels", "axis", "rearrange", "reshape", "pad", "einsum", "create", "loss", "class_loss")
+LAYOUTS = (
+    "opaque", "pointwise", "channels", "axis", "rearrange", "reshape", "pad", "einsum", "create", "loss", "class_loss",
+)  # fmt: skip
 
 
 class TableError(ValueError):
