@@ -39,7 +39,7 @@ class AtEdge:
     def _given(self, name: str, value: Any) -> Any:
         import tensorflow as tf
 
-        perm = self.edges.get(name)
+        perm = self._order(name)
         if isinstance(value, list | tuple):
             return type(value)(self._given(f"{name}[{i}]", v) for i, v in enumerate(value))
         return tf.transpose(value, perm) if perm is not None and value is not None else value
@@ -52,5 +52,8 @@ class AtEdge:
         if isinstance(value, list | tuple):
             items = [self._result(f"{name}[{i}]", v) for i, v in enumerate(value)]
             return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
-        perm = self.edges.get(name) or self.edges.get(name.rpartition("[")[0] + "[]")
+        perm = self._order(name)
         return tf.transpose(value, inverse(perm)) if perm is not None and value is not None else value
+
+    def _order(self, name: str) -> tuple[int, ...] | None:
+        return self.edges.get(name) or self.edges.get(name.rpartition("[")[0] + "[]")

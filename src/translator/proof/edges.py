@@ -21,6 +21,11 @@ def edges_of(edges: Iterable[Edge], owners: Iterable[str]) -> dict[str, str]:
     return {edge.name: edge.axes for edge in edges if edge.owner.rpartition(".")[2] in wanted or edge.owner in wanted}
 
 
+def axes_at(edges: Mapping[str, str], place: str) -> str | None:
+    """The axes of one tensor: its own, or those of every element of the list or dictionary that it stands in."""
+    return edges.get(place) or edges.get(place.rpartition("[")[0] + "[]")
+
+
 def into(axes: str, direction: Direction) -> Perm:
     """``perm[k]`` is the source's axis that stands at axis ``k`` of the translation."""
     if direction is Direction.TORCH2TF:
@@ -47,15 +52,16 @@ def adapted(
         edges: the axis orders at this program's edge, see `edges_of`; none for the source itself.
     """
 
-    def turn(value: Any, axes: str | None, way: Callable[[str, Direction], Perm]) -> Any:
+    def turn(value: Any, place: str, way: Callable[[str, Direction], Perm]) -> Any:
+        axes = axes_at(edges, place)
         if axes is None or len(getattr(value, "shape", ())) != len(axes):
             return value
         return transpose(value, way(axes, direction))
 
     def call(**given: Any) -> Any:
         named = dict(zip(own_names(given, parameters), given.values(), strict=False))
-        result = invoke({name: turn(value, edges.get(name), into) for name, value in named.items()})
-        return _returned(result, lambda value, place: turn(value, edges.get(place), back), "return")
+        result = invoke({n: _each(v, lambda x, place: turn(x, place, into), n) for n, v in named.items()})
+        return _each(result, lambda x, place: turn(x, place, back), "return")
 
     return call
 
@@ -66,9 +72,11 @@ def own_names(given: Iterable[str], parameters: Sequence[str]) -> list[str]:
     return names if set(names) <= set(parameters) or len(parameters) < len(names) else list(parameters)[: len(names)]
 
 
-def _returned(value: Any, turn: Callable[[Any, str], Any], place: str) -> Any:
-    if type(value) in (list, tuple):
-        return type(value)(_returned(v, turn, f"{place}[{i}]") for i, v in enumerate(value))
-    if type(value) is dict:
-        return {k: _returned(v, turn, f"{place}[{k!r}]") for k, v in value.items()}
+def _each(value: Any, turn: Callable[[Any, str], Any], place: str) -> Any:
+    """What stands in lists, tuples and dictionaries, one by one, each by its place: ``return['p2'][0]``."""
+    if isinstance(value, dict):
+        return type(value)((k, _each(v, turn, f"{place}[{k!r}]")) for k, v in value.items())
+    if isinstance(value, list | tuple):
+        items = [_each(v, turn, f"{place}[{i}]") for i, v in enumerate(value)]
+        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
     return turn(value, place)

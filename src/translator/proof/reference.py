@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..model import Direction
-from .edges import into, own_names
+from .edges import axes_at, into, own_names
 from .exchange import Remote
 from .judge import Told, named_tensors
 from .pool import Pool
@@ -41,5 +41,5 @@ def _leaves(value: Any, task: Task) -> list[Any]:
 
 
 def _turned(value: Any, name: str, task: Task) -> Any:
-    axes = task.edges.get(name)
+    axes = axes_at(task.edges, name)
     return value.transpose(into(axes, task.direction)) if axes and len(axes) == getattr(value, "ndim", 0) else value
