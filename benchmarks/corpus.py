@@ -2,7 +2,10 @@
 
 The model files come from torchvision's wheel as source: the package's own ``__init__`` is replaced by an empty one,
 and what the models import from the rest of the package by small stand-ins, so that no compiled extension is needed.
-All files are translated together as one project. Each architecture is then built in both frameworks with the same
+The files are translated together as two projects: those of classification and video models, and those of
+segmentation with their backbones (which walk over the layers of whatever network they are given, so that no axis
+order can be proven there: with channels last asked for, this project falls back to channels first). Each
+architecture is then built in both frameworks with the same
 noise in all weights, and compared in float64: eval output, train output with dropout off, buffers, and the gradient
 of every input and parameter.
 
@@ -38,7 +41,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from sources import CACHE, package
 
 from translator.engine import translate_sources
-from translator.model import InputError, Layout, Options, Severity
+from translator.model import Edge, InputError, Layout, Options, Severity
 
 PACKAGE = "torchvision"
 TOLERANCE = 1e-9
@@ -86,8 +89,10 @@ def _make_ntuple(x, n):
 """What the model files import from the package, by path in it, where it is not worth translating."""
 
 REAL = (
-    "models/_api.py", "models/_meta.py", "models/_utils.py", "models/segmentation/_utils.py", "ops/misc.py",
-    "ops/stochastic_depth.py", "_utils.py",
+    "models/_api.py", "models/_meta.py", "models/_utils.py", "ops/misc.py", "ops/stochastic_depth.py", "_utils.py",
+)  # fmt: skip
+OF_SEGMENTATION = (
+    "models/segmentation/_utils.py", "models/resnet.py", "models/mobilenetv2.py", "models/mobilenetv3.py",
 )  # fmt: skip
 
 
@@ -205,41 +210,59 @@ ARCHITECTURES = (
 # -- translation ---------------------------------------------------------------------------------
 
 
-def stage() -> Path:
+@dataclass(slots=True)
+class Project:
+    """Some of the package's files as they were translated together."""
+
+    name: str
+    root: Path
+    target: Path
+    refused: dict[str, list[str]]
+    """Each file's refusals, by its path in the package."""
+    edges: list[Edge]
+    notes: list[str]
+    """What is said of axis orders that could not be proven."""
+
+
+def of_project(architecture: Architecture) -> str:
+    """The project that an architecture's file belongs to."""
+    return "segmentation" if architecture.file.startswith("segmentation/") else "models"
+
+
+def stage(project: str) -> Path:
     """A folder with the package as it is translated: the real model files among the stand-ins."""
-    root = CACHE / "project"
+    root = CACHE / f"project_{project}"
     shutil.rmtree(root, ignore_errors=True)
     source = package(PACKAGE) / PACKAGE
-    real = [*REAL, *sorted({f"models/{a.file}.py" for a in ARCHITECTURES})]
-    for name in (*STAND_INS, *real):
+    files = {f"models/{a.file}.py" for a in ARCHITECTURES if of_project(a) == project}
+    files |= {*REAL} if project == "models" else {*REAL, *OF_SEGMENTATION}
+    for name in (*STAND_INS, *sorted(files)):
         target = root / PACKAGE / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(STAND_INS[name] if name in STAND_INS else (source / name).read_text("utf-8"), "utf-8")
     return root
 
 
-def translate(root: Path, layout: Layout) -> tuple[Path, dict[str, list[str]]]:
-    """Translate the whole project.
-
-    Returns:
-        the folder of the translation, and each file's refusals by its path in the package.
-    """
-    target = CACHE / "translated"
+def translate(project: str, layout: Layout) -> Project:
+    """Translate one whole project."""
+    root, target = stage(project), CACHE / f"translated_{project}"
     shutil.rmtree(target, ignore_errors=True)
     paths = sorted(root.rglob("*.py"))
     results = translate_sources({str(p): p.read_bytes() for p in paths}, Options(layout=layout))
-    refused: dict[str, list[str]] = {}
+    out = Project(project, root, target, {}, [], [])
     for path in paths:
         result, name = results[str(path)], path.relative_to(root / PACKAGE).as_posix()
         if isinstance(result, InputError):
-            refused[name] = [f"{result.line}: {result.code} {result}"]
+            out.refused[name] = [f"{result.line}: {result.code} {result}"]
             continue
         errors = [d for d in result.diagnostics if d.severity is Severity.ERROR]
-        refused[name] = [f"{d.line}: {d.code} {d.message}" for d in errors]
+        out.refused[name] = [f"{d.line}: {d.code} {d.message}" for d in errors]
+        out.edges += result.edges
+        out.notes += [f"{name}:{d.line}: {d.message}" for d in result.diagnostics if d.code == "XL304"]
         place = target / path.relative_to(root)
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(result.data)
-    return target, refused
+    return out
 
 
 def codes(refusals: Iterable[str]) -> str:
@@ -284,7 +307,7 @@ class World:
             self.modules.update({m: sys.modules.pop(m) for m in mine})
 
 
-def compare(architecture: Architecture, torch_world: World, tf_world: World) -> Any:
+def compare(architecture: Architecture, torch_world: World, tf_world: World, edges: Iterable[Edge]) -> Any:
     """Run both versions in float64 and compare them; a `translator.compare.Result`."""
     import torch
 
@@ -292,6 +315,7 @@ def compare(architecture: Architecture, torch_world: World, tf_world: World) -> 
     from translator.compare import Quantity, Result, draw_inputs, precision
     from translator.compare.buffers import batch_sizes, compare_buffers, snapshot
     from translator.compare.dropout import dropout_off
+    from translator.compare.edges import AtEdge
     from translator.compare.noise import fill
     from translator.compare.running import projected_gradients, tf_arguments
 
@@ -304,7 +328,8 @@ def compare(architecture: Architecture, torch_world: World, tf_world: World) -> 
         shapes = [",".join(map(str, (2, 3, *size))) for size in architecture.sizes]
         name = next(iter(inspect.signature(module.forward).parameters))
         cases = [draw_inputs({name: f"float[{shape}]"}, i) for i, shape in enumerate(shapes)]
-        keras(*tf_arguments(cases[0]).values(), training=False)
+        edged = AtEdge(keras, edges)
+        edged(**tf_arguments(cases[0]), training=False)
         report = weights.copy(module, keras)
         result.add([Quantity("weights", problem="" if report.ok else str(report)[:1500])], TOLERANCE)
         pairs = weights.pair_up(module, keras).pairs
@@ -313,7 +338,7 @@ def compare(architecture: Architecture, torch_world: World, tf_world: World) -> 
                 module.train(mode == "train")
                 before = snapshot(module)
                 with batch_sizes(module) as sizes:
-                    found = projected_gradients(module, keras, pairs, case, f"input {i} {mode}", mode == "train")
+                    found = projected_gradients(module, edged, pairs, case, f"input {i} {mode}", mode == "train")
                 if mode == "train":
                     found += compare_buffers(f"input {i}", module, pairs, before, sizes)[0]
                     weights.copy(module, keras)
@@ -332,11 +357,11 @@ class Outcome:
     said: str = ""
 
 
-def outcome(architecture: Architecture, torch_world: World, tf_world: World) -> Outcome:
+def outcome(architecture: Architecture, torch_world: World, tf_world: World, edges: Iterable[Edge]) -> Outcome:
     start = time.perf_counter()
     out = Outcome()
     try:
-        result = compare(architecture, torch_world, tf_world)
+        result = compare(architecture, torch_world, tf_world, edges)
         out.runs, out.agrees, out.worst = True, result.ok, result.worst
         out.said = "" if result.ok else str(result)
     except Exception as error:
@@ -386,7 +411,10 @@ def show(architecture: Architecture, refusals: list[str], out: Outcome) -> None:
         print("  " + out.said.replace("\n", "\n  "), flush=True)
 
 
-def totals(refused: dict[str, list[str]], outcomes: list[tuple[Architecture, Outcome]]) -> str:
+Found = list[tuple[Architecture, Outcome]]
+
+
+def totals(refused: dict[str, list[str]], outcomes: Found) -> str:
     """A file runs, or agrees, when all of its architectures do; with a refusal in it, it does not agree."""
     files = {a.file for a, _ in outcomes}
     clean = {f for f in files if not refused[f"models/{f}.py"]}
@@ -399,16 +427,23 @@ def totals(refused: dict[str, list[str]], outcomes: list[tuple[Architecture, Out
     )
 
 
-def table(refused: dict[str, list[str]], outcomes: list[tuple[Architecture, Outcome]], layout: Layout) -> str:
-    """What was found, as a page of Markdown."""
+HEAD = """# torchvision's models
+
+Written by `make corpus` (`benchmarks/corpus.py --record docs/corpus.md`). The package's own model files are
+translated as two projects, in either axis order: those of classification and video models together, and those of
+segmentation with their backbones. Each architecture is built in both frameworks with noise in all weights, and
+compared in float64: output in eval mode and in training mode (dropout off), buffers, and the gradient of every input
+and
+parameter. *worst* is the largest norm of a difference over the norm of the reference; at most 1e-9 agrees. A file
+with a refusal does not count.
+"""
+
+
+def table(projects: list[Project], outcomes: Found, layout: Layout) -> str:
+    """What was found with one layout, as a section of Markdown."""
+    refused = {name: lines for project in projects for name, lines in project.refused.items()}
     lines = [
-        "# torchvision's models", "",
-        f"Written by `make corpus` (`benchmarks/corpus.py --layout {layout.value} --record docs/corpus.md`). The",
-        "package's own model files are translated together, as one project. Each architecture is built in both",
-        "frameworks with noise in all weights, and compared in float64: output in eval mode and in training mode",
-        "(dropout off), buffers, and the gradient of every input and parameter. *worst* is the largest norm of a",
-        "difference over the norm of the reference; at most 1e-9 agrees. A file with a refusal does not count.",
-        "",
+        f"## `--layout {layout.value}`", "",
         "| file | translated | architecture | runs | agrees | worst |", "| --- | --- | --- | --- | --- | --- |",
     ]  # fmt: skip
     for a, out in outcomes:
@@ -418,39 +453,43 @@ def table(refused: dict[str, list[str]], outcomes: list[tuple[Architecture, Outc
         lines.append(f"| {' | '.join(cells)} |")
     shared = [f"{name}: {codes(refused[name])}" for name in REAL]
     lines += ["", *(f"{line}." for line in totals(refused, outcomes).splitlines()), "", "Files that they share:", ""]
-    return "\n".join([*lines, *(f"- {line}" for line in shared)]) + "\n"
+    lines += [f"- {line}" for line in shared]
+    notes = [f"- {note}" for project in projects for note in project.notes]
+    return "\n".join([*lines, *(["", "Orders that could not be proven:", "", *notes] if notes else [])]) + "\n"
+
+
+def run(layout: Layout, wanted: set[str], *, again: bool) -> tuple[list[Project], Found]:
+    """Translate and compare with one layout, and show it."""
+    projects, outcomes = [translate(name, layout) for name in ("models", "segmentation")], []
+    print(f"\n--layout {layout.value}")
+    print(f"{'file':26}{'translated':20}{'architecture':26}{'runs':6}{'agrees':8}{'worst':9}")
+    for project in projects:
+        for line in (*project.notes, *(f"{name}:{line}" for name, found in project.refused.items() for line in found)):
+            print(f"  {project.name}: {line}", flush=True)
+        worlds, kept = (World(project.root), World(project.target)), Kept(project.root, project.target)
+        for architecture in (a for a in ARCHITECTURES if of_project(a) == project.name):
+            if not wanted or {architecture.file, architecture.name} & wanted:
+                out = None if again else kept.get(architecture)
+                if out is None:
+                    out = outcome(architecture, *worlds, project.edges)
+                    kept.put(architecture, out)
+                outcomes.append((architecture, out))
+                show(architecture, project.refused[f"models/{architecture.file}.py"], out)
+    print(totals({k: v for p in projects for k, v in p.refused.items()}, outcomes))
+    return projects, outcomes
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("architecture", nargs="*", help="only these, by name or file")
-    parser.add_argument("--layout", type=Layout, choices=list(Layout), default=Layout.CHANNELS_FIRST)
+    parser.add_argument("--layout", type=Layout, choices=list(Layout), nargs="*", default=list(Layout))
     parser.add_argument("--again", action="store_true", help="run what ran before on the same translations, too")
-    parser.add_argument("--record", type=Path, help="write the table to this file, too")
+    parser.add_argument("--record", type=Path, help="write the tables to this file, too")
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
-    root = stage()
-    target, refused = translate(root, options.layout)
-    print("Shared files:")
-    for name in REAL:
-        print(f"  {name:26}{codes(refused[name])}")
-    for name, lines in refused.items():
-        for line in lines:
-            print(f"  {name}:{line}")
-    print(f"\n{'file':26}{'translated':20}{'architecture':26}{'runs':6}{'agrees':8}{'worst':9}", flush=True)
-    worlds, kept = (World(root), World(target)), Kept(root, target)
-    outcomes = []
-    for architecture in ARCHITECTURES:
-        if not options.architecture or {architecture.file, architecture.name} & set(options.architecture):
-            out = None if options.again else kept.get(architecture)
-            if out is None:
-                out = outcome(architecture, *worlds)
-                kept.put(architecture, out)
-            outcomes.append((architecture, out))
-            show(architecture, refused[f"models/{architecture.file}.py"], outcomes[-1][1])
-    print(totals(refused, outcomes))
+    tables = [table(*run(x, set(options.architecture), again=options.again), x) for x in options.layout]
     if options.record:
-        options.record.write_text(table(refused, outcomes, options.layout), "utf-8")
+        options.record.write_text("\n".join([HEAD, *tables]), "utf-8")
 
 
 if __name__ == "__main__":

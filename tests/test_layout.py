@@ -387,6 +387,36 @@ def test_layers_that_cannot_be_converted_stay_in_source_order(name: str) -> None
     assert result.ok, f"\n{result}\n{net(translation.text)}"
 
 
+def test_a_class_that_nothing_makes_calls_no_layer_of_the_program() -> None:
+    """Only the class is left in PyTorch's order and says so; where it is made, the whole program is."""
+    text = textwrap.dedent("""
+        import torch.nn as nn
+
+        class Walk(nn.ModuleDict):
+            def __init__(self, body: nn.Module):
+                super().__init__({name: layer for name, layer in body.named_children()})
+
+            def forward(self, x):
+                for layer in self.values():
+                    x = layer(x)
+                return x
+
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.conv = nn.Conv2d(3, 8, 3)
+
+            def forward(self, x):
+                return self.conv(x)
+        """)
+    translation = channels_last_of(text)
+    assert [d.line for d in translation.diagnostics if d.code == "XL304"] == [4]
+    assert {(e.owner, e.axes) for e in translation.edges} == {("Net", "NHWC")}
+    made = channels_last_of(text + "\n\ndef walk():\n    return Walk(Net())\n")
+    assert [d.line for d in made.diagnostics if d.code == "XL304"] == [10]
+    assert not made.edges
+
+
 def test_unproven_order_falls_back_to_channels_first() -> None:
     """Where what is called may be any layer, the program keeps PyTorch's order, and says so."""
     text = textwrap.dedent("""

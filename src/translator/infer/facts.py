@@ -147,7 +147,8 @@ class Facts:
     unsized: set[tuple[cst.CSTNode, str]] = field(default_factory=set)
     """Functions of a Keras program and the tensors that some caller cannot tell the channels of."""
     unmoved: dict[cst.CSTNode, str] = field(default_factory=dict)
-    """Calls of channels-last operations, and those that make such layers, that stay in source order, and why."""
+    """Calls of channels-last operations, those that make such layers, and classes that call layers from outside of the
+    program: what stays in source order, and why."""
     cache: dict[str, Any] = field(default_factory=dict)
     """What rules found out about the whole project."""
     quoted: dict[cst.CSTNode, cst.BaseExpression] = field(default_factory=dict)

@@ -287,6 +287,9 @@ ANY_LAYER = "<any>"
 
 def _any_layer(it: Interpreter, owner: Instance) -> Value:
     """What a walk over all layers may meet: any framework layer, any of the project's."""
+    home = it.func.owner if it.func is not None else None
+    if any(isinstance(cls, UserClass) and cls.node in it.facts.unmoved for cls in (home, owner.cls)):
+        return Instance(Api(next(iter(sorted(it.dialect.module_bases)))))  # none of this program
     known = [Instance(c) for c in it.facts.classes.values() if c.module][:4]
     return Union((Instance(Api(next(iter(sorted(it.dialect.module_bases)))), {ANY_LAYER: Const(True)}), *known))
 

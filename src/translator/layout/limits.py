@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from .. import nodes
 from ..infer.facts import Pass
 from ..infer.functions import bind_user
 from ..infer.layers import ANY_LAYER, module_base
@@ -77,10 +78,28 @@ def mixed_calls(it: Interpreter) -> None:
             continue
         options = options_of(without_none(it.facts.value(node.func)))
         if any(isinstance(o, Instance) and ANY_LAYER in o.args for o in options):
+            unmade = _unmade_home(it, node)
+            if unmade is not None:
+                reason = "it calls layers that it is given, and nothing here makes one"
+                raise LayoutUnproven(node, reason, [unmade.node])
             raise LayoutUnproven(node, "any layer of the program may be called here")
         kinds = {behaviour.of_callee(it, option) for option in options}
         if "channels" in kinds and kinds - {"channels", "pointwise", "pass"}:
             _leave(it, node, options)
+
+
+def _unmade_home(it: Interpreter, node: cst.CSTNode) -> UserClass | None:
+    """The class around a call that nothing in the program makes or hands on, and that makes no layers itself: no layer
+    of the program can be called there."""
+    for cls in it.facts.classes.values():
+        inside = set(nodes.walk(cls.node)) if cls.module and not cls.made_in else ()
+        if node in inside:
+            named = any(value is cls for value in it.facts.values.values())
+            inherited = any(cls in other.mro() for other in it.facts.classes.values() if other is not cls)
+            calls = [call for at, call in it.facts.calls.items() if at in inside]
+            makes = any(isinstance(call.result, Instance) for call in calls)
+            return None if named or inherited or makes else cls
+    return None
 
 
 def _leave(it: Interpreter, node: cst.CSTNode, options: Iterable[Value]) -> None:

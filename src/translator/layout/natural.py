@@ -139,8 +139,8 @@ def _axis_back(row: Row | None, call: BoundCall, result: Tensor | None) -> Order
 def results(value: Value) -> list[Tensor]:
     """The tensors that an operation gives: one, or several in a list or tuple."""
     if isinstance(value, Seq):
-        found = [as_tensor(v) for v in value.items] if value.items is not None else []
-        return [t for t in (*found, as_tensor(value.elem)) if t is not None]
+        found = value.items if value.items is not None else [value.elem]
+        return [t for t in map(as_tensor, found) if t is not None]
     tensor = as_tensor(value)
     return [tensor] if tensor is not None else []
 

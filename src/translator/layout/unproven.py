@@ -18,8 +18,8 @@ class LayoutUnproven(Exception):
 
     Attributes:
         node: where that is seen.
-        leave: the calls (of operations, or those that make layers) that can stay in source order instead. If there are
-            none, the whole program is translated with channels first.
+        leave: what can stay in source order instead: calls of operations, calls that make layers, classes that call
+            layers from outside of the program. If there are none, the whole program is translated with channels first.
     """
 
     def __init__(self, node: cst.CSTNode, reason: str, leave: Iterable[cst.CSTNode] = ()) -> None:
