@@ -277,11 +277,13 @@ def codes(refusals: Iterable[str]) -> str:
 class World:
     """The package's modules of one folder, apart from those of another with the same names."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, wide: bool = True) -> None:
         from translator.compare.precision import widen
 
         self.modules: dict[str, ModuleType] = {}
-        self.folder = folder.with_name(folder.name + "_float64")
+        self.folder = folder.with_name(folder.name + "_float64") if wide else folder
+        if not wide:
+            return
         shutil.rmtree(self.folder, ignore_errors=True)
         for path in folder.rglob("*.py"):
             target = self.folder / path.relative_to(folder)

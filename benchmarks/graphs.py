@@ -1,54 +1,53 @@
 """Transposes in the graphs of channels-last translations, and whether TensorFlow Lite takes them.
 
-Each image fixture is translated with ``--layout channels_last``, built, traced by ``tf.function`` and its ``Transpose``
-operations counted, helpers included; then it is converted for TensorFlow Lite, and the interpreter's result is compared
-with the model's own in float32.
+Each image fixture and each classification or video model of torchvision is translated with ``--layout channels_last``,
+built, traced by ``tf.function`` and its ``Transpose`` operations counted, helpers included; then it is converted for
+TensorFlow Lite, and the interpreter's result is compared with the model's own in float32.
 
-Run: python benchmarks/graphs.py [--write docs/graphs.md] [fixture ...]
+Run: python benchmarks/graphs.py [--write docs/graphs.md] [fixture or architecture ...]
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
+import inspect
 import os
 import re
 import sys
 import tomllib
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from translator import Translation, translate
+from corpus import ARCHITECTURES, World, of_project
+from corpus import translate as translate_package
+
+from translator import translate
+from translator.model import Edge, Layout
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 IMAGES = (
-    *(
-        "lenet",
-        "vgg",
-        "resnet",
-        "densenet",
-        "mobilenet_v2",
-        "mobilenet_v3",
-        "shufflenet_v2",
-        "efficientnet",
-        "convnext",
-    ),
-    *("unet", "fpn", "vae", "vit", "swin", "mlp_mixer", "mixed"),
-)
+    "lenet", "vgg", "resnet", "densenet", "mobilenet_v2", "mobilenet_v3", "shufflenet_v2", "efficientnet", "convnext",
+    "unet", "fpn", "vae", "vit", "swin", "mlp_mixer", "deeplab", "ssd", "superresolution", "gram_style", "video3d",
+    "map_attention", "coordconv", "wavenet", "mixed",
+)  # fmt: skip
 
 HEAD = """# Graphs of channels-last translations
 
-Written by `python benchmarks/graphs.py --write docs/graphs.md`. For the first model of each image fixture: `Transpose`
-operations in the graph that `tf.function` traces, by the statement that asks for them, and the difference of TensorFlow
-Lite's result (largest difference over largest value, float32).
-
-| fixture | transposes | where | TensorFlow Lite |
-| --- | --- | --- | --- |
+Written by `python benchmarks/graphs.py --write docs/graphs.md`. `Transpose` operations in the graph that `tf.function`
+traces, by the statement that asks for them, and the difference of TensorFlow Lite's result (largest difference over
+largest value, float32).
 """
+Texts = dict[str, list[str]]
+"""The lines of the program's files."""
+COLUMNS = ("", "| model | transposes | where | TensorFlow Lite |", "| --- | --- | --- | --- |")
 
 
 @dataclass
@@ -62,33 +61,21 @@ class Graph:
     fallback: bool = False
 
 
-def measure(source: str, entry: str, init: dict[str, Any], inputs: dict[str, Any]) -> Graph:
-    """Translate, trace and convert one model.
-
-    Raises:
-        ValueError: the translation is refused.
-    """
+def measure(model: Any, edges: Iterable[Edge], inputs: dict[str, Any], texts: Texts) -> Graph:
+    """Trace and convert one translated model."""
     import tensorflow as tf
 
-    from translator.compare.program import load
-
-    translation = translate(source, "torch2tf", layout="channels_last")
-    if any(d.severity == "error" for d in translation.diagnostics):
-        raise ValueError("not translated")
-    module = load(translation.text, "graphs", wide=False)
-    model = getattr(module, entry)(**init)
-    arrays = arranged(model, translation, inputs)
+    arrays = arranged(model, edges, inputs)
     wanted = model(**arrays, training=False)
     # Without AutoGraph, so that operations know the lines that they come from.
     function = tf.function(lambda **given: model(**given, training=False), autograph=False)
     traced = function.get_concrete_function(
         **{name: tf.TensorSpec(a.shape, a.dtype, name=name) for name, a in arrays.items()}
     )
-    graph = Graph(fallback=any(d.code == "XL304" for d in translation.diagnostics))
-    lines = translation.text.splitlines()
+    graph = Graph()
     for operation in traced.graph.get_operations():
         if operation.type == "Transpose":
-            graph.transposes[statement(operation, f"<{module.__name__}>", lines)] += 1
+            graph.transposes[statement(operation, texts)] += 1
     try:
         graph.difference = lite_difference(traced, arrays, wanted)
     except Exception as error:
@@ -97,23 +84,23 @@ def measure(source: str, entry: str, init: dict[str, Any], inputs: dict[str, Any
     return graph
 
 
-def arranged(model: Any, translation: Translation, inputs: dict[str, Any]) -> dict[str, Any]:
+def arranged(model: Any, edges: Iterable[Edge], inputs: dict[str, Any]) -> dict[str, Any]:
     """Inputs in the axis order that the model takes."""
     from translator.compare.edges import permutation
     from translator.compare.inputs import draw_inputs
 
-    edges = {e.name: permutation(e.axes) for e in translation.edges if e.owner == type(model).__name__}
+    perms = {e.name: permutation(e.axes) for e in edges if e.owner == type(model).__name__}
     arrays = {}
     for name, array in draw_inputs(inputs, 0).items():
-        array = array.transpose(edges[name]) if name in edges else array
+        array = array.transpose(perms[name]) if name in perms else array
         arrays[name] = array.astype("float32") if array.dtype.kind == "f" else array
     return arrays
 
 
-def statement(operation: Any, filename: str, lines: list[str]) -> str:
+def statement(operation: Any, texts: Texts) -> str:
     """The line of the program, or of its helpers, that an operation was traced at."""
-    numbers = [frame.lineno for frame in operation.traceback if frame.filename == filename]
-    return " ".join(lines[numbers[-1] - 1].split()) if numbers else "inside of Keras"
+    found = [frame for frame in operation.traceback if frame.filename in texts]
+    return " ".join(texts[found[-1].filename][found[-1].lineno - 1].split()) if found else "inside of Keras"
 
 
 def lite_difference(traced: Any, arrays: dict[str, Any], wanted: Any) -> float:
@@ -141,30 +128,63 @@ def lite_difference(traced: Any, arrays: dict[str, Any], wanted: Any) -> float:
     return max(float(np.abs(a - b).max() / max(np.abs(b).max(), 1e-12)) for a, b in pairs)
 
 
-def row(name: str) -> str:
-    """The table's line for a fixture."""
-    folder = FIXTURES / name
-    case = tomllib.loads((folder / "case.toml").read_text("utf-8"))["model"][0]
-    graph = measure(
-        (folder / "torch_model.py").read_text("utf-8"), case["entry"], case.get("init", {}), case["inputs"][0]
-    )
+def row(name: str, graph: Graph) -> str:
+    """The table's line for a model."""
     where = "; ".join(f"{count}x `{line}`" for line, count in graph.transposes.most_common(4)).replace("|", "\\|")
     where = "translated with channels first" if graph.fallback else where
     lite = f"{graph.difference:.1e}" if graph.difference is not None else graph.trouble.replace("|", "\\|")
     return f"| {name} | {graph.transposes.total()} | {where} | {lite} |"
 
 
+def fixtures(wanted: set[str]) -> Iterator[str]:
+    """The rows of the first model of each image fixture."""
+    from translator.compare.program import load
+
+    for name in (n for n in IMAGES if not wanted or n in wanted):
+        case = tomllib.loads((FIXTURES / name / "case.toml").read_text("utf-8"))["model"][0]
+        translation = translate((FIXTURES / name / "torch_model.py").read_text("utf-8"), "torch2tf")
+        module = load(translation.text, "graphs", wide=False)
+        texts = {f"<{module.__name__}>": translation.text.splitlines()}
+        model = getattr(module, case["entry"])(**case.get("init", {}))
+        graph = measure(model, translation.edges, case["inputs"][0], texts)
+        graph.fallback = any("with channels first" in d.message for d in translation.diagnostics)
+        yield row(name, graph)
+
+
+def architectures(wanted: set[str]) -> Iterator[str]:
+    """The rows of torchvision's classification and video models, translated as one project."""
+    known = [a for a in ARCHITECTURES if of_project(a) == "models" and (not wanted or {a.file, a.name} & wanted)]
+    if not known:
+        return
+    project = translate_package("models", Layout.CHANNELS_LAST)
+    source, world = World(project.root), World(project.target, wide=False)
+    texts = {str(p): p.read_text("utf-8").splitlines() for p in world.folder.rglob("*.py")}
+    for architecture in known:
+        forward = architecture.build(source.load(architecture.file)).forward
+        name = next(iter(inspect.signature(forward).parameters))
+        size = ",".join(map(str, (2, 3, *architecture.sizes[0])))
+        model = architecture.build(world.load(architecture.file))
+        graph = measure(model, project.edges, {name: f"float[{size}]"}, texts)
+        graph.fallback = any("with channels first" in note for note in project.notes)
+        yield row(f"{architecture.file}.{architecture.name}", graph)
+        del model, forward
+        gc.collect()
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("fixture", nargs="*", default=IMAGES)
+    parser.add_argument("model", nargs="*", help="only these fixtures and architectures")
     parser.add_argument("--write", type=Path)
     options = parser.parse_args()
-    rows = []
-    for name in options.fixture:
-        rows.append(row(name))
-        print(rows[-1], flush=True)
+    page = [HEAD]
+    for title, rows in (("Fixtures", fixtures), ("torchvision's models", architectures)):
+        page += ["## " + title, *COLUMNS]
+        for line in rows(set(options.model)):
+            page.append(line)
+            print(line, flush=True)
+        page.append("")
     if options.write:
-        options.write.write_text(HEAD + "\n".join(rows) + "\n", "utf-8")
+        options.write.write_text("\n".join(page), "utf-8")
     return 0
 
 

@@ -58,7 +58,13 @@ class Net(nn.Module):
         self.weighed = nn.BCEWithLogitsLoss(pos_weight=torch.arange(1.0, 9.0).reshape(8, 1, 1))
         self.wide = nn.Sequential(nn.AdaptiveAvgPool2d((2, 3)), nn.Flatten(), nn.Linear(48, 5))
 
+        self.grown = nn.ModuleList()
+        self.grown += [nn.Conv2d(3, 3, 3, padding=1)]
+
     def joined(self, *maps):
+        return torch.cat(maps, 1)
+
+    def side_by_side(self, maps):
         return torch.cat(maps, 1)
 
     def forward(self, x):
@@ -227,6 +233,8 @@ BODIES = {
     "in_place": ("y = self.conv(x)\ny[:, 0] = 0\nreturn y", None),
     "augmented": ("y = self.conv(x)\ny = y + 1\ny += x.mean(1, keepdim=True)\nreturn y", 0),
     "topk": ("return self.conv(x).topk(3, dim=1)[0]", 0),
+    "list_or_tuple": ("y = self.conv(x)\nreturn self.side_by_side([y, y]) * self.side_by_side((y, y + 1))", 0),
+    "layers_added": ("for layer in self.grown:\n    x = layer(x)\nreturn x", 0),
     "cross_entropy": ("return F.cross_entropy(self.conv(x), self.conv(x).argmax(1))", 0),
     "cross_entropy_each": (
         "y = self.conv(x)\nloss = F.cross_entropy(y, x[:, 1].gt(0).long(), reduction='none')\n"
@@ -415,6 +423,32 @@ def test_a_class_that_nothing_makes_calls_no_layer_of_the_program() -> None:
     made = channels_last_of(text + "\n\ndef walk():\n    return Walk(Net())\n")
     assert [d.line for d in made.diagnostics if d.code == "XL304"] == [10]
     assert not made.edges
+
+
+def test_layers_that_were_lost_sight_of_take_source_order() -> None:
+    text = textwrap.dedent("""
+        import torch.nn as nn
+        from elsewhere import repeated
+
+        class Block(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.conv = nn.Conv2d(3, 3, 3)
+
+            def forward(self, x):
+                return self.conv(x)
+
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.blocks = repeated(Block())
+
+            def forward(self, x):
+                for block in self.blocks:
+                    x = block(x)
+                return x
+        """)
+    assert not channels_last_of(text).edges
 
 
 def test_unproven_order_falls_back_to_channels_first() -> None:

@@ -316,16 +316,25 @@ def _container_init(it: Interpreter, owner: Instance, args: Args) -> None:
     it.func.owner.attrs["<children>"] = join(old, new) if old is not None else new
 
 
+def extended(owner: Instance, more: Value) -> None:
+    """More layers at the end of a list of layers."""
+    _take_in(owner, elem_of(more))
+
+
 def _add_child(owner: Instance, name: str, args: Args) -> None:
     values = elem_of(args[-1][1]) if name == "extend" else args[-1][1]
+    _take_in(owner, values, name, args)
+
+
+def _take_in(owner: Instance, values: Value, name: str = "extend", args: Args = ()) -> None:
     target: Instance = owner
     if isinstance(owner.cls, UserClass):
         found = owner.cls.attrs.setdefault("<children>", Instance(Api("children"), {}, [], UNKNOWN))
         if not isinstance(found, Instance):
             return
         target = found
-        key = args[0][1]
         if name in ("add_module", "register_module"):
+            key = args[0][1]
             attrs, made = owner.cls.attrs, isinstance(key, Const)
             known = str(key.value) if isinstance(key, Const) else made_name(args[0][0].value)
             attrs[known] = values if made or known not in attrs else join(attrs[known], values)

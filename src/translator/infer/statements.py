@@ -104,6 +104,7 @@ def _declare(it: Interpreter, target: cst.BaseExpression, promise: Value) -> Non
 
 def _aug_assign(it: Interpreter, node: cst.AugAssign) -> None:
     from .expressions import augmented
+    from .layers import extended, is_layer
 
     value = it.expr(node.target)
     other = it.expr(node.value)
@@ -116,7 +117,11 @@ def _aug_assign(it: Interpreter, node: cst.AugAssign) -> None:
         it.rebinding = frozenset()
     elif (value is UNKNOWN or isinstance(value, BoundMethod)) and it.scope.module in it.frameworks:
         it.touch()
-    result = augmented(it, node, value, other)
+    if isinstance(tensor, Instance) and is_layer(tensor) and isinstance(node.operator, cst.AddAssign):
+        extended(tensor, other)  # `self.blocks += [...]`
+        result: Value = tensor
+    else:
+        result = augmented(it, node, value, other)
     if tensor is not result and isinstance(tensor, Tensor) and isinstance(result, Tensor):
         tensor.layout.unite(result.layout)
     if isinstance(node.target, cst.Subscript) and isinstance(it.facts.value(node.target.value), Tensor):

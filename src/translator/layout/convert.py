@@ -423,7 +423,8 @@ class Conversion:
             self.ctx.new[old] = out
             return out
         value = self.ctx.value(old)
-        if isinstance(value, Seq) and any(order_of(t) != wanted for t in results(value)):
+        listed = any(isinstance(o, Seq) for o in options_of(value))
+        if listed and any(order_of(t) != wanted for t in results(value)):
             raise LayoutUnproven(old, "the tensors of a list stand in another axis order than the operation needs")
         return self._tensor_in(old, new, wanted)
 

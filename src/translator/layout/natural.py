@@ -9,9 +9,9 @@ import libcst as cst
 
 from ..infer.facts import BoundCall
 from ..tables.schema import Row
-from ..values import Seq, Tensor, Value, as_tensor, elem_of
+from ..values import Seq, Tensor, Union, Value, as_tensor, elem_of
 from . import behaviour, reshapes
-from .axes import Plan, given_axes, main_argument, main_tensor, permutation, plan_axes
+from .axes import Plan, given_axes, main_argument, main_tensor, one_list, permutation, plan_axes
 from .perms import Perm, identity, order_of, rearranged, without
 
 SAME_AXES = frozenset({"cumulate", "same_float", "narrow", "index_select", "argsort"})
@@ -100,7 +100,7 @@ def axis_plan(world: Any, call: BoundCall, result: Tensor | None) -> Plan | None
 
 def list_items(call: BoundCall) -> list[Tensor | None] | None:
     """The tensors of a list that is given; ``None`` if it is no list."""
-    values = call.value(main_argument(call))
+    values = one_list(call.value(main_argument(call)))
     if not isinstance(values, Seq):
         return None
     return [as_tensor(v) for v in values.items] if values.items is not None else [as_tensor(elem_of(values))]
@@ -138,6 +138,8 @@ def _axis_back(row: Row | None, call: BoundCall, result: Tensor | None) -> Order
 
 def results(value: Value) -> list[Tensor]:
     """The tensors that an operation gives: one, or several in a list or tuple."""
+    if isinstance(value, Union):
+        return [t for option in value.options for t in results(option)]
     if isinstance(value, Seq):
         found = value.items if value.items is not None else [value.elem]
         return [t for t in map(as_tensor, found) if t is not None]

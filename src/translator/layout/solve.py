@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
+from .. import nodes
 from ..infer.facts import BoundCall, Pass
 from ..infer.functions import bind_user
 from ..values import (
@@ -74,6 +75,8 @@ class Solver:
         self.hard: limits.Hard = []
         self.lost: set[Func] = set()
         """Functions that may be called from where nothing is followed."""
+        self.methods: set[cst.CSTNode] | None = None
+        """All nodes in methods of modules: found when first asked for."""
 
     def run(self) -> None:
         for item in self.passes():
@@ -146,7 +149,19 @@ class Solver:
             owner = self.facts.value(node.func.value)
             if not (isinstance(owner, Instance) and isinstance(owner.cls, UserClass)):
                 return False
-        return limits.given_tensor(self.it, node)
+        return limits.given_tensor(self.it, node) or self._lost_layer(node)
+
+    def _lost_layer(self, node: cst.Call) -> bool:
+        """Whether a call of something unknown with something unknown is in a method of a module: likely of a layer
+        that was lost sight of."""
+        if isinstance(node.func, cst.Attribute) and isinstance(node.func.value, cst.Call):
+            return False  # of `super()`: the framework's own methods
+        if not any(without_none(self.facts.value(a.value)) is UNKNOWN for a in node.args):
+            return False
+        if self.methods is None:
+            modules = [cls for cls in self.facts.classes.values() if cls.module]
+            self.methods = {n for cls in modules for m in cls.methods.values() for n in nodes.walk(m.node)}
+        return node in self.methods
 
     def _lose_arguments(self, node: cst.Call) -> None:
         func = without_none(self.facts.value(node.func))

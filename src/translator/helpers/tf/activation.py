@@ -12,7 +12,7 @@ def gelu(x, approximate="none"):
     """GELU by the error function (twice as fast as tf.nn.gelu), or by tanh with approximate="tanh"."""
     if approximate == "tanh":
         return tf.nn.gelu(x, approximate=True)
-    return x * (0.5 + 0.5 * tf.math.erf(x * math.sqrt(0.5)))
+    return 0.5 * x * (1.0 + tf.math.erf(x * math.sqrt(0.5)))  # the form that TensorFlow Lite knows
 
 
 def softplus(x, beta=1.0, threshold=20.0):
