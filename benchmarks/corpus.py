@@ -2,12 +2,11 @@
 
 The model files come from torchvision's wheel as source: the package's own ``__init__`` is replaced by an empty one,
 and what the models import from the rest of the package by small stand-ins, so that no compiled extension is needed.
-The files are translated together as two projects: those of classification and video models, and those of
-segmentation with their backbones (which walk over the layers of whatever network they are given, so that no axis
-order can be proven there: with channels last asked for, this project falls back to channels first). Each
-architecture is then built in both frameworks with the same
-noise in all weights, and compared in float64: eval output, train output with dropout off, buffers, and the gradient
-of every input and parameter.
+The files are translated together as three projects: classification, video, and segmentation with its backbones. In
+the latter two no channels-last order can be proven (layers of whatever network is given are walked over; one class
+makes convolutions of two or three axes), so that they fall back to channels first. Each architecture is then built in
+both frameworks with the same noise in all weights, and compared in float64: eval output, train output with dropout
+off, buffers, and the gradient of every input and parameter.
 
 Run: python benchmarks/corpus.py [architecture ...]
 
@@ -210,6 +209,9 @@ ARCHITECTURES = (
 # -- translation ---------------------------------------------------------------------------------
 
 
+PROJECTS = ("classification", "video", "segmentation")
+
+
 @dataclass(slots=True)
 class Project:
     """Some of the package's files as they were translated together."""
@@ -226,7 +228,7 @@ class Project:
 
 def of_project(architecture: Architecture) -> str:
     """The project that an architecture's file belongs to."""
-    return "segmentation" if architecture.file.startswith("segmentation/") else "models"
+    return architecture.file.partition("/")[0] if "/" in architecture.file else "classification"
 
 
 def stage(project: str) -> Path:
@@ -235,7 +237,7 @@ def stage(project: str) -> Path:
     shutil.rmtree(root, ignore_errors=True)
     source = package(PACKAGE) / PACKAGE
     files = {f"models/{a.file}.py" for a in ARCHITECTURES if of_project(a) == project}
-    files |= {*REAL} if project == "models" else {*REAL, *OF_SEGMENTATION}
+    files |= {*REAL, *OF_SEGMENTATION} if project == "segmentation" else {*REAL}
     for name in (*STAND_INS, *sorted(files)):
         target = root / PACKAGE / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -432,8 +434,7 @@ def totals(refused: dict[str, list[str]], outcomes: Found) -> str:
 HEAD = """# torchvision's models
 
 Written by `make corpus` (`benchmarks/corpus.py --record docs/corpus.md`). The package's own model files are
-translated as two projects, in either axis order: those of classification and video models together, and those of
-segmentation with their backbones. Each architecture is built in both frameworks with noise in all weights, and
+translated as three projects, in either axis order: classification, video, and segmentation with its backbones. Each architecture is built in both frameworks with noise in all weights, and
 compared in float64: output in eval mode and in training mode (dropout off), buffers, and the gradient of every input
 and
 parameter. *worst* is the largest norm of a difference over the norm of the reference; at most 1e-9 agrees. A file
@@ -462,7 +463,7 @@ def table(projects: list[Project], outcomes: Found, layout: Layout) -> str:
 
 def run(layout: Layout, wanted: set[str], *, again: bool) -> tuple[list[Project], Found]:
     """Translate and compare with one layout, and show it."""
-    projects, outcomes = [translate(name, layout) for name in ("models", "segmentation")], []
+    projects, outcomes = [translate(name, layout) for name in PROJECTS], []
     print(f"\n--layout {layout.value}")
     print(f"{'file':26}{'translated':20}{'architecture':26}{'runs':6}{'agrees':8}{'worst':9}")
     for project in projects:

@@ -1,6 +1,6 @@
 """Transposes in the graphs of channels-last translations, and whether TensorFlow Lite takes them.
 
-Each image fixture and each classification or video model of torchvision is translated with ``--layout channels_last``,
+Each image fixture and each classification model of torchvision is translated with ``--layout channels_last``,
 built, traced by ``tf.function`` and its ``Transpose`` operations counted, helpers included; then it is converted for
 TensorFlow Lite, and the interpreter's result is compared with the model's own in float32.
 
@@ -152,11 +152,11 @@ def fixtures(wanted: set[str]) -> Iterator[str]:
 
 
 def architectures(wanted: set[str]) -> Iterator[str]:
-    """The rows of torchvision's classification and video models, translated as one project."""
-    known = [a for a in ARCHITECTURES if of_project(a) == "models" and (not wanted or {a.file, a.name} & wanted)]
+    """The rows of torchvision's classification models, translated as one project."""
+    known = [a for a in ARCHITECTURES if of_project(a) == "classification" and (not wanted or {a.file, a.name} & wanted)]
     if not known:
         return
-    project = translate_package("models", Layout.CHANNELS_LAST)
+    project = translate_package("classification", Layout.CHANNELS_LAST)
     source, world = World(project.root), World(project.target, wide=False)
     texts = {str(p): p.read_text("utf-8").splitlines() for p in world.folder.rglob("*.py")}
     for architecture in known:
@@ -177,7 +177,7 @@ def main() -> int:
     parser.add_argument("--write", type=Path)
     options = parser.parse_args()
     page = [HEAD]
-    for title, rows in (("Fixtures", fixtures), ("torchvision's models", architectures)):
+    for title, rows in (("Fixtures", fixtures), ("torchvision's classification models", architectures)):
         page += ["## " + title, *COLUMNS]
         for line in rows(set(options.model)):
             page.append(line)

@@ -595,6 +595,14 @@ def _added(value: Instance) -> Instance | None:
     return found if isinstance(found, Instance) else None
 
 
+def one_list(value: Value) -> Value:
+    """A list or a tuple, whichever it is, as one of them."""
+    options = options_of(without_none(value))
+    if len(options) > 1 and all(isinstance(o, Seq) for o in options):
+        return Seq("list", None, _join_all([elem_of(o) for o in options]))
+    return value
+
+
 def elem_of(value: Value) -> Value:
     """What iterating over the value yields."""
     if isinstance(value, Seq):

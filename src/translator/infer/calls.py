@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -79,7 +80,8 @@ def call(it: Interpreter, node: cst.Call) -> Value:
     out: Value | None = None
     options = _callable(options_of(without_none(func)))
     for option in options:
-        value = call_value(it, node, option, args)
+        with it.one_of(options) if len(options) > 1 else nullcontext():
+            value = call_value(it, node, option, args)
         out = value if out is None else join(out, value)
     if _through_variable(it, node, func):
         it.facts.calls.pop(node, None)

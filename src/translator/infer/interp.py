@@ -19,6 +19,7 @@ from ..values import (
     NONE,
     UNKNOWN,
     Func,
+    Instance,
     Map,
     Seq,
     Tensor,
@@ -30,6 +31,7 @@ from ..values import (
 from .dialect import DIALECTS
 from .emitted import recognise
 from .facts import Facts, InPlace, Run
+from .ranks import implied_rank
 from .sameness import same
 from .scope import Scope, join_vars
 
@@ -91,6 +93,8 @@ class Interpreter:
         self.positional: tuple[cst.Arg, ...] = ()
         """The keywords of the call whose function is being evaluated."""
         self.contained = 0
+        self.ranks_differ = False
+        """Whether what is called may be one of several layers that take tensors of different ranks."""
         self.conditions = 0
         """How many conditions what is being interpreted stands under."""
         self.frameworks: set[str] = set()
@@ -151,6 +155,17 @@ class Interpreter:
             yield
         finally:
             self.contained -= 1
+
+    @contextmanager
+    def one_of(self, options: Iterable[Value]):  # type: ignore[no-untyped-def]
+        """One of some layers is called: what their names say of ranks counts only where all agree."""
+        saved = self.ranks_differ
+        names = [o.api for o in options if isinstance(o, Instance) and o.api]
+        self.ranks_differ = saved or len({rank for n in names if (rank := implied_rank(n)) is not None}) > 1
+        try:
+            yield
+        finally:
+            self.ranks_differ = saved
 
     def run_key(self) -> Run:
         """Which run of which function this is."""

@@ -110,7 +110,8 @@ def call_container(it: Interpreter, node: cst.Call, owner: Instance, args: Args)
             given = value
             if isinstance(value, Tensor) and not any(_same_layer(option, f) for f in firsts):
                 given = Tensor(value.rank, value.dims, value.dtype, value.layout)
-            result = run_layer(it, node, option, (args[0][0], given), loops=True)
+            with it.one_of(options_of(owner.elem)):
+                result = run_layer(it, node, option, (args[0][0], given), loops=True)
             out = result if out is None else join(out, result)
     _entered(it, args, entry)
     if isinstance(value, Tensor) and it.dialect.containers.get(owner.api or "") == "sequential":
@@ -136,8 +137,9 @@ def run_layer(it: Interpreter, node: cst.Call, layer: Value, arg: tuple[cst.Arg,
     from .calls import call_value
 
     out: Value | None = None
-    for option in options_of(without_none(layer)):
-        with it.inside():
+    options = options_of(without_none(layer))
+    for option in options:
+        with it.inside(), it.one_of(options):
             result = call_value(it, node, option, [arg])
         it.facts.passes.append(Pass(node, option, arg[1], result, it.run_key(), loops))
         out = result if out is None else join(out, result)

@@ -26,7 +26,7 @@ def evidence(it: Interpreter, bound: BoundCall, row: Row) -> None:
     from .evidence import proven_tensor
 
     first = bound.args.get("input")
-    rank = implied_rank(bound.api)
+    rank = implied_rank(bound.api) if not it.ranks_differ else None
     tensor = without_none(first.value) if first is not None else None
     if rank is not None and isinstance(tensor, Tensor) and tensor.rank is None and first is not None:
         ranked = refined(it, tensor, rank) if it.contained else ranked_parameter(it, first.node, tensor, rank)

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from ..values import STATIC, UNKNOWN, Const, Dim, Instance, Seq, Shape, Tensor, Value, as_tensor, elem_of, python_type
+from ..values import (
+    STATIC,
+    UNKNOWN,
+    Const,
+    Dim,
+    Instance,
+    Seq,
+    Shape,
+    Tensor,
+    Value,
+    as_tensor,
+    elem_of,
+    one_list,
+    python_type,
+)
 from .facts import BoundCall
 from .results import (
     PACKED,
@@ -137,7 +151,7 @@ def disagree(values: Value) -> bool:
 
 
 def cat(call: BoundCall) -> Value:
-    values = call.value("tensors")
+    values = one_list(call.value("tensors"))
     if disagree(values):
         return Tensor()
     item = as_tensor(elem_of(values)) if isinstance(values, Seq) else None
@@ -158,7 +172,7 @@ def cat(call: BoundCall) -> Value:
 
 
 def stack(call: BoundCall) -> Value:
-    values = call.value("tensors")
+    values = one_list(call.value("tensors"))
     item = as_tensor(elem_of(values)) if isinstance(values, Seq) else None
     if item is None or item.dims is None:
         return Tensor(dtype=item.dtype if item else None)

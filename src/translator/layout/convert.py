@@ -212,7 +212,8 @@ class Conversion:
         names = [call.api] if call is not None else []
         if isinstance(self.node, cst.Call):
             names += [o.api for o in options_of(self.ctx.value(self.node.func)) if isinstance(o, Instance) and o.api]
-        return next((rank for n in names if (rank := implied_rank(n)) is not None), None)
+        ranks = {rank for n in names if (rank := implied_rank(n)) is not None}
+        return ranks.pop() if len(ranks) == 1 else None
 
     def _some_rank_unknown(self) -> bool:
         """Whether an operand's rank is not known, so that broadcasting cannot be followed."""
