@@ -29,6 +29,7 @@ from ..values import (
     of_rank,
 )
 from .annotations import annotation, filled
+from .constructors import own_steps
 from .evidence import is_no_tensor
 from .sameness import same
 from .scope import Scope
@@ -285,6 +286,7 @@ def call_user(it: Interpreter, func: Func, args: Args, *, bound: bool) -> Value:
         if changed:
             it.invalidate(func)
         result = func.returns if func.returns is not None else UNKNOWN
+    own_steps(it, func, passed or {})
     own = _own(it, result)
     if it.direction == "torch2tf" and func.returned[1:] == [] and func.kind != "property":
         returned(result, own, func.start, passed or {})

@@ -223,7 +223,7 @@ class Solver:
         """What is one with a tensor of known rank has that rank: if it had not, a transpose would fail to run."""
         for _ in range(ROUNDS):
             self._rank_variables()
-            if not self._rank_calls():
+            if not (self._rank_calls() | self._rank_passes()):
                 break
 
     def _rank_variables(self) -> None:
@@ -254,6 +254,19 @@ class Solver:
             ranks = {t.rank if t is not None else None for t in (*returned, *self._parts(node))}
             if len(ranks) == 1 and (rank := ranks.pop()) is not None:
                 _set_rank(tensor, rank)
+                news = True
+        return news
+
+    def _rank_passes(self) -> bool:
+        """What a layer for channels gives in a container has the rank of what it takes; whether that was news."""
+        news = False
+        for item in self.passes():
+            given, result = as_tensor(item.given), as_tensor(item.result)
+            if given is None or result is None or (given.rank is None) == (result.rank is None):
+                continue
+            if isinstance(item.layer, Instance) and behaviour.of_callee(self.it, item.layer) == "channels":
+                rank = given.rank if result.rank is None else result.rank
+                _set_rank(result if result.rank is None else given, rank or 0)
                 news = True
         return news
 
