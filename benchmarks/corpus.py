@@ -434,9 +434,9 @@ def totals(refused: dict[str, list[str]], outcomes: Found) -> str:
 HEAD = """# torchvision's models
 
 Written by `make corpus` (`benchmarks/corpus.py --record docs/corpus.md`). The package's own model files are
-translated as three projects, in either axis order: classification, video, and segmentation with its backbones. Each architecture is built in both frameworks with noise in all weights, and
-compared in float64: output in eval mode and in training mode (dropout off), buffers, and the gradient of every input
-and
+translated as three projects, in either axis order: classification, video, and segmentation with its backbones. Each
+architecture is built in both frameworks with noise in all weights, and compared in float64: output in eval mode and
+in training mode (dropout off), buffers, and the gradient of every input and
 parameter. *worst* is the largest norm of a difference over the norm of the reference; at most 1e-9 agrees. A file
 with a refusal does not count.
 """

@@ -153,7 +153,8 @@ def fixtures(wanted: set[str]) -> Iterator[str]:
 
 def architectures(wanted: set[str]) -> Iterator[str]:
     """The rows of torchvision's classification models, translated as one project."""
-    known = [a for a in ARCHITECTURES if of_project(a) == "classification" and (not wanted or {a.file, a.name} & wanted)]
+    known = [a for a in ARCHITECTURES if of_project(a) == "classification"]
+    known = [a for a in known if not wanted or {a.file, a.name} & wanted]
     if not known:
         return
     project = translate_package("classification", Layout.CHANNELS_LAST)
