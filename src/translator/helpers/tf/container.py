@@ -15,12 +15,12 @@ def clone_layer(layer, copies=None):
     """
     copies = {} if copies is None else copies
 
-    def copy(value):
+    def copied(value):
         if isinstance(value, (keras.layers.Layer, keras.Variable, list, dict, keras.random.SeedGenerator)):
             if id(value) not in copies:
                 copies[id(value)] = copy_new(value)
             return copies[id(value)]
-        return tuple(copy(v) for v in value) if type(value) is tuple else value
+        return tuple(copied(v) for v in value) if type(value) is tuple else value
 
     def copy_new(value):
         if isinstance(value, keras.layers.Layer):
@@ -30,9 +30,9 @@ def clone_layer(layer, copies=None):
             start = tf.identity(value.value)
             return keras.Variable(start, dtype=value.dtype, trainable=value.trainable, name=value.name)
         if isinstance(value, list):
-            return [copy(v) for v in value]
+            return [copied(v) for v in value]
         if isinstance(value, dict):
-            return {k: copy(v) for k, v in value.items()}
+            return {k: copied(v) for k, v in value.items()}
         return keras.random.SeedGenerator()
 
     if type(layer) in (keras.Sequential, keras.Model):
@@ -46,7 +46,7 @@ def clone_layer(layer, copies=None):
     own = set(vars(result)) - {"autocast", "_input_spec", "_supports_masking", "activity_regularizer"}
     for name, value in vars(layer).items():
         if name not in own:
-            setattr(result, name, copy(value))
+            setattr(result, name, copied(value))
     result.built = layer.built
     if not layer.built and not list(layer._flatten_layers(include_self=False)):
         build_together(layer, result)
