@@ -39,9 +39,38 @@ class Blocks(nn.ModuleDict):
         return torch.cat(maps, 1)
 
 
+class Stage(nn.Sequential):
+    def __init__(self, make, count):
+        super().__init__()
+        for i in range(count):
+            self.add_module("block%d" % i, make(3))
+
+
+class Branch(nn.Sequential):
+    def __init__(self, make, size):
+        super().__init__(make(3, 3, size, padding=size // 2), nn.ReLU())
+
+
+class Wide(Branch):
+    def __init__(self):
+        super().__init__(nn.Conv2d, 3)
+
+
+class Long(Branch):
+    def __init__(self):
+        super().__init__(nn.Conv1d, 3)
+
+
+def block(width):
+    return nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.ReLU())
+
+
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
+        self.stage = Stage(block, 2)
+        self.branch = Wide()
+        self.along = Long()
         self.conv = nn.Conv2d(3, 8, 3, padding=1)
         self.norm = nn.BatchNorm2d(8)
         self.grow = nn.Conv2d(8, 12, 3, stride=2, padding=1)
@@ -234,6 +263,8 @@ BODIES = {
     "augmented": ("y = self.conv(x)\ny = y + 1\ny += x.mean(1, keepdim=True)\nreturn y", 0),
     "topk": ("return self.conv(x).topk(3, dim=1)[0]", 0),
     "list_or_tuple": ("y = self.conv(x)\nreturn self.side_by_side([y, y]) * self.side_by_side((y, y + 1))", 0),
+    "layers_made_elsewhere": ("return self.stage(x)", 0),
+    "one_constructor_two_ranks": ("return self.branch(x).mean((2, 3)) + self.along(x[:, :, 0]).mean(2)", None),
     "layers_added": ("for layer in self.grown:\n    x = layer(x)\nreturn x", 0),
     "cross_entropy": ("return F.cross_entropy(self.conv(x), self.conv(x).argmax(1))", 0),
     "cross_entropy_each": (
@@ -425,7 +456,8 @@ def test_a_class_that_nothing_makes_calls_no_layer_of_the_program() -> None:
     assert not made.edges
 
 
-def test_layers_that_were_lost_sight_of_take_source_order() -> None:
+@pytest.mark.parametrize("call", ["for block in self.blocks:\n    x = block(x)\nreturn x", "return self.body(x)"])
+def test_layers_that_were_lost_sight_of_take_source_order(call: str) -> None:
     text = textwrap.dedent("""
         import torch.nn as nn
         from elsewhere import repeated
@@ -442,12 +474,10 @@ def test_layers_that_were_lost_sight_of_take_source_order() -> None:
             def __init__(self):
                 super().__init__()
                 self.blocks = repeated(Block())
+                self.body = nn.Sequential(*self.blocks)
 
             def forward(self, x):
-                for block in self.blocks:
-                    x = block(x)
-                return x
-        """)
+        """) + textwrap.indent(call, " " * 8)
     assert not channels_last_of(text).edges
 
 

@@ -15,15 +15,13 @@ from .scope import Scope
 if TYPE_CHECKING:
     from .interp import Interpreter
 
-STEPS = "<children>"
-"""The attribute of a class of the project that holds the layers of the container that it descends from."""
-
-
 def own_steps(it: Interpreter, func: Func, passed: dict[str, Value]) -> None:
     """Find the layers that a base's constructor makes for the subclass that calls it with these arguments.
 
     Nothing else of this run is kept: what holds for all callers is found by the run for all.
     """
+    from .layers import STEPS
+
     cls, base = it.func.owner if it.func is not None else None, func.owner
     if cls is None or base is None or not _for_subclass(it, func, base, cls):
         return
@@ -31,7 +29,7 @@ def own_steps(it: Interpreter, func: Func, passed: dict[str, Value]) -> None:
     facts = it.facts
     saved = [(known, {n: known[n] for n in body if n in known}) for known in (facts.values, facts.calls)]
     lists = [(found, len(found)) for found in (facts.flows, facts.results, facts.passes)]
-    attrs = dict(base.attrs)
+    attrs, given = dict(base.attrs), base.given.pop(STEPS, {})
     del base.attrs[STEPS]
     alone = Func(func.name, func.node, func.scope, base, func.kind, dict(passed), decorators=func.decorators)
     func.running = True
@@ -45,6 +43,7 @@ def own_steps(it: Interpreter, func: Func, passed: dict[str, Value]) -> None:
         cls.attrs[STEPS] = base.attrs[STEPS]
     base.attrs.clear()
     base.attrs.update(attrs)
+    base.given[STEPS] = given
     for known, old in saved:
         for node in body:
             known.pop(node, None)  # type: ignore[attr-defined]
@@ -55,7 +54,7 @@ def own_steps(it: Interpreter, func: Func, passed: dict[str, Value]) -> None:
 
 def _for_subclass(it: Interpreter, func: Func, base: UserClass, cls: UserClass) -> bool:
     """Whether a call in a constructor runs that of a base which is a container and makes its layers."""
-    from .layers import module_base
+    from .layers import STEPS, module_base
 
     if func.name != "__init__" or base is cls or func.running or base not in cls.mro():
         return False

@@ -76,7 +76,7 @@ def call_instance(it: Interpreter, node: cst.Call, owner: Instance, args: Args) 
                 if it.direction == "tf2torch" and args:
                     keras_masks.through(owner.cls, args[0][1], result)
                 return result
-        children = owner.cls.find("<children>")
+        children = owner.cls.find(STEPS)
         if isinstance(children, Instance):
             return call_container(it, node, children, args)
         base = module_base(owner.cls)
@@ -235,7 +235,7 @@ def instance_method(it: Interpreter, node: cst.Call, owner: Instance, name: str,
         keras_graph.add(it, node, owner, args[0][1])
         return NONE
     if name in ("append", "insert", "add_module", "extend", "register_module") and args:
-        _add_child(owner, name, args)
+        _add_child(it, node, owner, name, args)
         return NONE
     if name in ("register_buffer", "register_parameter") and isinstance(owner.cls, UserClass) and len(args) > 1:
         _register(owner.cls, args)
@@ -283,6 +283,8 @@ def _walked(it: Interpreter, node: cst.Call, owner: Instance, name: str) -> Valu
     return Seq("list", list(owner.children) if steps and owner.children is not None else None, layer)
 
 
+STEPS = "<children>"
+"""The attribute of a class of the project that holds the layers of the container that it descends from."""
 ANY_LAYER = "<any>"
 """Marks the object that stands for whatever layer a walk meets."""
 
@@ -298,7 +300,7 @@ def _any_layer(it: Interpreter, owner: Instance) -> Value:
 
 def _own_layers(owner: Instance) -> list[Value]:
     """The layers that are attributes of an object of the project's, where all of them are seen."""
-    if not isinstance(owner.cls, UserClass) or "<children>" in owner.cls.attrs:
+    if not isinstance(owner.cls, UserClass) or STEPS in owner.cls.attrs:
         return []
     own = [without_none(v) for c in owner.cls.mro() for v in c.attrs.values()]
     layers: list[Value] = [o for v in own for o in options_of(v) if isinstance(o, Instance) and is_layer(o)]
@@ -312,43 +314,64 @@ def _container_init(it: Interpreter, owner: Instance, args: Args) -> None:
     if it.func is None or it.func.owner is None:
         return
     children, elem = listed_layers([(a.star, v) for a, v in args])
-    old = it.func.owner.attrs.get("<children>")
     new = Instance(owner.cls, {}, children, elem)
     new.first = first_layer([(a.star, v) for a, v in args])
-    it.func.owner.attrs["<children>"] = join(old, new) if old is not None else new
+    _brought(it, it.func.owner, "__init__", new)
 
 
-def extended(owner: Instance, more: Value) -> None:
+def _brought(it: Interpreter, cls: UserClass, site: object, new: Instance) -> None:
+    """One place in the constructors of a container's subclass gives it layers. What the place gave in an earlier run,
+    when less was known, is void."""
+    given = cls.given.setdefault(STEPS, {})
+    func, run = it.run_key()
+    before = given.get((site, func))
+    if before is not None and before[0] == run:  # in a loop
+        new = Instance(new.cls, {}, None, join(elem_of(before[1]), elem_of(new)))
+        new.first = before[1].first if isinstance(before[1], Instance) else None
+    given[site, func] = (run, new)
+    made = [part for _, part in given.values() if isinstance(part, Instance)]
+    parts = [part for part in made if part.children != [] or part.elem is not UNKNOWN]
+    if len(parts) > 1:
+        whole = Instance(made[0].cls, {}, None, reduce(join, [elem_of(part) for part in parts]))
+        whole.first = parts[0].first
+    else:
+        whole = Instance(made[0].cls, {}, parts[0].children, parts[0].elem) if parts else made[0]
+        whole.first = parts[0].first if parts else None
+    cls.attrs[STEPS] = whole
+
+
+def extended(it: Interpreter, node: cst.CSTNode, owner: Instance, more: Value) -> None:
     """More layers at the end of a list of layers."""
-    _take_in(owner, elem_of(more))
+    _take_in(it, node, owner, elem_of(more))
 
 
-def _add_child(owner: Instance, name: str, args: Args) -> None:
+def _add_child(it: Interpreter, node: cst.Call, owner: Instance, name: str, args: Args) -> None:
+    """``append``, ``add_module`` and the like. A container's step is an attribute, too, if it has a name."""
     values = elem_of(args[-1][1]) if name == "extend" else args[-1][1]
-    _take_in(owner, values, name, args)
-
-
-def _take_in(owner: Instance, values: Value, name: str = "extend", args: Args = ()) -> None:
-    target: Instance = owner
+    _take_in(it, node, owner, values)
+    if name not in ("add_module", "register_module"):
+        return
+    key = args[0][1]
     if isinstance(owner.cls, UserClass):
-        found = owner.cls.attrs.setdefault("<children>", Instance(Api("children"), {}, [], UNKNOWN))
-        if not isinstance(found, Instance):
-            return
-        target = found
-        if name in ("add_module", "register_module"):
-            key = args[0][1]
-            attrs, made = owner.cls.attrs, isinstance(key, Const)
-            known = str(key.value) if isinstance(key, Const) else made_name(args[0][0].value)
-            attrs[known] = values if made or known not in attrs else join(attrs[known], values)
-    elif name in ("add_module", "register_module") and isinstance(args[0][1], Const):
-        # A container's step is an attribute too.
-        owner.args = {**owner.args, str(args[0][1].value): values}
-    empty = target.children == [] and target.elem is UNKNOWN
-    old = elem_of(target) if target.children else target.elem
-    target.elem = values if empty else join(old, values)
+        attrs, made = owner.cls.attrs, isinstance(key, Const)
+        known = str(key.value) if isinstance(key, Const) else made_name(args[0][0].value)
+        attrs[known] = values if made or known not in attrs else join(attrs[known], values)
+    elif isinstance(key, Const):
+        owner.args = {**owner.args, str(key.value): values}
+
+
+def _take_in(it: Interpreter, node: cst.CSTNode, owner: Instance, values: Value) -> None:
+    if isinstance(owner.cls, UserClass):
+        new = Instance(Api("children"), {}, None, values)
+        new.first = values
+        _brought(it, owner.cls, node, new)
+        return
+    empty = owner.children == [] and owner.elem is UNKNOWN
+    old = elem_of(owner) if owner.children else owner.elem
+    owner.elem = values if empty else join(old, values)
     if empty:
-        target.first = values
-    target.children = None
+        owner.first = values
+    owner.children = None
 
 
 def _register(cls: UserClass, args: Args) -> None:

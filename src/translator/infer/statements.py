@@ -118,7 +118,7 @@ def _aug_assign(it: Interpreter, node: cst.AugAssign) -> None:
     elif (value is UNKNOWN or isinstance(value, BoundMethod)) and it.scope.module in it.frameworks:
         it.touch()
     if isinstance(tensor, Instance) and is_layer(tensor) and isinstance(node.operator, cst.AddAssign):
-        extended(tensor, other)  # `self.blocks += [...]`
+        extended(it, node, tensor, other)  # `self.blocks += [...]`
         result: Value = tensor
     else:
         result = augmented(it, node, value, other)

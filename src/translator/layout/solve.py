@@ -143,6 +143,9 @@ class Solver:
     def _blind(self, node: cst.Call) -> bool:
         """Whether a call of something unknown may run a module of the project."""
         func = self.facts.value(node.func)
+        steps = behaviour.container(self.it, func)
+        if steps is not None and _unseen(steps):
+            return limits.given_tensor(self.it, node) or self._lost_layer(node)
         if func is not UNKNOWN and not (isinstance(func, BoundMethod) and self.facts.value(node) is UNKNOWN):
             return False
         if isinstance(node.func, cst.Attribute):
@@ -441,6 +444,13 @@ class Solver:
             if one is not None and other is not None:
                 changed |= assign(other, order_of(one)) or assign(one, order_of(other))
         return changed
+
+
+def _unseen(steps: Instance) -> bool:
+    """Whether nothing is known of the layers of a container. (Where its first one is known, an unknown one among the
+    others is what a parameter of a public constructor may bring from outside of the program.)"""
+    first = steps.first if steps.first is not None else UNKNOWN
+    return steps.children is None and UNKNOWN in options_of(elem_of(steps)) and UNKNOWN in options_of(first)
 
 
 def _set_rank(tensor: Tensor, rank: int) -> None:
