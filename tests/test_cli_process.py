@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -107,13 +108,19 @@ def test_a_closed_pipe_ends_quietly(tmp_path: Path) -> None:
     assert b"BrokenPipe" not in error
 
 
+def interruptible() -> None:
+    """A child of a job in the background would inherit that Ctrl-C is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_ends_cleanly(tmp_path: Path) -> None:
     command = [sys.executable, "-c", WITH_STAND_IN, "torch2tf", "-"]
     pipe = subprocess.PIPE
     start = time.perf_counter()
     subprocess.run(command, cwd=tmp_path, env=environment(), input=b"", check=False, capture_output=True)
     spent = time.perf_counter() - start
-    with subprocess.Popen(command, cwd=tmp_path, env=environment(), stdin=pipe, stderr=pipe) as process:
+    given: dict[str, Any] = {"stdin": pipe, "stderr": pipe, "preexec_fn": interruptible}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment(), **given) as process:
         time.sleep(1.0 + 2 * spent)  # long enough for it to wait for its input
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 130

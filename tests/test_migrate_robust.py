@@ -471,12 +471,17 @@ def test_an_unreadable_file(xlate: Xlate, monkeypatch: pytest.MonkeyPatch) -> No
     assert not Path("out/script3.py").exists()
 
 
+def interruptible() -> None:
+    """A child of a job in the background would inherit that Ctrl-C is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_interrupted_by_the_user(xlate: Xlate, tmp_path: Path) -> None:
     many(150)
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path), XDG_CACHE_HOME=str(tmp_path / "other"))
     command = [sys.executable, "-m", "translator", "migrate", "src", "-o", "out", "-j", "2"]
     given: dict[str, Any] = {"env": environment, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
-    with subprocess.Popen(command, **given) as process:
+    with subprocess.Popen(command, preexec_fn=interruptible, **given) as process:
         while not (tmp_path / "other" / "xlate" / "locks").exists():
             assert process.poll() is None
             time.sleep(0.05)

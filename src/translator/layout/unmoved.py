@@ -29,6 +29,9 @@ def told(ctx: Context, node: cst.CSTNode, new: Any) -> Any:
     if any(arg.keyword is not None and arg.keyword.value in NAMES for arg in call.args):
         return new
     name = nodes.code(call.func).removesuffix("_")
+    if name == "tf.squeeze" and isinstance(call.args[0].value, cst.Call):  # of a sample that was given a batch axis
+        inner = call.args[0].with_changes(value=told(ctx, node, call.args[0].value))
+        return call.with_changes(args=[inner, *call.args[1:]])
     if not _takes_format(name, ctx.options.direction.target):
         raise LayoutUnproven(node, ctx.facts.unmoved[node])
     return call.with_changes(args=[*call.args, nodes.keyword("data_format", nodes.literal("channels_first"))])

@@ -69,7 +69,11 @@ def one_sample(ctx: Context, row: Row, call: BoundCall, new: cst.Call) -> Outcom
     from .api import to_call
 
     x = call.args["input"].node
-    if not ctx.channels_first or isinstance(call.result, Seq):
+    if not ctx.channels_first and not isinstance(call.result, Seq):
+        from ..layout.unproven import LayoutUnproven
+
+        raise LayoutUnproven(call.node, "a sample has no batch axis", [call.node])
+    if isinstance(call.result, Seq):
         return Refusal("XL201", f"{call.api} is translated for batches only", "add an axis in front, and drop it after")
     before = ctx.new.get(x)
     ctx.new[x] = nodes.call("tf.expand_dims", ctx.updated(x), nodes.literal(0))

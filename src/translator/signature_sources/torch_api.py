@@ -55,6 +55,8 @@ METHOD_CLASSES = walk.words(
     """
 )
 
+OF_OTHERS = frozenset({"torch.hub.tqdm"})
+"""What is another package's where that is installed, and PyTorch's own stand-in for it elsewhere."""
 STUB_CLASSES = ("Size", "device", "dtype", "finfo", "iinfo", "Generator", "Stream", "Event")
 OLD_TENSORS = walk.words("Float Double Half BFloat16 Byte Char Short Int Long Bool")
 BACKEND_SETTINGS = walk.words(
@@ -144,7 +146,7 @@ class TorchApi:
         inner = getattr(module, "m", None)  # some of torch.backends are objects around the real module
         names = {*dir(module), *dir(inner), *vars(type(module))} if isinstance(inner, ModuleType) else dir(module)
         for name, value in walk.attributes(module, stated | {n for n in names if not n.startswith("_")}):
-            if isinstance(value, ModuleType):
+            if isinstance(value, ModuleType) or f"{namespace}.{name}" in OF_OTHERS:
                 continue
             if name in stated or self._belongs(namespace, name, value):
                 self.registry.add(f"{namespace}.{name}", value)
