@@ -451,7 +451,10 @@ def test_a_class_that_nothing_makes_calls_no_layer_of_the_program() -> None:
     translation = channels_last_of(text)
     assert [d.line for d in translation.diagnostics if d.code == "XL304"] == [4]
     assert {(e.owner, e.axes) for e in translation.edges} == {("Net", "NHWC")}
-    made = channels_last_of(text + "\n\ndef walk():\n    return Walk(Net())\n")
+    known = channels_last_of(text + "\n\ndef walk():\n    return Walk(Net())\n")
+    assert not [d for d in known.diagnostics if d.code == "XL304"]
+    assert {e.owner for e in known.edges} == {"Net", "Walk"}
+    made = channels_last_of(text + "\n\ndef walk(body):\n    return Walk(body)\n")
     assert [d.line for d in made.diagnostics if d.code == "XL304"] == [10]
     assert not made.edges
 

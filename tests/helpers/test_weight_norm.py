@@ -101,3 +101,22 @@ def test_a_built_layer_keeps_its_values() -> None:
 def test_the_layer_that_is_given_stays_as_it_is() -> None:
     source = "from torch import nn\n\ndef f(layer: nn.Linear):\n    nn.utils.weight_norm(layer)\n    return layer\n"
     assert [d.code for d in translate(source).diagnostics] == ["XL206"]
+
+
+def test_removal_is_read_back_where_the_size_of_the_layer_is_known() -> None:
+    source = (
+        "import torch\nfrom torch import nn\n\n\nclass Net(nn.Module):\n    def __init__(self):\n"
+        "        super().__init__()\n        made = nn.utils.weight_norm(nn.Linear(4, 5))\n"
+        "        self.layer = nn.utils.remove_weight_norm(made)\n\n"
+        "    def forward(self, x):\n        return self.layer(x)\n\n\n"
+        "def run():\n    net = Net()\n    return net, net(torch.arange(8.0).reshape(2, 4))\n"
+    )
+    back = translate(translate(source, "torch2tf").text, "tf2torch")
+    assert not [d for d in back.diagnostics if d.severity is Severity.ERROR]
+    assert "tensorflow" not in back.text
+    space: dict[str, Any] = {}
+    exec(back.text, space)
+    net, out = space["run"]()
+    state = net.state_dict()
+    assert sorted(state) == ["layer.bias", "layer.weight"]
+    torch.testing.assert_close(out, torch.arange(8.0).reshape(2, 4) @ state["layer.weight"].T + state["layer.bias"])
