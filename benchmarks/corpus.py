@@ -90,9 +90,13 @@ def _make_ntuple(x, n):
 REAL = (
     "models/_api.py", "models/_meta.py", "models/_utils.py", "ops/misc.py", "ops/stochastic_depth.py", "_utils.py",
 )  # fmt: skip
-OF_SEGMENTATION = (
-    "models/segmentation/_utils.py", "models/resnet.py", "models/mobilenetv2.py", "models/mobilenetv3.py",
-)  # fmt: skip
+BESIDE = {
+    "segmentation": (
+        "models/segmentation/_utils.py", "models/resnet.py", "models/mobilenetv2.py", "models/mobilenetv3.py",
+    ),
+    "video": ("models/swin_transformer.py",),
+}  # fmt: skip
+"""What the files of a project import from others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +241,7 @@ def stage(project: str) -> Path:
     shutil.rmtree(root, ignore_errors=True)
     source = package(PACKAGE) / PACKAGE
     files = {f"models/{a.file}.py" for a in ARCHITECTURES if of_project(a) == project}
-    files |= {*REAL, *OF_SEGMENTATION} if project == "segmentation" else {*REAL}
+    files |= {*REAL, *BESIDE.get(project, ())}
     for name in (*STAND_INS, *sorted(files)):
         target = root / PACKAGE / name
         target.parent.mkdir(parents=True, exist_ok=True)
