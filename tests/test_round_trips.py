@@ -73,6 +73,8 @@ def test_what_does_not_come_back_says_so(name: str) -> None:
 BACK = [
     ("(6, 4)", "LSTM(3)"), ("(6, 4)", "GRU(3, return_sequences=True)"),
     ("(6, 4)", "Bidirectional(keras.layers.LSTM(3))"),
+    ("(6, 4)", "SimpleRNN(3)"), ("(6, 4)", "LSTM(3, go_backwards=True)"),
+    ("(6, 4)", 'Bidirectional(keras.layers.GRU(3), merge_mode="sum")'),
     ("(9, 8, 3)", 'Conv2D(4, 3, strides=2, padding="same"'), ("(9, 8, 3)", 'MaxPooling2D(3, strides=2, padding="same"'),
     ("(9, 8, 3)", 'Conv2DTranspose(4, 3, strides=2, padding="same"'), ("(9, 8, 3)", "BatchNormalization("),
 ]  # fmt: skip

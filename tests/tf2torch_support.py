@@ -21,6 +21,13 @@ from translator.compare.running import projection
 from translator.model import Translation
 
 TO_NCHW = {3: (0, 2, 1), 4: (0, 3, 1, 2), 5: (0, 4, 1, 2, 3)}
+FRAMES = {"NDCHW": (0, 1, 4, 2, 3)}
+"""Axis orders of sequences of images."""
+
+
+def moves(axes: str) -> tuple[int, ...]:
+    """How the axes of a tensor of Keras's move to an edge's order."""
+    return FRAMES.get(axes, TO_NCHW.get(len(axes), ()))
 
 
 @dataclass
@@ -167,7 +174,7 @@ def recurrent(cells: list[Any], module: Any) -> list[tuple[Any, Any, Any]]:
 
     out = []
     for cell, end in zip(cells, ("", "_reverse"), strict=False):
-        order = (4, (0, 1, 2, 3)) if isinstance(module, torch.nn.LSTM) else (3, (1, 0, 2))
+        order = {"LSTM": (4, (0, 1, 2, 3)), "GRU": (3, (1, 0, 2))}.get(module.mode, (1, (0,)))
         kernel, recurrent_kernel, bias = own_weights(cell)
         for variable, name in ((kernel, "weight_ih_l0"), (recurrent_kernel, "weight_hh_l0")):
             out.append((variable, getattr(module, name + end), gates(*order)))
@@ -256,7 +263,7 @@ def to_torch(module: Any, arrays: dict[str, Any], edges: dict[str, str]) -> list
     names = list(inspect.signature(module.forward).parameters)
     out = []
     for name, array in zip(names, arrays.values(), strict=False):
-        moved = array.transpose(TO_NCHW[array.ndim]) if name in edges else array
+        moved = array.transpose(moves(edges[name])) if name in edges else array
         tensor = torch.from_numpy(np.array(moved))
         out.append(tensor.to(torch.get_default_dtype()) if tensor.is_floating_point() else tensor)
     return out
@@ -391,7 +398,7 @@ def one_case(
     for i, (expected, actual) in enumerate(zip(results, found, strict=True)):
         name = "return" if len(found) == 1 else f"return[{i}]"
         if name in edges:
-            order = TO_NCHW[actual.ndim]
+            order = moves(edges[name])
             actual = actual.permute(*(order.index(a) for a in range(actual.ndim)))
         out.add(f"{mode} output", expected.numpy(), actual.detach().numpy())
         weight = torch.from_numpy(projection(i, tuple(actual.shape))).to(actual.dtype)
@@ -403,8 +410,9 @@ def one_case(
         gradient = by_variable[id(variable)]
         dense_gradient = tf.convert_to_tensor(gradient).numpy()
         out.add(f"{mode} gradient", convert(dense_gradient), target.grad.numpy(), largest)
-    for x, g in zip([x for x in given if x.is_floating_point()], grads[len(unique) :], strict=True):
-        expected = g.numpy().transpose(TO_NCHW[x.ndim]) if tuple(g.shape) != tuple(x.shape) else g.numpy()
+    names = [n for n, x in zip(arguments(module), given, strict=False) if x.is_floating_point()]
+    for n, x, g in zip(names, [x for x in given if x.is_floating_point()], grads[len(unique) :], strict=True):
+        expected = g.numpy().transpose(moves(edges[n])) if n in edges else g.numpy()
         out.add(f"{mode} input gradient", expected, x.grad.numpy())
 
 

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 MADE = "<made>"
 """The entry of an instance's arguments that says which call made it."""
+STEP = "<step>"
+"""The entry of a `TimeDistributed`: what its model takes and gives for one step."""
 CHANNELS_FIRST = {3: (0, 2, 1), 4: (0, 3, 1, 2), 5: (0, 4, 1, 2, 3)}
 """For each rank: the logical (channels-last) axis that is stored at each axis of the PyTorch tensor."""
 
@@ -321,6 +323,9 @@ def called(it: Interpreter, node: cst.CSTNode, layer: Instance, inputs: Value) -
     if isinstance(inner, Instance) and given is not None and (wrapped := made_by(inner)) is not None:
         step = step_of(given) if layer.api == "keras.layers.TimeDistributed" else given
         it.facts.layer_inputs.setdefault(wrapped, {})[node] = step
+    if isinstance(inner, Instance) and given is not None and layer.api == "keras.layers.TimeDistributed":
+        if isinstance(inner.cls, UserClass) or inner.api in ("keras.Sequential", "keras.Model"):
+            run_step(it, node, layer, inner, step_of(given))
     if isinstance(layer.cls, UserClass):
         build = layer.cls.find("build")
         tensor = as_tensor(inputs)
@@ -328,6 +333,17 @@ def called(it: Interpreter, node: cst.CSTNode, layer: Instance, inputs: Value) -
             from .functions import call_user
 
             call_user(it, build, [(cst.Arg(cst.Name("input_shape")), Shape(tensor))], bound=True)
+
+
+def run_step(it: Interpreter, node: cst.CSTNode, layer: Instance, inner: Instance, step: Tensor) -> None:
+    """Run the model that a `TimeDistributed` repeats on one step."""
+    from .calls import call_value
+
+    call = cst.Call(cst.Name("step"))
+    with it.inside():
+        result = call_value(it, call, inner, [(cst.Arg(cst.Name("x")), step)])
+    it.facts.calls.pop(call, None)
+    layer.args[STEP] = Seq("tuple", [step, result])
 
 
 def fed(inputs: Value, given: Value) -> None:

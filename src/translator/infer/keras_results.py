@@ -6,9 +6,9 @@ from typing import Any
 
 from ..model import Direction
 from ..tables import tables
-from ..values import STATIC, UNKNOWN, Api, Const, Dim, Instance, LayoutVar, Map, Seq, Tensor, Value, as_tensor
+from ..values import NONE, STATIC, UNKNOWN, Api, Const, Dim, Instance, LayoutVar, Map, Seq, Tensor, Value, as_tensor
 from .facts import Bound, BoundCall
-from .keras_graph import CHANNELS_FIRST, channels_first, demand, input_tensor, is_channels_first, together
+from .keras_graph import CHANNELS_FIRST, STEP, channels_first, demand, input_tensor, is_channels_first, together
 from .results import RESULTS, Result, constant, dim_of, int_of, ints_of, tensor_arg
 
 
@@ -343,11 +343,33 @@ def bidirectional(call: BoundCall) -> Value:
     x = tensor_arg(call)
     if not isinstance(inner, Instance):
         return Tensor()
-    units = dim_of(inner.args.get("units", UNKNOWN))
-    size: Dim = units * 2 if isinstance(units, int) else STATIC
+    units = dim_of(inner.args.get("units", UNKNOWN)) or STATIC
+    mode = call.args["merge_mode"].value if "merge_mode" in call.args else Const("concat")
+    wide: Dim = units * 2 if isinstance(units, int) else STATIC
+    size = wide if mode == Const("concat") else units if isinstance(mode, Const) else None
     lead = x.dims[:2] if x is not None and x.dims and len(x.dims) == 3 else (None, None)
     whole = inner.args.get("return_sequences") == Const(True)
-    return Tensor(dims=(*lead, size) if whole else (lead[0], size), dtype="float")
+    out = [Tensor(dims=(*lead, size) if whole else (lead[0], size), dtype="float") for _ in range(1 + (mode == NONE))]
+    if inner.args.get("return_state") == Const(True):
+        count = 4 if inner.api == "keras.layers.LSTM" else 2
+        out += [Tensor(dims=(lead[0], units), dtype="float") for _ in range(count)]
+    return out[0] if len(out) == 1 else Seq("tuple", list[Value](out))
+
+
+def one_step(call: BoundCall, inner: Instance, step: Tensor) -> tuple[Tensor, Tensor | None]:
+    """What a layer or model takes and gives for one step of a sequence."""
+    seen = call.args.get(STEP)
+    if seen is not None and isinstance(seen.value, Seq) and seen.value.items:
+        first, last = (as_tensor(v) for v in seen.value.items)
+        return first if first is not None else step, last
+    row = next(iter(tables(Direction.TF2TORCH).find(inner.api or "")), None)
+    if row is None:
+        return step, None
+    args = {k: Bound(call.node, v) for k, v in inner.args.items() if k != "input"}
+    out = RESULTS[row.returns](
+        BoundCall(f"{inner.api}.__call__", call.node, {**args, "input": Bound(call.node, step)})
+    )  # fmt: skip
+    return step, as_tensor(out)
 
 
 def time_distributed(call: BoundCall) -> Value:
@@ -356,15 +378,9 @@ def time_distributed(call: BoundCall) -> Value:
     from .keras_graph import step_of, stepped
 
     inner, x = call.value("layer"), tensor_arg(call)
-    if not isinstance(inner, Instance) or inner.api is None or x is None:
+    if not isinstance(inner, Instance) or x is None:
         return Tensor()
-    step = step_of(x)
-    row = next(iter(tables(Direction.TF2TORCH).find(inner.api)), None)
-    if row is None:
-        return Tensor()
-    args = {k: Bound(call.node, v) for k, v in inner.args.items() if k != "input"}
-    out = RESULTS[row.returns](BoundCall(inner.api + ".__call__", call.node, {**args, "input": Bound(call.node, step)}))
-    result = as_tensor(out)
+    step, result = one_step(call, inner, step_of(x))
     if result is None or result.dims is None:
         return Tensor()
     if step.layout.find().perm:
@@ -446,7 +462,7 @@ RESULTS.update({
     "keras_input": input_tensor, "keras_dense": dense, "keras_embedding": embedding, "keras_flatten": flatten,
     "keras_reshape": reshape_layer, "keras_merge": merge, "keras_concatenate": concatenate, "keras_norm": plain,
     "keras_batch_norm": batch_norm, "keras_lstm": recurrent(2), "keras_gru": recurrent(1),
-    "keras_bidirectional": bidirectional, "keras_time_distributed": time_distributed,
+    "keras_bidirectional": bidirectional, "keras_rnn": recurrent(1), "keras_time_distributed": time_distributed,
     "keras_repeat_vector": repeat_vector, "keras_permute": permute_layer,
     "keras_variable": variable, "keras_attention": mha, "tf_shape": dynamic_shape, "keras_plain": plain,
 })  # fmt: skip

@@ -56,7 +56,7 @@ def emitted_recurrent(call: BoundCall) -> Value:
         out = Tensor(dtype="float")
     if call.value("return_state") != Const(True):
         return out
-    states = 1 if "GRU" in call.api else 2
+    states = (1 if "GRU" in call.api or "RNN" in call.api else 2) * (1 + (call.value("bidirectional") == Const(True)))
     return Seq("tuple", [out, *(Tensor(dims=(batch, None), dtype="float") for _ in range(states))])
 
 

@@ -22,13 +22,28 @@ def recurrent(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.
     both = call.args.get("bidirectional")
     if both is not None and not isinstance(both.value, Const):
         return Refusal("XL201", f"{call.api}: whether it runs in both directions is not known here")
-    given = {n: ctx.updated(call.args[n].node) for n in ("return_sequences", "return_state") if n in call.args}
-    kind = "GRU" if call.api.endswith("GRU") else "LSTM"
+    names = {"return_sequences": "return_sequences", "return_state": "return_state", "nonlinearity": "activation"}
+    given = {to: ctx.updated(call.args[n].node) for n, to in names.items() if n in call.args}
+    kind = {"GRU": "GRU", "RNN": "SimpleRNN"}.get(call.api[-3:], "LSTM")
     units = nodes.bare(ctx.updated(call.args["hidden_size"].node), call.args["hidden_size"].node)
     made = nodes.call(f"keras.layers.{kind}", units, **given)
     if both is not None and both.value == Const(True):
         made = nodes.call("keras.layers.Bidirectional", made)
     return Edit(made, ("keras",))
+
+
+@named("emitted_around")
+def around(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
+    """What stands around a layer: ``Backwards(KerasLSTM(9, 7))`` is an option of the layer, `EachStep` a wrapper."""
+    inner = ctx.updated(call.args["module"].node) if "module" in call.args and not call.problem else None
+    if not isinstance(inner, cst.Call) or not nodes.code(inner.func).startswith("keras.layers."):
+        return Refusal("XL202", f"{call.api}: the layer that it holds is not made here")
+    if call.api.endswith("EachStep"):
+        return Edit(nodes.call("keras.layers.TimeDistributed", inner), ("keras",))
+    backwards = call.api.endswith("Backwards")
+    option = ("go_backwards", nodes.literal(True)) if backwards else (
+        "merge_mode", ctx.updated(call.args["merge_mode"].node))  # fmt: skip
+    return Edit(inner.with_changes(args=[*inner.args, nodes.keyword(*option)]), ("keras",))
 
 
 def given(ctx: Context, call: BoundCall, **names: str) -> dict[str, Any]:

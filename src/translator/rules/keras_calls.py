@@ -390,7 +390,10 @@ def inner_passes(ctx: Context, layer: Instance) -> tuple[Perm, Perm]:
         raise Refused("XL202", "TimeDistributed: the layer that it repeats is not known here")
     node = made_by(inner)
     seen = as_tensor(input_of(ctx.facts, node)) if node is not None else None
-    want, natural = passes(ctx, inner, rank_of(seen), None)
+    if inner.api == "keras.Model":
+        want, natural = (order(inner.args.get(end, UNKNOWN)) for end in ("inputs", "outputs"))
+    else:
+        want, natural = passes(ctx, inner, rank_of(seen), None)
     return (stepped(want) if want else None), (stepped(natural) if natural else None)
 
 

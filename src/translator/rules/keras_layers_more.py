@@ -7,9 +7,10 @@ from typing import Any
 import libcst as cst
 
 from .. import nodes
+from ..infer.facts import Bound
 from ..infer.keras_graph import CHANNELS_FIRST
 from ..infer.keras_results import pairs
-from ..values import Const, Instance, Seq, Value
+from ..values import UNKNOWN, Const, Instance, Seq, UserClass, Value, as_tensor, without_none
 from . import keras_activations as activations
 from .keras_args import LayerArgs
 from .keras_layers import LAYERS, Builder, Layer, activation_of, bias, build, helper, layer, module, moved_axes
@@ -359,51 +360,68 @@ def upsampling(args: LayerArgs) -> Layer:
 
 def recurrent(name: str) -> Builder:
     def builder(args: LayerArgs) -> Layer:
-        for option, default in (("activation", "tanh"), ("recurrent_activation", "sigmoid"), ("go_backwards", False),
-                                ("stateful", False), ("dropout", 0.0), ("recurrent_dropout", 0.0), ("use_bias", True),
-                                ("reset_after", True), ("zero_output_for_mask", False), ("unroll", False)):  # fmt: skip
-            if not args.same(option, default) and option != "unroll":
+        for option, default in (("recurrent_activation", "sigmoid"), ("stateful", False), ("dropout", 0.0),
+                                ("recurrent_dropout", 0.0), ("use_bias", True), ("reset_after", True),
+                                ("zero_output_for_mask", False)):  # fmt: skip
+            if not args.same(option, default):
                 raise Refused("XL201", f"{args.api}: `{option}` at this value has no counterpart")
+        args.used.add("unroll")
+        curve = args.const("activation", "tanh")
+        if curve != "tanh" and (name != "RNN" or curve != "relu"):
+            raise Refused("XL201", f"{args.api}: `activation` at this value has no counterpart")
         size = args.channels()
-        if size is None:
-            raise Refused("XL402", f"{args.api}: the size of its input is not known here, and no lazy module finds it")
         keywords = {
             "return_sequences": args.flag("return_sequences", False),
             "return_state": args.flag("return_state", False),
+            "nonlinearity": nodes.literal(curve) if curve != "tanh" else None,
         }
         args.ctx.note(args.call.node, "XL401", f"{args.api}: known deviation `rnn_two_biases`")
-        helper_name = f"Masked{name}" if args.call.node in args.ctx.facts.mask_readers else f"Keras{name}"
-        return Layer([helper(helper_name, size, args.node("units"), **keywords)], None, (f"helper:{helper_name}",))
+        masked = args.call.node in args.ctx.facts.mask_readers
+        backwards = args.const("go_backwards", False)
+        if masked and (backwards or name == "RNN"):
+            raise Refused("XL203", f"{args.api}: a mask that reaches it is not translated")
+        if masked and size is None:
+            raise Refused("XL402", f"{args.api}: the size of its input is not known here, and masks come with it")
+        kind = f"Masked{name}" if masked else f"{'Lazy' * (size is None)}Keras{name}"
+        made = helper(kind, *([size] if size is not None else []), args.node("units"), **keywords)
+        return Layer([helper("Backwards", made)] if backwards else [made], None,
+                     (f"helper:{kind}", *(["helper:Backwards"] if backwards else [])))  # fmt: skip
 
     return builder
 
 
-layer("LSTM")(recurrent("LSTM"))
-layer("GRU")(recurrent("GRU"))
+RECURRENT = {"keras.layers.LSTM": "LSTM", "keras.layers.GRU": "GRU", "keras.layers.SimpleRNN": "RNN"}
+for _api, _name in RECURRENT.items():
+    layer(_api.rsplit(".", 1)[-1])(recurrent(_name))
 
 
 @layer("Bidirectional")
 def bidirectional(args: LayerArgs) -> Layer:
     inner = args.value("layer")
     bound = args.bound("layer")
-    if not args.same("merge_mode", "concat") or not isinstance(inner, Instance) or bound is None:
-        raise Refused("XL201", f'{args.api}: only `merge_mode="concat"` around a written layer is translated')
-    call = args.ctx.call(bound.node)
-    if call is None or inner.api not in ("keras.layers.LSTM", "keras.layers.GRU"):
-        raise Refused("XL201", f"{args.api}: around another layer than LSTM or GRU")
+    mode = args.const("merge_mode", "concat")
+    call = args.ctx.call(bound.node) if bound is not None else None
+    if call is None or not isinstance(inner, Instance) or inner.api not in RECURRENT:
+        raise Refused("XL201", f"{args.api}: around another layer than an LSTM, GRU or SimpleRNN that is made here")
     one = LayerArgs(args.ctx, call)
+    if not one.same("go_backwards", False):
+        raise Refused("XL201", f"{args.api}: around a layer that goes backwards")
     if args.ctx.claim is not None:
         args.ctx.claim.wraps(args.call.node, call.node)
     if args.call.node in args.ctx.facts.mask_readers:
         args.ctx.facts.mask_readers.add(call.node)
+        if mode != "concat":
+            raise Refused("XL203", f'{args.api}: a mask that reaches it is translated for `merge_mode="concat"` only')
     args.ctx.facts.layer_inputs[call.node] = args.ctx.facts.layer_inputs.get(args.call.node, {})
-    made = recurrent(inner.api.rsplit(".", 1)[-1])(one)
+    made = recurrent(RECURRENT[inner.api])(one)
     one.finish()
-    if one.value("return_state") == Const(True):
-        raise Refused("XL201", f"{args.api}: with `return_state`")
     node = made.modules[0]
-    made.modules[0] = node.with_changes(args=[*node.args, nodes.keyword("bidirectional", nodes.literal(True))])
-    return made
+    both = node.with_changes(args=[*node.args, nodes.keyword("bidirectional", nodes.literal(True))])
+    if mode == "concat":
+        return Layer([both], None, made.needs)
+    if mode not in ("sum", "mul", "ave", None):
+        raise Refused("XL201", f"{args.api}: `merge_mode` at this value has no counterpart")
+    return Layer([helper("MergedWays", both, nodes.literal(mode))], None, (*made.needs, "helper:MergedWays"))
 
 
 @layer("TimeDistributed")
@@ -414,7 +432,7 @@ def time_distributed(args: LayerArgs) -> Layer:
     if bound is None:
         raise Refused("XL202", f"{args.api}: the layer that it repeats is not given")
     if call is None or call.api not in LAYERS:
-        raise Refused("XL202", f"{args.api}: the layer that it repeats is not made here")
+        return Layer([helper("EachStep", model_of(args, bound))], None, ("helper:EachStep",))
     if args.ctx.claim is not None:
         args.ctx.claim.wraps(args.call.node, call.node)
     made = build(args.ctx, call)
@@ -422,7 +440,25 @@ def time_distributed(args: LayerArgs) -> Layer:
         return made
     parts = made.in_sequence()
     one = parts[0] if len(parts) == 1 else nodes.call("nn.Sequential", *parts)
-    return Layer([helper("TimeDistributed", one)], None, (*made.needs, "helper:TimeDistributed"))
+    name = "EachStep" if call.api == "keras.layers.BatchNormalization" else "TimeDistributed"
+    return Layer([helper(name, one)], None, (*made.needs, f"helper:{name}"))
+
+
+def model_of(args: LayerArgs, bound: Bound) -> Any:
+    """A model, or a layer of the user's, that another layer holds.
+
+    Raises:
+        Refused: where what is held is not known, or takes several tensors.
+    """
+    inner = without_none(bound.value)
+    one = isinstance(inner, Instance) and (
+        isinstance(inner.cls, UserClass)
+        or inner.api == "keras.Sequential"
+        or (inner.api == "keras.Model" and as_tensor(inner.args.get("inputs", UNKNOWN)) is not None)
+    )  # fmt: skip
+    if not one:
+        raise Refused("XL202", f"{args.api}: the layer that it repeats is not made here")
+    return args.ctx.updated(bound.node)
 
 
 STEPWISE = frozenset(f"keras.layers.{n}" for n in ("Dense", "Activation", "ReLU", "Dropout", "LeakyReLU"))

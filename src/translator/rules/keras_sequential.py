@@ -85,7 +85,9 @@ def declarations(ctx: Context, node: cst.Call) -> list[cst.CSTNode]:
         if chosen is not None and not activations.is_known(chosen.value):
             taken.remove(chosen.node)
         if call.api in ("keras.layers.Bidirectional", "keras.layers.TimeDistributed") and "layer" in call.args:
-            taken.append(call.args["layer"].node)
+            inner = ctx.call(call.args["layer"].node)
+            if inner is not None and inner.api in layers.LAYERS:
+                taken.append(call.args["layer"].node)
         return [n for n in taken if not call.api.endswith("__call__")]
     if call is not None and call.api == "keras.Sequential.add" and call.args:
         added = next(iter(call.args.values())).node
@@ -93,8 +95,8 @@ def declarations(ctx: Context, node: cst.Call) -> list[cst.CSTNode]:
     bound = call.args.get("layers") if call is not None and call.api == "keras.Sequential" else None
     if bound is None or not isinstance(bound.node, cst.List | cst.Tuple):
         return []
-    inner = ((e.value, ctx.call(e.value)) for e in bound.node.elements)
-    return [n for n, c in inner if c is not None and c.api in ("keras.Input", "keras.layers.InputLayer")]
+    every = ((e.value, ctx.call(e.value)) for e in bound.node.elements)
+    return [n for n, c in every if c is not None and c.api in ("keras.Input", "keras.layers.InputLayer")]
 
 
 def child_modules(ctx: Context, node: Any, value: Value, state: Perm) -> tuple[list[Any], Perm]:

@@ -36,6 +36,7 @@ SAME = frozenset({
         "UpSampling", "Cropping",
     )),
 })  # fmt: skip
+CONCAT = Const("concat")
 MERGED = frozenset({"Add", "Multiply", "Subtract", "Average", "Maximum", "Minimum",
                     "add", "multiply", "subtract", "average", "maximum", "minimum"})  # fmt: skip
 
@@ -245,7 +246,7 @@ class Sizes:
         if given is None or not isinstance(inner, Instance):
             return None
         size = self._layer(inner, node.with_changes(func=given.node))
-        if kind == "TimeDistributed" or size is None:
+        if kind == "TimeDistributed" or size is None or func.args.get("merge_mode", CONCAT) != CONCAT:
             return size
         number = nodes.integer(size)
         return nodes.literal(2 * number) if number is not None else nodes.template("2 * {n}", {"n": size})

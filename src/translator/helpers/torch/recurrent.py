@@ -21,11 +21,11 @@ class KerasLSTM(nn.LSTM):
 
     def forward(self, x, initial_state=None):
         if initial_state is not None:
-            initial_state = tuple(state.unsqueeze(0) for state in initial_state)
+            initial_state = torch.stack([*initial_state[::2]]), torch.stack([*initial_state[1::2]])
         output, (h, c) = super().forward(x, initial_state)
         if not self.return_sequences:
             output = torch.cat([*h], dim=-1)
-        return (output, h[0], c[0]) if self.return_state else output
+        return (output, *(state for way in zip(h, c) for state in way)) if self.return_state else output
 
 
 class KerasGRU(nn.GRU):
@@ -38,11 +38,71 @@ class KerasGRU(nn.GRU):
 
     def forward(self, x, initial_state=None):
         if initial_state is not None:
-            initial_state = initial_state.unsqueeze(0)
+            states = initial_state if isinstance(initial_state, (list, tuple)) else [initial_state]
+            initial_state = torch.stack([*states])
         output, h = super().forward(x, initial_state)
         if not self.return_sequences:
             output = torch.cat([*h], dim=-1)
-        return (output, h[0]) if self.return_state else output
+        return (output, *h) if self.return_state else output
+
+
+class KerasRNN(nn.RNN):
+    """A simple RNN over (batch, time, features) that gives its last output, or all of them with ``return_sequences``.
+
+    Keras's has one bias where PyTorch adds two: the second stays zero.
+    """
+
+    def __init__(
+        self, input_size, hidden_size, return_sequences=False, return_state=False, bidirectional=False,
+        nonlinearity="tanh",
+    ):  # fmt: skip
+        super().__init__(
+            input_size, hidden_size, nonlinearity=nonlinearity, batch_first=True, bidirectional=bidirectional
+        )
+        for name, parameter in self.named_parameters():
+            if name.startswith("bias_hh"):
+                nn.init.zeros_(parameter).requires_grad_(False)
+        self.return_sequences = return_sequences
+        self.return_state = return_state
+
+    def forward(self, x, initial_state=None):
+        if initial_state is not None:
+            states = initial_state if isinstance(initial_state, (list, tuple)) else [initial_state]
+            initial_state = torch.stack([*states])
+        output, h = super().forward(x, initial_state)
+        if not self.return_sequences:
+            output = torch.cat([*h], dim=-1)
+        return (output, *h) if self.return_state else output
+
+
+class Backwards(nn.Module):
+    """A recurrent layer that reads (batch, time, features) from the end, and gives its outputs in that order."""
+
+    def __init__(self, module):
+        super().__init__()
+        self.module = module
+
+    def forward(self, x, initial_state=None):
+        return self.module(x.flip(1), initial_state)
+
+
+class MergedWays(nn.Module):
+    """The outputs of a recurrent layer's two directions in one (``sum``, ``mul``, ``ave``), or apart (``None``)."""
+
+    def __init__(self, module, merge_mode):
+        super().__init__()
+        self.module = module
+        self.merge_mode = merge_mode
+
+    def forward(self, x, initial_state=None):
+        found, states = self.module(x, initial_state), ()
+        if isinstance(found, tuple):
+            found, *states = found
+        a, b = found.chunk(2, -1)
+        if self.merge_mode is None:
+            return (a, b, *states)
+        merged = a * b if self.merge_mode == "mul" else (a + b) / (2 if self.merge_mode == "ave" else 1)
+        return (merged, *states) if states else merged
 
 
 class MultiHeadAttention(nn.Module):
@@ -79,3 +139,17 @@ class TimeDistributed(nn.Module):
 
     def forward(self, x):
         return self.module(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+
+
+class EachStep(nn.Module):
+    """A module applied to the steps of a sequence (batch, steps, ...) one after the other.
+
+    So a batch normalization takes the statistics of each step by itself.
+    """
+
+    def __init__(self, module):
+        super().__init__()
+        self.module = module
+
+    def forward(self, x):
+        return torch.stack([self.module(step) for step in x.unbind(1)], 1)

@@ -36,11 +36,11 @@ class MaskedLSTM(KerasLSTM):
         if mask is None:
             return super().forward(x, initial_state)
         if initial_state is not None:
-            initial_state = tuple(state.unsqueeze(0) for state in initial_state)
+            initial_state = torch.stack([*initial_state[::2]]), torch.stack([*initial_state[1::2]])
         run = super(KerasLSTM, self).forward
         output, end, (h, c) = run_masked(run, x, initial_state, mask, self.bidirectional)
         output = output if self.return_sequences else end
-        return (output, h[0], c[0]) if self.return_state else output
+        return (output, *(state for way in zip(h, c) for state in way)) if self.return_state else output
 
 
 class MaskedGRU(KerasGRU):
@@ -50,11 +50,12 @@ class MaskedGRU(KerasGRU):
         if mask is None:
             return super().forward(x, initial_state)
         if initial_state is not None:
-            initial_state = initial_state.unsqueeze(0)
+            states = initial_state if isinstance(initial_state, (list, tuple)) else [initial_state]
+            initial_state = torch.stack([*states])
         run = super(KerasGRU, self).forward
         output, end, (h,) = run_masked(run, x, initial_state, mask, self.bidirectional)
         output = output if self.return_sequences else end
-        return (output, h[0]) if self.return_state else output
+        return (output, *h) if self.return_state else output
 
 
 class MaskedMean(nn.Module):
