@@ -278,6 +278,7 @@ def finish(
         and n in (inner if n in HELPERS_ONLY else used | inner)
         and n not in _bound(tree)
         and n not in taken
+        and (n in inner or source is None or not _is_users(n, source, tree))
     ]
     there = {ast.unparse(n) for n in tree.body if isinstance(n, ast.Import | ast.ImportFrom)}
     block = [*(IMPORTS[n] for n in wanted), *(line for line in sorted(lines) if line not in there)]
@@ -291,6 +292,14 @@ def finish(
     elif shared is not None and names:
         text = _insert_import(text, shared, names, taken)
     return text, names
+
+
+def _is_users(name: str, source: ast.Module, tree: ast.Module) -> bool:
+    """Whether a name that the output reads is one that the program read and did not bind: ``import *`` brings it."""
+    if name not in _used(source) or name in _bound(source):
+        return False
+    before, after = (sum(type(n) is ast.Name and n.id == name for n in syntax.walk(t)) for t in (source, tree))
+    return after <= before
 
 
 def _names(tree: ast.AST) -> set[str]:

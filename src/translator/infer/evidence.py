@@ -9,7 +9,7 @@ import libcst as cst
 from .. import nodes
 from ..tables.signatures import POSITIONAL, Overload
 from ..values import UNKNOWN, Api, BoundMethod, Func, LayoutVar, Tensor, UserClass, Value, options_of
-from .uses import bound_once, could_be, may_be_called, takes, tensor_could, uses_of
+from .uses import bound_once, could_be, may_be_called, takes, tensor_could, used_otherwise, uses_of
 
 if TYPE_CHECKING:
     from .interp import Interpreter
@@ -24,11 +24,23 @@ EXACT = frozenset({"uint8", "int8", "short", "int16", "int", "int32", "long", "i
 
 def only_a_tensor(it: Interpreter, name: str, receiver: cst.BaseExpression | None = None) -> bool:
     """Whether only a tensor has a method of this name that takes these keywords."""
+    method = it.tables.source.get(f"{it.dialect.tensor}.{name}")
+    if method is not None and not it.positional and not it.keywords and all(map(_wants_some, method.overloads)):
+        return False  # x.expand(): a tensor would be told the sizes
     if name in it.tables.source.tensor_methods_only:
         return True
-    if f"{it.dialect.tensor}.{name}" not in it.tables.source:
+    if method is None:
         return False
     return bool(it.keywords & TENSOR_KEYWORDS) or _by_position(it, name) or _used_as_one(it, receiver)
+
+
+def _many(overload: Overload) -> bool:
+    return any(p.kind == "va" for p in overload)
+
+
+def _wants_some(overload: Overload) -> bool:
+    """Whether a call without arguments is not what an overload is for."""
+    return _many(overload) or any(p.kind in POSITIONAL and p.default is None for p in overload)
 
 
 def _used_as_one(it: Interpreter, receiver: cst.BaseExpression | None) -> bool:
@@ -69,13 +81,14 @@ def _accepts(it: Interpreter, overload: Overload, synonyms: dict[str, str]) -> b
     """Whether an overload may take the call at hand. Of too many sizes it is not said that they are too many: PyTorch
     takes a list's items one by one."""
     places = [p for p in overload if p.kind in POSITIONAL]
-    many = any(p.kind == "va" for p in overload)
     names = {p.name for p in overload} | {s for s, name in synonyms.items() if any(p.name == name for p in overload)}
     if not any(p.kind == "vk" for p in overload) and it.keywords - names:
         return False
-    if any(arg.star for arg in it.positional) or many:
+    if any(arg.star for arg in it.positional) or _many(overload):
         return True
     if it.positional and not places:
+        return False
+    if len(it.positional) > len(places) and places[0].name in OPERANDS:
         return False
     required = sum(p.default is None and p.kind in POSITIONAL for p in overload)
     if len(it.positional) + len(it.keywords) < required:
@@ -118,9 +131,10 @@ def is_parameter(func: Func, name: str) -> bool:
 
 def is_evidence(it: Interpreter, method: str, receiver: cst.BaseExpression | None = None) -> bool:
     """Whether calling a method that only tensors have shows that something is a tensor: the file knows the framework at
-    all, and no class of the project has a method of that name which could be called like this. Of the classes that
-    have, an object could still not be used in all the ways in which the function uses the receiver."""
-    if it.scope.module not in it.frameworks:
+    all, it does nothing with it that no tensor can do, and no class of the project has a method of that name which
+    could be called like this. Of the classes that have, an object could still not be used in all the ways in which the
+    function uses the receiver."""
+    if it.scope.module not in it.frameworks or (receiver is not None and used_otherwise(it, receiver)):
         return False
     classes = [cls for cls in it.facts.classes.values() if _may_be_called(it, cls, method)]
     if not classes or receiver is None:

@@ -53,6 +53,7 @@ from .layer_attributes import SIZES, having
 from .made_names import of_made_name
 from .results import binary_result
 from .sizes import combined, measured, product
+from .uses import is_library
 from .weight_lists import KNOWN_BY_NAME, listed
 
 if TYPE_CHECKING:
@@ -162,9 +163,9 @@ def attribute_of(it: Interpreter, owner: Value, name: str, node: cst.Attribute |
         owner = UNKNOWN
     if isinstance(owner, BoundMethod) and owner.receiver is UNKNOWN:
         owner = UNKNOWN
-    if owner is UNKNOWN and called and cannot_be(it, name):
-        return BoundMethod(owner, name)
     receiver = node.value if node is not None else None
+    if owner is UNKNOWN and called and (cannot_be(it, name) or is_library(it, receiver)):
+        return BoundMethod(owner, name)
     if owner is UNKNOWN and called and only_a_tensor(it, name, receiver) and is_evidence(it, name, receiver):
         assert node is not None
         tensor = proven_tensor(it, node.value)

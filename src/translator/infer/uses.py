@@ -24,6 +24,8 @@ OPERATORS = {
 COMPARISONS = {cst.LessThan: "lt", cst.GreaterThan: "gt", cst.LessThanEqual: "le", cst.GreaterThanEqual: "ge"}
 UNARY = {cst.Minus: "neg", cst.BitInvert: "invert", cst.Plus: "pos"}
 
+QUESTIONS = ("isinstance", "issubclass", "hasattr", "type", "is_tensor", "callable")
+
 
 @dataclass(frozen=True)
 class Use:
@@ -49,6 +51,53 @@ def uses_of(it: Interpreter, node: cst.BaseExpression) -> list[Use]:
             found.setdefault(name, []).append(use)
         known[it.func] = found
     return known[it.func].get(place, [])
+
+
+def used_otherwise(it: Interpreter, node: cst.BaseExpression) -> bool:
+    """Whether the program uses a name or dotted name as no tensor can be used: ``np.random``, ``df["a"]``,
+    ``df.dropna()``. Of a name that is bound several times only methods count: it may have been a dict before."""
+    place = dotted(node)
+    if not place or it.func is None:
+        return False
+    root = place.partition(".")[0]
+    if not _bound_in(it, it.func)[root]:
+        return is_library(it, node)
+    uses = uses_of(it, node)
+    if bound_once(it, node):
+        return root not in _asked_about(it) and not tensor_could(it, uses)
+    return any(use.called and not _of_tensors(it, use.name) for use in uses)
+
+
+def is_library(it: Interpreter, node: cst.BaseExpression | None) -> bool:
+    """Whether a variable of the module is used as no tensor can be: ``np = pytest.importorskip("numpy")``."""
+    place = dotted(node) if node is not None else ""
+    if not place or it.func is None or it.func.scope.kind == "function":
+        return False
+    return not _bound_in(it, it.func)[place.partition(".")[0]] and not tensor_could(it, _free_uses(it, place))
+
+
+def _free_uses(it: Interpreter, place: str) -> list[Use]:
+    """What all functions of the module that do not bind its name themselves do with a module's variable."""
+    assert it.func is not None
+    module = it.scope.module
+    known: dict[tuple[str, str], list[Use]] = it.facts.cache.setdefault("free uses", {})
+    if (module, place) not in known:
+        root = place.partition(".")[0]
+        own = (f for f in it.facts.functions.values() if f.scope.module == module and f.scope.kind != "function")
+        bodies = [f.node.body for f in own if not _bound_in(it, f)[root]]
+        known[module, place] = [use for body in bodies for name, use in _uses(body) if name == place]
+    return known[module, place]
+
+
+def _asked_about(it: Interpreter) -> frozenset[str]:
+    """The names that the function that is run tells apart: they may be one thing here and another there."""
+    assert it.func is not None
+    known: dict[Func, frozenset[str]] = it.facts.cache.setdefault("asked about", {})
+    if it.func not in known:
+        calls = (n for n in nodes.walk(it.func.node.body) if isinstance(n, cst.Call) and n.args)
+        names = {dotted(c.args[0].value).partition(".")[0] for c in calls if dotted(c.func).endswith(QUESTIONS)}
+        known[it.func] = frozenset(names)
+    return known[it.func]
 
 
 def _uses(body: cst.CSTNode) -> Iterator[tuple[str, Use]]:
@@ -89,14 +138,21 @@ def bound_once(it: Interpreter, node: cst.BaseExpression) -> bool:
     """Whether a name or dotted name stands for one value in the function that is run: of what it is bound to and used
     as before and after, one tells about the other."""
     assert it.func is not None
-    known: dict[Func, Counter[str]] = it.facts.cache.setdefault("bindings", {})
-    if it.func not in known:
-        params = it.func.node.params
-        every = (*params.posonly_params, *params.params, *params.kwonly_params)
-        known[it.func] = Counter([*(p.name.value for p in every), *_bindings(it.func.node.body)])
+    bound = _bound_in(it, it.func)
     place = dotted(node)
     parts = place.split(".")
-    return all(known[it.func][".".join(parts[: i + 1])] <= 1 for i in range(len(parts)))
+    return all(bound[".".join(parts[: i + 1])] <= 1 for i in range(len(parts)))
+
+
+def _bound_in(it: Interpreter, func: Func) -> Counter[str]:
+    """How often a function binds names and dotted names, its parameters among them."""
+    known: dict[Func, Counter[str]] = it.facts.cache.setdefault("bindings", {})
+    if func not in known:
+        params = func.node.params
+        stars = [p for p in (params.star_arg, params.star_kwarg) if isinstance(p, cst.Param)]
+        every = (*params.posonly_params, *params.params, *params.kwonly_params, *stars)
+        known[func] = Counter([*(p.name.value for p in every), *_bindings(func.node.body)])
+    return known[func]
 
 
 def _bindings(body: cst.CSTNode) -> Iterator[str]:

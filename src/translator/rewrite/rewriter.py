@@ -13,7 +13,7 @@ from ..markers import marker
 from ..model import Severity
 from .context import Context, Edit, Finding, Refusal
 from .quotes import fitting
-from .targets import lost_place
+from .targets import lost_arguments, lost_place
 
 SAFE_PARENTS = (
     cst.Arg, cst.Assign, cst.AnnAssign, cst.AugAssign, cst.Return, cst.Expr, cst.Index, cst.Element, cst.DictElement,
@@ -316,6 +316,7 @@ class Rewriter:
             if outcome is None:
                 continue
             self.ctx.seen += 1
+            outcome = lost_arguments(self.ctx, node, outcome) or outcome
             if isinstance(outcome, Refusal):
                 self.refuse(node, outcome)
                 return node

@@ -1,4 +1,4 @@
-"""What a statement assigns to must stay a place: a name, an attribute, a part of something."""
+"""What every edit must keep: what a statement assigns to stays a place, and what ``*`` and ``**`` hide stays passed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from typing import Any
 
 import libcst as cst
 
-from .context import Refusal
+from .. import nodes
+from ..infer.imports import dotted
+from ..values import Map, Seq
+from .context import Context, Edit, Refusal
 
 PLACES = (cst.Name, cst.Attribute, cst.Subscript)
 
@@ -39,3 +42,20 @@ def leaves(node: Any) -> Iterator[Any]:
             yield from leaves(element if isinstance(element, cst.StarredElement) else element.value)
     else:
         yield node
+
+
+def lost_arguments(ctx: Context, node: Any, outcome: Any) -> Refusal | None:
+    """Why the translation of a call must not stay: what ``*`` or ``**`` passes is unknown, and it is not passed on."""
+    if not isinstance(node, cst.Call) or not isinstance(outcome, Edit):
+        return None
+    hidden = [a.value for a in node.args if a.star and not _is_known(ctx.value(a.value))]
+    if not hidden:
+        return None
+    kept = {dotted(found).rpartition(".")[2] for found in nodes.walk(outcome.node)}
+    if all(not dotted(value) or dotted(value).rpartition(".")[2] in kept for value in hidden):
+        return None
+    return Refusal("XL202", "`*` or `**` arguments hide what is passed", "write the arguments out")
+
+
+def _is_known(value: Any) -> bool:
+    return isinstance(value, Map | Seq) and value.items is not None

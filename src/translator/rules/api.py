@@ -361,6 +361,8 @@ def reference(ctx: Context, row: Row, name: str) -> Outcome:
     if row.returns == "constant" or row.returns == "type":
         if row.helper:
             return Edit(nodes.dotted(row.helper), (f"helper:{row.helper}",))
+        if row.tf_expr and HOLE.search(row.tf_expr):
+            return Refusal("XL204", f"{name} is passed on as a value, and its counterpart is an expression")
         if row.tf_expr:
             return Edit(nodes.template(row.tf_expr, {}), needs_of(row.tf_expr))
         return Edit(nodes.dotted(row.tf[0]), needs_of(row.tf[0]))
