@@ -23,7 +23,8 @@ ROOT = Path(__file__).resolve().parent.parent
 EVERY = bool(os.environ.get("XLATE_EVERY"))
 FIXTURES = sorted((ROOT / "fixtures").glob("**/*.py"))
 LIBRARY = sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"))
-PLANTS = {Direction.TORCH2TF: "import torch as nothing_uses_this\n", Direction.TF2TORCH: "import tensorflow as nothing_uses_this\n"}
+UNUSED = "as nothing_uses_this\n"
+PLANTS = {Direction.TORCH2TF: f"import torch {UNUSED}", Direction.TF2TORCH: f"import tensorflow {UNUSED}"}
 
 
 @pytest.mark.parametrize("direction", list(Direction))

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import ast
 import re
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import accumulate
 
 from .leftovers import Unit, units
 from .markers import comments
@@ -114,9 +116,10 @@ def _of_untouched(
     heads = {id(unit.node): unit.key() for unit in old}
     had, has = _counted(old), _counted(units(trees[1]))
     lines = re.split(_NEWLINE, before)
+    owners = _Owners(old)
     out = []
     for line, text in wanted:
-        unit = _owner(old, line, own_line=lines[line - 1].lstrip().startswith("#"))
+        unit = owners.at(line, own_line=lines[line - 1].lstrip().startswith("#"))
         keys = [_whole(unit), *(heads[id(n)] for n in unit.around)] if unit is not None else []
         if keys and all(has[key] >= had[key] for key in keys):
             out.append((line, text))
@@ -136,14 +139,22 @@ def _whole(unit: Unit) -> str:
     return unit.key() if named else ast.dump(unit.node)
 
 
-def _owner(old: list[Unit], line: int, *, own_line: bool) -> Unit | None:
-    """The statement that a comment belongs to: that it stands in; on a line of its own else the next."""
-    for unit in old:
-        if unit.first <= line <= unit.last:
-            return unit
-        if own_line and unit.first > line:
-            return unit
-    return None
+class _Owners:
+    """Finds the statement that a comment belongs to, in time that does not grow with their number."""
+
+    def __init__(self, old: list[Unit]) -> None:
+        self.units = old
+        self.firsts = [unit.first for unit in old]
+        self.ends = list(accumulate((unit.last for unit in old), max))
+        """How far any statement reaches, up to each of them."""
+
+    def at(self, line: int, *, own_line: bool) -> Unit | None:
+        """The first statement that the comment stands in; on a line of its own else the next."""
+        around = bisect_left(self.ends, line)
+        if around < len(self.units) and self.firsts[around] <= line:
+            return self.units[around]
+        after = bisect_right(self.firsts, line)
+        return self.units[after] if own_line and after < len(self.units) else None
 
 
 # -- all of them -----------------------------------------------------------------------------------------------

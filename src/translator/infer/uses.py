@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -78,15 +79,17 @@ def is_library(it: Interpreter, node: cst.BaseExpression | None) -> bool:
 
 def _free_uses(it: Interpreter, place: str) -> list[Use]:
     """What all functions of the module that do not bind its name themselves do with a module's variable."""
-    assert it.func is not None
-    module = it.scope.module
     known: dict[tuple[str, str], list[Use]] = it.facts.cache.setdefault("free uses", {})
-    if (module, place) not in known:
-        root = place.partition(".")[0]
-        own = (f for f in it.facts.functions.values() if f.scope.module == module and f.scope.kind != "function")
-        bodies = [f.node.body for f in own if not _bound_in(it, f)[root]]
-        known[module, place] = [use for body in bodies for name, use in _uses(body) if name == place]
-    return known[module, place]
+    every = it.facts.functions
+    seen = it.facts.cache.get("free uses of", 0)
+    it.facts.cache["free uses of"] = len(every)
+    for func in islice(every.values(), seen, None):  # those defined since
+        if func.scope.kind != "function":
+            bound = _bound_in(it, func)
+            for name, use in _uses(func.node.body):
+                if not bound[name.partition(".")[0]]:
+                    known.setdefault((func.scope.module, name), []).append(use)
+    return known.get((it.scope.module, place), [])
 
 
 def _asked_about(it: Interpreter) -> frozenset[str]:
