@@ -273,11 +273,11 @@ def _declared_dim(value: Value) -> Dim:
 
 def add(it: Interpreter, node: cst.Call, owner: Instance, layer: Value) -> None:
     """Append a layer to a `Sequential`, and run it on what comes out of the layers before."""
-    from .calls import call_value
-
     before = owner.args.get("<out>")
     if owner.children is None:
         owner.elem = layer if owner.elem is UNKNOWN else join(owner.elem, layer)
+        if isinstance(before, Tensor):  # which sizes it meets is open
+            run_next(it, node, owner, layer, Tensor(before.rank, dtype=before.dtype))
         return
     start = declared(layer) if not owner.children else None
     if is_declaration(layer):
@@ -289,12 +289,19 @@ def add(it: Interpreter, node: cst.Call, owner: Instance, layer: Value) -> None:
     if before is None and len(owner.children) == 1 and _is_embedding(layer):
         before = owner.args["<in>"] = Tensor(2, dtype="int64")
     if before is not None and before is not UNKNOWN:
-        calls = it.facts.calls.get(node)
-        inner = cst.Call(node.func)
-        owner.args["<out>"] = call_value(it, inner, layer, [(cst.Arg(cst.Name("x")), before)])
-        it.facts.calls.pop(inner, None)
-        if calls is not None:
-            it.facts.calls[node] = calls
+        run_next(it, node, owner, layer, before)
+
+
+def run_next(it: Interpreter, node: cst.Call, owner: Instance, layer: Value, before: Value) -> None:
+    """Run a layer of a `Sequential` on what the layers before it give."""
+    from .calls import call_value
+
+    calls = it.facts.calls.get(node)
+    inner = cst.Call(node.func)
+    owner.args["<out>"] = call_value(it, inner, layer, [(cst.Arg(cst.Name("x")), before)])
+    it.facts.calls.pop(inner, None)
+    if calls is not None:
+        it.facts.calls[node] = calls
 
 
 def is_declaration(layer: Value) -> bool:

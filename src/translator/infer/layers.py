@@ -110,6 +110,8 @@ def call_container(it: Interpreter, node: cst.Call, owner: Instance, args: Args)
             given = value
             if isinstance(value, Tensor) and not any(_same_layer(option, f) for f in firsts):
                 given = Tensor(value.rank, value.dims, value.dtype, value.layout)
+            if isinstance(value, Tensor) and it.direction == "tf2torch":  # which sizes a layer meets is open
+                given = Tensor(value.rank, dtype=value.dtype, layout=value.layout)
             with it.one_of(options_of(owner.elem)):
                 result = run_layer(it, node, option, (args[0][0], given), loops=True)
             out = result if out is None else join(out, result)
@@ -229,10 +231,13 @@ def instance_method(it: Interpreter, node: cst.Call, owner: Instance, name: str,
     if base == "tf.GradientTape" and name == "gradient" and len(args) > 1:
         return gradients(args[1][1])
     if name == "__init__" and isinstance(owner.cls, Api) and owner.api in it.dialect.containers:
-        _container_init(it, owner, args)
+        _container_init(it, node, owner, args)
         return NONE
     if name == "add" and owner.api == "keras.Sequential" and args:
         keras_graph.add(it, node, owner, args[0][1])
+        return NONE
+    if name == "add" and base == "keras.Sequential" and isinstance(owner.cls, UserClass) and args:
+        _added(it, node, owner.cls, args[0][1])
         return NONE
     if name in ("append", "insert", "add_module", "extend", "register_module") and args:
         _add_child(it, node, owner, name, args)
@@ -307,16 +312,46 @@ def _own_layers(owner: Instance) -> list[Value]:
     return layers if UNKNOWN not in own else []
 
 
-def _container_init(it: Interpreter, owner: Instance, args: Args) -> None:
+def _container_init(it: Interpreter, node: cst.Call, owner: Instance, args: Args) -> None:
     """``super().__init__(*layers)`` in a subclass of a container."""
     from .calls import first_layer, listed_layers
 
     if it.func is None or it.func.owner is None:
         return
-    children, elem = listed_layers([(a.star, v) for a, v in args])
+    if it.direction == "tf2torch" and owner.api == "keras.Sequential":
+        it.func.owner.attrs[STEPS] = _begun(it, node, args)
+        return
+    given = [(a.star, v) for a, v in args]
+    children, elem = listed_layers(given)
     new = Instance(owner.cls, {}, children, elem)
-    new.first = first_layer([(a.star, v) for a, v in args])
+    new.first = first_layer(given)
     _brought(it, it.func.owner, "__init__", new)
+
+
+def _begun(it: Interpreter, node: cst.Call, args: Args) -> Instance:
+    """``super().__init__([a, b])`` in a subclass of `keras.Sequential`."""
+    given = next((v for a, v in args if a.star != "**" and (a.keyword is None or a.keyword.value == "layers")), None)
+    held = Instance(Api("keras.Sequential"), {}, [])
+    items = given.items if isinstance(given, Seq) else [] if given is None else None
+    for item in items or ():
+        keras_graph.add(it, node, held, item)
+    if items is None:
+        held.children, held.elem = None, elem_of(given or UNKNOWN)
+    return held
+
+
+def _added(it: Interpreter, node: cst.Call, cls: UserClass, layer: Value) -> None:
+    """``self.add(layer)`` in a subclass of `keras.Sequential`: what the constructor's own lines add stands in order."""
+    held = cls.attrs.get(STEPS)
+    if not isinstance(held, Instance):
+        return
+    body = it.func.node.body if it.func is not None else None
+    lines = [part for line in body.body if isinstance(line, cst.SimpleStatementLine) for part in line.body] if (
+        isinstance(body, cst.IndentedBlock)) else []  # fmt: skip
+    if held.children is not None and not any(isinstance(line, cst.Expr) and line.value is node for line in lines):
+        held.elem = reduce(join, held.children) if held.children else held.elem
+        held.children = None
+    keras_graph.add(it, node, held, layer)
 
 
 def _brought(it: Interpreter, cls: UserClass, site: object, new: Instance) -> None:

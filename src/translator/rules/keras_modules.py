@@ -8,7 +8,9 @@ import libcst as cst
 
 from .. import nodes
 from ..infer.emitted import PLACE, helpers_format, stands_for_module
-from ..infer.keras_graph import is_declaration
+from ..infer.facts import Bound, BoundCall
+from ..infer.keras_graph import is_declaration, made_by
+from ..infer.layers import module_base
 from ..model import Edge
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..rewrite.rewriter import Rewriter
@@ -29,6 +31,7 @@ from ..values import (
 )
 from .keras_layout import Refused, letters, moved, order, rank_of
 
+SEQUENTIAL = "keras.Sequential"
 BASES = frozenset({"keras.Model", "keras.layers.Layer", "tf.Module"})
 DROPPED_METHODS = {
     "get_config": "`get_config` is dropped: PyTorch modules are rebuilt from code",
@@ -93,9 +96,9 @@ def base(rewriter: Rewriter, arg: cst.Arg) -> cst.Arg:
     if isinstance(value, Api):
         name = ctx.tables.canonical(value.name)
         ctx.seen += 1
-        if name in BASES:
+        if name in BASES or name == SEQUENTIAL:
             ctx.translated += 1
-            return arg.with_changes(value=nodes.dotted("nn.Module"))
+            return arg.with_changes(value=nodes.dotted("nn.Module" if name in BASES else "nn.Sequential"))
         row = next(iter(ctx.tables.find(name)), None) if name.startswith(PLACE) else None
         if row is not None and row.layout == "channels" and helpers_format(ctx.facts, ctx.cls.scope.module) != FIRST:
             rewriter.refuse(arg.value, Refusal("XL303", f"{value.name} as a base class, of channels-last tensors"))
@@ -111,11 +114,28 @@ def base(rewriter: Rewriter, arg: cst.Arg) -> cst.Arg:
 def edges(ctx: Context, cls: UserClass) -> None:
     """Report which tensors enter and leave a model channels-first."""
     forward = cls.methods.get("call")
+    held = held_by(cls)
+    if forward is None and held is not None:
+        from .keras_calls import sequence_passes
+
+        try:
+            ends = sequence_passes(ctx, held, None, None)
+        except Refused:
+            return
+        found = zip(("input", "return"), ends, strict=True)
+        ctx.edges += [Edge(cls.name, name, letters(perm, len(perm))) for name, perm in found if perm]
+        return
     if forward is None or forward.node not in ctx.facts.functions:
         return
     for param in forward.node.params.params[1:]:
         edge(ctx, cls.name, param.name.value, forward.start.get(param.name.value))
     outputs(ctx, cls.name, forward.returns)
+
+
+def held_by(cls: Value) -> Instance | None:
+    """The layers of a subclass of `keras.Sequential`."""
+    held = cls.find("<children>") if isinstance(cls, UserClass) and module_base(cls) == SEQUENTIAL else None
+    return held if isinstance(held, Instance) else None
 
 
 def outputs(ctx: Context, owner: str, value: Value | None) -> None:
@@ -289,11 +309,18 @@ def expression_statement(ctx: Context, node: cst.Expr, new: cst.Expr) -> Outcome
     if not isinstance(call, cst.Call):
         return None
     if is_super_init(call) and ctx.cls is not None and ctx.cls.module:
+        if any(isinstance(b, Api) and b.name == SEQUENTIAL for b in ctx.cls.bases):
+            return super_of_sequence(ctx, ctx.cls, call, new)
         return Edit(new.with_changes(value=super_init(ctx, call, new.value)))
     if isinstance(call.func, cst.Attribute):
         owner = without_none(ctx.value(call.func.value))
         if isinstance(owner, Instance) and call.func.attr.value == "add" and owner.api == "keras.Sequential":
             return sequential_add(ctx, call, new, owner)
+        if isinstance(owner, Instance) and call.func.attr.value == "add" and module_base(owner.cls) == SEQUENTIAL:
+            held = held_by(owner.cls) if nodes.is_name(call.func.value, "self") else None
+            if held is None:
+                return Refusal("XL209", "which layers this Sequential holds is not known here")
+            return sequential_add(ctx, call, new, held)
         if isinstance(owner, Instance) and is_model(owner):
             return model_method(ctx, call, new, owner)
         known = ctx.cls is not None and ctx.cls.module  # what another library's base class does has to stay
@@ -306,7 +333,7 @@ def super_init(ctx: Context, call: cst.Call, new: Any) -> Any:
     """Arguments that a user's own base class takes stay; Keras's go."""
     assert ctx.cls is not None
     own = next((b for b in ctx.cls.bases if isinstance(b, UserClass)), None)
-    if any(isinstance(b, Api) and (b.name.startswith(PLACE) or b.name == "keras.Sequential") for b in ctx.cls.bases):
+    if any(isinstance(b, Api) and b.name.startswith(PLACE) for b in ctx.cls.bases):
         return new
     func = nodes.dotted("super().__init__")
     if own is None:
@@ -314,6 +341,29 @@ def super_init(ctx: Context, call: cst.Call, new: Any) -> Any:
     kept = [a for a in new.args if not (a.keyword is not None and a.keyword.value in ("name", "dtype", "trainable"))]
     kept = [a for a in kept if a.star != "**"]
     return new.with_changes(func=func, args=kept)
+
+
+def super_of_sequence(ctx: Context, cls: UserClass, call: cst.Call, new: cst.Expr) -> Outcome:
+    """``super().__init__([a, b])`` of a subclass of `keras.Sequential`: PyTorch's takes its modules one by one."""
+    from .keras_sequential import MASKED, sequential
+
+    bound = next((a for a in call.args if not a.star and (a.keyword is None or a.keyword.value == "layers")), None)
+    held = held_by(cls)
+    if any(a.star == "*" for a in call.args) or (bound is not None and held is None):
+        return Refusal("XL202", "the layers of this Sequential are not written out")
+    if bound is None or held is None:
+        return Edit(new.with_changes(value=cst.Call(nodes.dotted("super().__init__"))))
+    layers = Bound(bound.value, ctx.value(bound.value))
+    written = call.with_changes(args=[])
+    try:
+        made = sequential(ctx, BoundCall(SEQUENTIAL, call, {"layers": layers}, result=held), call, written)
+    except Refused as refused:
+        return refused.refusal
+    if not isinstance(made, Edit):
+        return made
+    if not isinstance(made.node, cst.Call) or nodes.is_name(made.node.func, MASKED):
+        return Refusal("XL203", "masks between the layers of a subclass of Sequential are not translated")
+    return Edit(new.with_changes(value=made.node.with_changes(func=nodes.dotted("super().__init__"))), made.needs)
 
 
 def is_model(owner: Instance) -> bool:
@@ -342,7 +392,7 @@ def sequential_add(ctx: Context, call: cst.Call, new: cst.Expr, owner: Instance)
     """``model.add(layer)`` becomes ``model.append(layer)``, once for each module."""
     from .keras_sequential import child_modules
 
-    if owner.children is None or not isinstance(call.func, cst.Attribute) or not isinstance(new.value, cst.Call):
+    if not isinstance(call.func, cst.Attribute) or not isinstance(new.value, cst.Call):
         return Refusal("XL209", "which layers this Sequential holds is not known here")
     argument = call.args[0].value
     value = ctx.value(argument)
@@ -352,18 +402,29 @@ def sequential_add(ctx: Context, call: cst.Call, new: cst.Expr, owner: Instance)
     try:
         from .keras_calls import sequence_passes
 
-        index = next((i for i, c in enumerate(owner.children) if c is value), None)
-        if index is None:
+        maker = made_by(value)  # of a layer in a loop, several may be known: its first turn counts
+        same = (i for i, c in enumerate(owner.children or ()) if c is value or (maker and made_by(c) is maker))
+        index = next(same, None)
+        if index is None and owner.children is not None:
             return Refusal("XL209", "where this layer stands in its Sequential is not known here")
-        state, _ = sequence_passes(ctx, owner, None, None)
-        for child in owner.children[:index]:
+        state, _ = sequence_passes(ctx, owner, None, None)  # where they are not known, all take and give one order
+        for child in (owner.children or ())[:index]:
             _, state = _step(ctx, child, state)
-        modules, _ = child_modules(ctx, argument, value, state)
+        modules, after = child_modules(ctx, argument, value, state)
+        if after != state and sometimes(ctx, call, made_by(owner)):
+            raise Refused("XL301", "a layer that changes the axis order is added in some cases, or several times")
     except Refused as refused:
         return refused.refusal
     receiver = new.value.func.value  # type: ignore[union-attr]
     lines = [cst.Expr(cst.Call(cst.Attribute(receiver, cst.Name("append")), [cst.Arg(m)])) for m in modules]
     return Edit([cst.SimpleStatementLine([line]) for line in lines])
+
+
+def sometimes(ctx: Context, call: cst.Call, since: cst.CSTNode | None) -> bool:
+    """Whether a call stands under a condition or in a loop that does not hold the call that came first, too."""
+    blocks = (n for n in nodes.walk_statements(ctx.tree) if isinstance(n, cst.If | cst.For | cst.While | cst.Try))
+    within = (set(nodes.walk(n)) for n in blocks)
+    return any(call in found and since not in found for found in within)
 
 
 def _step(ctx: Context, child: Value, state: Any) -> tuple[Any, Any]:

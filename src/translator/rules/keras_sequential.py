@@ -10,14 +10,16 @@ from .. import nodes
 from ..infer.emitted import PLACE
 from ..infer.facts import BoundCall
 from ..infer.keras_graph import is_declaration, made_by
+from ..infer.layers import module_base
 from ..model import Edge
 from ..rewrite.context import Context, Edit, Outcome
-from ..values import Instance, Value
+from ..values import Instance, Value, without_none
 from . import keras_activations as activations
 from . import keras_layers as layers
 from .keras_calls import child_rank, own_passes, passes, sequence_passes
 from .keras_layout import Perm, Refused, letters
 from .keras_masks import in_sequence
+from .keras_modules import is_super_init
 
 MASKED = "MaskedSequential"
 
@@ -89,13 +91,15 @@ def declarations(ctx: Context, node: cst.Call) -> list[cst.CSTNode]:
             if inner is not None and inner.api in layers.LAYERS:
                 taken.append(call.args["layer"].node)
         return [n for n in taken if not call.api.endswith("__call__")]
-    if call is not None and call.api == "keras.Sequential.add" and call.args:
-        added = next(iter(call.args.values())).node
-        return [added] if is_declaration(ctx.value(added)) else []
+    if isinstance(node.func, cst.Attribute) and node.func.attr.value == "add" and len(node.args) == 1:
+        owner, added = without_none(ctx.value(node.func.value)), node.args[0].value
+        if isinstance(owner, Instance) and module_base(owner.cls) == "keras.Sequential":
+            return [added] if is_declaration(ctx.value(added)) else []
     bound = call.args.get("layers") if call is not None and call.api == "keras.Sequential" else None
-    if bound is None or not isinstance(bound.node, cst.List | cst.Tuple):
+    listed = bound.node if bound is not None else node.args[0].value if is_super_init(node) and node.args else None
+    if not isinstance(listed, cst.List | cst.Tuple):
         return []
-    every = ((e.value, ctx.call(e.value)) for e in bound.node.elements)
+    every = ((e.value, ctx.call(e.value)) for e in listed.elements)
     return [n for n, c in every if c is not None and c.api in ("keras.Input", "keras.layers.InputLayer")]
 
 

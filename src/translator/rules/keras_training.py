@@ -14,6 +14,7 @@ import libcst as cst
 from .. import nodes
 from ..infer.calls import TRAINING
 from ..infer.facts import BoundCall
+from ..infer.layers import module_base
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..tables.schema import Row
 from ..values import UNKNOWN, Api, Const, Func, Instance, Seq, UserClass, Value, options_of, without_none
@@ -140,6 +141,13 @@ def training_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
         return None
     name = node.func.attr.value
     if isinstance(node.func.value, cst.Call) and nodes.is_name(node.func.value.func, "super"):
+        if name == "call" and ctx.cls is not None and module_base(ctx.cls) == "keras.Sequential":
+            from .keras_calls import sequence_passes, without_training
+
+            held = ctx.cls.find("<children>")
+            if not isinstance(held, Instance) or sequence_passes(ctx, held, None, None) != (None, None):
+                return Refusal("XL303", "the layers of this Sequential want another axis order than its own `call`")
+            return Edit(new.with_changes(args=without_training(ctx, node, new)))
         inherited = name in STEPS or (name in HELPERS and name != "compile")
         return Refusal("XL203", f"Keras's own `{name}` is not translated here") if inherited else None
     if name == "set_weights" and (copied := weights_copied(node, new)) is not None:
