@@ -74,3 +74,18 @@ def test_a_name_that_the_program_does_not_bind_is_its_own() -> None:
     assert "functional" not in translate(source, "tf2torch").text
     both = source + "\n\nx = tf.nn.relu(tf.ones(2))\n"
     assert ("functional as F" in translate(both, "tf2torch").text) == ("F.relu" in translate(both, "tf2torch").text)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "x.detach() if x is not None else None", "(x.mean(), x.size(0))", "x.diff(1)", "[y.mean() for y in x]",
+        "(lambda s: s.detach().numpy())(x)",
+    ],
+)  # fmt: skip
+def test_what_asks_already_is_not_asked_again(form: str) -> None:
+    source = f"import torch\n\n\ndef f(x, flag):\n    if flag == 'torch':\n        import torch.utils\n    return {form}\n"
+    first = translate(source + "\n\ndef g(df):\n    return df['a'], df.diff(1)\n")
+    again = translate("import torch\n" + first.text)
+    assert "tf.is_tensor(df)" in first.text
+    assert again.text.replace("import torch\n", "") == first.text

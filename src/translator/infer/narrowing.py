@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from ..model import Direction
 from ..values import (
     UNKNOWN,
     Api,
     Const,
+    Foreign,
     Instance,
     Map,
     Num,
@@ -23,11 +25,13 @@ from ..values import (
     python_type,
 )
 from .annotations import promised
+from .imports import dotted
 
 if TYPE_CHECKING:
     from .interp import Interpreter
 
 ASKS_FOR_TENSOR = frozenset({"torch.is_tensor", "tf.is_tensor"})
+ASKS_FOR_TARGETS = {Direction.TORCH2TF: "tf.is_tensor", Direction.TF2TORCH: "torch.is_tensor"}
 SEQUENCES = frozenset({"list", "tuple", "set", "Sequence", "Iterable", "Collection", "MutableSequence"})
 MAPPINGS = frozenset({"dict", "Mapping", "MutableMapping", "OrderedDict", "defaultdict"})
 NUMBERS = frozenset({"int", "float", "complex", "bool", "Number", "Real", "Integral"})
@@ -39,7 +43,12 @@ def narrow_type(it: Interpreter, test: cst.Call, truth: bool) -> list[tuple[str,
     if not isinstance(place, cst.Name):
         return []
     asked = it.facts.value(test.func)
-    name = it.tables.canonical(asked.name) if isinstance(asked, Api) else ""
+    # A name that a function gave (`tf1, tf, tfv = try_import_tf()`) is what it is spelled as.
+    name = it.tables.canonical(asked.name if isinstance(asked, Api) else dotted(test.func))
+    if name == ASKS_FOR_TARGETS[it.direction] and it.facts.value(place) is UNKNOWN:
+        # What the other framework is asked about is translated already, by hand or by us, and what is no tensor of its
+        # own there is none of ours after the translation.
+        return [(place.value, Foreign(name, closed=truth))]
     if name == "builtins.isinstance" and len(test.args) == 2:
         kinds = _kinds(it.facts.value(test.args[1].value))
     elif len(test.args) == 1 and (name in ASKS_FOR_TENSOR or name.endswith(".is_keras_tensor")):

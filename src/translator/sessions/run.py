@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import libcst as cst
 
-from ..model import Diagnostic, InputError, Severity, Translation
+from ..model import Diagnostic, InputError, Severity, Status, Translation
 from ..source import BOM, decode
 from .spelling import Unclear
 from .write import eager, has_session
@@ -60,7 +60,8 @@ def translated(sources: Mapping[str, bytes], translate: Callable[[Mapping[str, b
         result = results.get(path)
         if isinstance(result, Translation):
             told = Diagnostic(line, 1, "XL203", Severity.ERROR, f"the graph is not translated: {reason}", HINT)
-            results[path] = replace(result, diagnostics=tuple(sorted({*result.diagnostics, told})))
+            every = tuple(sorted({*result.diagnostics, told}))
+            results[path] = replace(result, status=Status.PARTIAL, diagnostics=every)
     return results
 
 
