@@ -178,6 +178,85 @@ def imported(module: str) -> Change:
     return change
 
 
+def qualified(tree: ast.Module) -> dict[str, str]:
+    """The names that a program's imports bind, to what they stand for."""
+    out: dict[str, str] = {}
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            out |= {a.asname: a.name for a in node.names if a.asname}
+            out |= {root: root for a in node.names if not a.asname and (root := a.name.split(".")[0])}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            out |= {a.asname or a.name: f"{node.module}.{a.name}" for a in node.names}
+    return out
+
+
+def api_of(call: ast.Call, bound: dict[str, str]) -> str:
+    """The qualified name of what is called, if its first part is imported."""
+    root, dot, rest = ast.unparse(call.func).partition(".")
+    return bound[root] + dot + rest if root in bound and "(" not in rest else ""
+
+
+def defaulted(defaults: Callable[[str, str], object]) -> Change:
+    """Keyword arguments that are written at their defaults go.
+
+    Args:
+        defaults: the default of an API's parameter; ``...`` where it has none, or several.
+    """
+
+    def change(tree: ast.Module) -> ast.Module:
+        tree = copy.deepcopy(tree)
+        bound = qualified(tree)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and (api := api_of(node, bound)):
+                node.keywords = [k for k in node.keywords if not _at_default(k, defaults(api, k.arg or ""))]
+        return tree
+
+    return change
+
+
+def _at_default(keyword: ast.keyword, default: object) -> bool:
+    return isinstance(keyword.value, ast.Constant) and default is not ... and (
+        type(keyword.value.value) is type(default) and keyword.value.value == default
+    )  # fmt: skip
+
+
+def wrapped(roots: tuple[str, ...]) -> Change:
+    """Calls of the framework's functions on variables, each in a function of its own."""
+
+    def change(tree: ast.Module) -> ast.Module:
+        tree = copy.deepcopy(tree)
+        bound = qualified(tree)
+        made: list[ast.stmt] = []
+
+        class Calls(ast.NodeTransformer):
+            def visit_Call(self, node: ast.Call) -> ast.Call:
+                self.generic_visit(node)
+                api = api_of(node, bound)
+                plain = not any(isinstance(a, ast.Starred) for a in node.args) and all(k.arg for k in node.keywords)
+                function = api.split(".")[0] in roots and api.rpartition(".")[2].islower() and plain
+                if not function or not node.args or isinstance(node.args[0], ast.Constant):
+                    return node
+                name = f"wrapped_{len(made)}"
+                passed = [(f"p{i}", a) for i, a in enumerate(node.args) if not isinstance(a, ast.Constant)]
+                passed += [(f"k_{k.arg}", k.value) for k in node.keywords if not isinstance(k.value, ast.Constant)]
+                inside = {id(value): ast.Name(param, ast.Load()) for param, value in passed}
+                call = ast.Call(node.func, [inside.get(id(a), a) for a in node.args],
+                                [ast.keyword(k.arg, inside.get(id(k.value), k.value)) for k in node.keywords])
+                head = ast.parse(f"def {name}({', '.join(param for param, _ in passed)}):\n    pass").body[0]
+                assert isinstance(head, ast.FunctionDef)
+                head.body = [ast.Return(call)]
+                made.append(head)
+                return ast.Call(ast.Name(name, ast.Load()), [value for _, value in passed], [])
+
+        for _, function in list(functions(tree)):
+            function.body = [Calls().visit(n) for n in function.body]
+        at = max((i for i, n in enumerate(tree.body) if isinstance(n, ast.Import | ast.ImportFrom)), default=-1) + 1
+        tree.body[at:at] = made
+        return _fixed(tree)
+
+    return change
+
+
 def _fixed(tree: ast.Module) -> ast.Module:
     return ast.fix_missing_locations(tree)
 

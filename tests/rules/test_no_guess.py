@@ -84,7 +84,7 @@ def test_a_name_that_the_program_does_not_bind_is_its_own() -> None:
     ],
 )  # fmt: skip
 def test_what_asks_already_is_not_asked_again(form: str) -> None:
-    source = f"import torch\n\n\ndef f(x, flag):\n    if flag == 'torch':\n        import torch.utils\n    return {form}\n"
+    source = f"import torch\n\n\ndef f(x):\n    return {form}\n"
     first = translate(source + "\n\ndef g(df):\n    return df['a'], df.diff(1)\n")
     again = translate("import torch\n" + first.text)
     assert "tf.is_tensor(df)" in first.text
