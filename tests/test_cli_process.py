@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from process_support import interruptible
 from translator import __version__
 
 TESTS = Path(__file__).resolve().parent
@@ -106,11 +107,6 @@ def test_a_closed_pipe_ends_quietly(tmp_path: Path) -> None:
     process.wait(timeout=60)
     assert b"Traceback" not in error
     assert b"BrokenPipe" not in error
-
-
-def interruptible() -> None:
-    """A child of a job in the background would inherit that Ctrl-C is ignored."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_ctrl_c_ends_cleanly(tmp_path: Path) -> None:

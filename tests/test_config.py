@@ -64,6 +64,7 @@ def test_for_people(xlate: Xlate, tmp_path: Path) -> None:
         ('include = []\nfidelity = "good"\n', ":6: fidelity is one of idiomatic, exact, not 'good'"),
         ('exclude = "x"\n', ":5: exclude is a list of strings, not 'x'"),
         ("exclude = [\n", ": no TOML: "),
+        ('keep-io-layout = "yes"\n', ":5: keep-io-layout is true or false, not 'yes'"),
     ],
 )
 @pytest.mark.parametrize("command", [("config",), ("torch2tf", "a.py"), ("migrate", ".", "-o", "out"), ("plan", ".")])
@@ -84,6 +85,23 @@ def test_commands_follow_it_and_options_overrule(xlate: Xlate) -> None:
     document = json.loads(xlate("torch2tf", "a.py", "--check", "--format", "json", "--fidelity", "idiomatic").stdout)
     assert document["fidelity"] == "idiomatic"
     assert json.loads(xlate("migrate", ".", "-o", "out", "--format", "json").stdout)["fidelity"] == "exact"
+
+
+def test_the_order_at_the_edge(xlate: Xlate) -> None:
+    Path("a.py").write_text("import torch.nn as nn\n\nclass Net(nn.Module):\n    def __init__(self):\n"
+                            "        super().__init__()\n        self.conv = nn.Conv2d(3, 4, 3)\n\n"
+                            "    def forward(self, x):\n        return self.conv(x)\n")  # fmt: skip
+
+    def document(*arguments: str) -> dict[str, Any]:
+        return json.loads(xlate(*arguments, "--format", "json").stdout)  # type: ignore[no-any-return]
+
+    assert document("torch2tf", "a.py", "--check")["files"][0]["edges"]
+    kept = document("torch2tf", "a.py", "--check", "--keep-io-layout")
+    assert kept["keep_io_layout"] and not kept["files"][0]["edges"]
+    settings("keep-io-layout = true\n")
+    assert not document("torch2tf", "a.py", "--check")["files"][0]["edges"]
+    assert not document("migrate", ".", "-o", "out")["files"][0]["edges"]
+    assert "tf.transpose(x, (0, 2, 3, 1))" in Path("out/a.py").read_text()
 
 
 def test_the_direction_of_a_migration(xlate: Xlate) -> None:

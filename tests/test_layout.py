@@ -350,10 +350,13 @@ def test_body(name: str) -> None:
 
 
 FIRST = ("lenet", "mobilenet_v2", "unet", "convnext", "mlp_mixer", "wavenet", "pointnet", "vae")
+ALL = sorted(p.parent.name for p in FIXTURES.glob("*/torch_model.py"))
+SOURCE_ORDER: dict[str, Any] = {"channels_first": {"layout": "channels_first"}, "kept": {"keep_io_layout": True}}
 
 
-@pytest.mark.parametrize("name", sorted(p.parent.name for p in FIXTURES.glob("*/torch_model.py")) if EVERY else FIRST)
-def test_fixture_with_channels_first(name: str) -> None:
+@pytest.mark.parametrize("way", SOURCE_ORDER)
+@pytest.mark.parametrize("name", ALL if EVERY else FIRST)
+def test_fixture_whose_models_take_source_order(name: str, way: str) -> None:
     pytest.importorskip("torch")
     pytest.importorskip("tensorflow")
     import tomllib
@@ -362,16 +365,50 @@ def test_fixture_with_channels_first(name: str) -> None:
 
     folder = FIXTURES / name
     source = (folder / "torch_model.py").read_text(encoding="utf-8")
-    translation = translate(source, "torch2tf", layout="channels_first")
-    assert not translation.edges
+    translation = translate(source, "torch2tf", **SOURCE_ORDER[way])
     assert not refused(translation)
     models: list[dict[str, Any]] = tomllib.loads((folder / "case.toml").read_text(encoding="utf-8"))["model"]
+    assert not {m["entry"] for m in models} & {e.owner for e in translation.edges}
+    assert way == "kept" or not translation.edges
     for model in models if EVERY else models[:1]:
         result = compare_program(
             source, translation.text, model["entry"], model.get("init", {}), model["inputs"],
             train=model.get("train", True), graph=EVERY, single=EVERY,
         )  # fmt: skip
         assert result.ok, f"\n{model['entry']}: {result}"
+
+
+def test_models_within_models_keep_no_order() -> None:
+    text = textwrap.dedent("""
+        import torch.nn as nn
+        import torch.nn.functional as F
+
+        def halve(x):
+            return F.avg_pool2d(x, 2)
+
+        class Block(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.conv = nn.Conv2d(3, 3, 3)
+
+            def forward(self, x):
+                return halve(self.conv(x))
+
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.body = nn.Sequential(Block(), Block())
+
+            def forward(self, x):
+                return self.body(x)
+
+        def total(net: Net, x):
+            return net(x).sum()
+        """)
+    translation = translate(text, "torch2tf", keep_io_layout=True)
+    assert {e.owner for e in translation.edges} == {"Block", "halve"}
+    body = translation.text[translation.text.index("class Net") :]
+    assert body.count("tf.transpose(") == 2
 
 
 UNPROVEN = {

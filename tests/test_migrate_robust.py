@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from process_support import interruptible
 from translator.cli_root import root
 from translator.model import ApiUse, Counts, Diagnostic, Edge, InputError, Options, Severity, Status, Translation
 from translator.modules import Modules
@@ -469,11 +470,6 @@ def test_an_unreadable_file(xlate: Xlate, monkeypatch: pytest.MonkeyPatch) -> No
     assert "src/script3.py:1:1: XL007 cannot be read: permission denied" in result.stderr
     assert "keras" in Path("out/script2.py").read_text()
     assert not Path("out/script3.py").exists()
-
-
-def interruptible() -> None:
-    """A child of a job in the background would inherit that Ctrl-C is ignored."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_interrupted_by_the_user(xlate: Xlate, tmp_path: Path) -> None:

@@ -161,7 +161,7 @@ REFUSALS = [
     (HEAD + "m = layers.Hashing(3)\n", "XL200"),
     (seq("layers.LSTM(4, activation='relu', input_shape=(5, 3))"), "XL201"),
     (HEAD + "class A(keras.Model):\n    def call(self, x):\n        return layers.Dense(4)(x)\n", "XL212"),
-    (HEAD + "def f():\n    return tf.range(5) / 2\n", "XL208"),
+    (HEAD + "def f():\n    return tf.range(5) / 2\n", "XL210"),
     (HEAD + "def f(x: tf.Tensor):\n    return tf.strings.length(x)\n", "XL203"),
     (HEAD + "m = keras.Sequential([layers.Dropout(0.1)])\nprint(m.count_params())\n", "XL203"),
     (HEAD + "d = layers.Dense(3)\nk = d.kernel\n", "XL207"),

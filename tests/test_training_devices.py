@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 
+from training_support import Start
 from translator import Severity, translate
 from translator.compare import load, precision, unload
 from translator.helpers.tf import distributed
@@ -86,20 +86,6 @@ def run(args, inputs, labels, log):
     model.eval()
     return losses, unwrap(model)(inputs)
 """
-
-
-class Start:
-    """Gives the translation's model the weights that the original's started with."""
-
-    def __init__(self, inputs: Any = None) -> None:
-        self.inputs, self.first = inputs, []  # type: ignore[var-annotated]
-
-    def start(self, model: Any) -> None:
-        if self.inputs is None:
-            self.first = [p.detach().numpy().copy() for p in model.parameters()]
-        else:
-            model(self.inputs)
-            model.set_weights([w.T for w in self.first])
 
 
 @pytest.mark.parametrize("several", [False, True])

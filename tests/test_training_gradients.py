@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 
+from training_support import Start
 from translator import Severity, translate
 from translator.compare import load, precision, unload
 
@@ -139,26 +138,6 @@ def program(body: str) -> str:
     return PROGRAM.replace("BODY", body.replace("\n", "\n        "))
 
 
-class Start:
-    """Gives the translation's model the weights that the original's started with."""
-
-    def __init__(self, inputs: Any = None, first: Any = None) -> None:
-        self.inputs, self.first = inputs, first
-
-    def start(self, model: Any) -> None:
-        import copy
-
-        from translator import weights
-
-        if self.inputs is None:
-            self.first = copy.deepcopy(model)
-        else:
-            model(self.inputs)
-            model.unused(np.zeros((1, 2)))
-            report = weights.copy(self.first, model)
-            assert not report.torch_left and not report.mismatched, report
-
-
 @pytest.mark.parametrize("name", STEPS)
 def test_gradients_are_what_pytorch_keeps(name: str) -> None:
     import tensorflow as tf
@@ -175,7 +154,7 @@ def test_gradients_are_what_pytorch_keeps(name: str) -> None:
         log = Start()
         expected = theirs.run([(torch.tensor(a), torch.tensor(b)) for a, b in batches], log)
         there = [(tf.constant(a), tf.constant(b)) for a, b in batches]
-        actual = ours.run(there, Start(there[0][0], log.first))
+        actual = ours.run(there, Start(there[0][0], log.first, lambda model: model.unused(np.zeros((1, 2)))))
         unload(theirs)
         unload(ours)
     assert len(expected) >= 6 and len(set(expected)) > 4

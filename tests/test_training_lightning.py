@@ -6,12 +6,12 @@ import ast
 import copy
 import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from torchvision_support import torchvision
+from training_support import Start
 from translator import Severity, translate
 from translator.compare import load, precision, unload
 
@@ -166,23 +166,6 @@ WAYS = {
         "FIT": "model, data",
     },
 }  # fmt: skip
-
-
-class Start:
-    """Gives the translation's model the weights that the original's started with."""
-
-    def __init__(self, inputs: Any = None, first: Any = None) -> None:
-        self.inputs, self.first = inputs, first
-
-    def start(self, model: Any) -> None:
-        from translator import weights
-
-        if self.inputs is None:
-            self.first = copy.deepcopy(model)
-            return
-        model(self.inputs)
-        report = weights.copy(self.first, model)
-        assert not report.torch_left and not report.mismatched, report
 
 
 def program(way: dict[str, str]) -> str:

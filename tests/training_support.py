@@ -20,6 +20,25 @@ from translator.model import Edge
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 
 
+class Start:
+    """Gives the translation's model the weights that the original's started with."""
+
+    def __init__(self, inputs: Any = None, first: Any = None, before: Any = None) -> None:
+        self.inputs, self.first, self.before = inputs, first, before
+
+    def start(self, model: Any) -> None:
+        from translator import weights
+
+        if self.inputs is None:
+            self.first = copy.deepcopy(model)
+            return
+        model(self.inputs)
+        if self.before is not None:  # builds layers that a call does not reach
+            self.before(model)
+        report = weights.copy(self.first, model)
+        assert not report.torch_left and not report.mismatched, report
+
+
 class TorchSide:
     """The original program: models start as they are made, with dropout off."""
 

@@ -58,6 +58,7 @@ def translate(
     fidelity: Fidelity | str = "idiomatic",
     mappings: Sequence[str] = (),
     style: Style | str = "loop",
+    keep_io_layout: bool = False,
 ) -> Translation:
     """Translate one Python file, given as text or as the bytes of the file.
 
@@ -72,6 +73,7 @@ def translate(
         fidelity: ``"idiomatic"`` or ``"exact"``.
         mappings: paths of tables of your own, in the form of the shipped ones; their rows win.
         style: what training loops become: ``"loop"`` or ``"fit"``.
+        keep_io_layout: whether models take and give images as the source does, with a transpose each way.
 
     Raises:
         InputError: the source is no Python 3 that can be read; it says where and why.
@@ -82,8 +84,9 @@ def translate(
     from translator.source import encode
 
     options = Options(
-        Direction(direction), Layout(layout), Fidelity(fidelity), Style(style), mappings=tuple(mappings)
-    )
+        Direction(direction), Layout(layout), Fidelity(fidelity), Style(style), mappings=tuple(mappings),
+        keep_io_layout=keep_io_layout,
+    )  # fmt: skip
     data = encode(source) if isinstance(source, str) else source
     name = path if path is not None else "<string>"
     result = translate_sources({name: data}, options)[name]
@@ -96,7 +99,7 @@ def verify(
     path: str, direction: str | None = None, *, translated: str | None = None, entry: str | Sequence[str] = (),
     init: Mapping[str, Any] | None = None, inputs: Iterable[Mapping[str, Any]] = (), train: bool = True,
     graph: bool = True, steps: int = 3, layout: str = "channels_last", fidelity: str = "idiomatic", seed: int = 0,
-    timeout: float = 300.0, pool: Pool | None = None,
+    timeout: float = 300.0, pool: Pool | None = None, keep_io_layout: bool = False,
 ) -> Report:  # fmt: skip
     """Run a program and its translation, and compare what they compute.
 
@@ -125,7 +128,7 @@ def verify(
     names = (entry,) if isinstance(entry, str) else tuple(entry)
     request = Request(
         path, direction, translated, names, dict(init or {}), [dict(case) for case in inputs], train, graph, steps,
-        layout, fidelity, seed,
+        layout, fidelity, keep_io_layout, seed,
     )  # fmt: skip
     if pool is not None:
         return Report([verify_file(pool, request)])

@@ -12,6 +12,9 @@ from translator import config
 from translator.cli_root import HELP_OPTIONS
 from translator.model import InputError
 
+KEEP_IO_LAYOUT = "Models take and give images as the source does, with a transpose each way."
+"""The help of ``--keep-io-layout``."""
+
 
 def configured(start: str, given: dict[str, Any]) -> config.Config:
     """Fill in what the command line leaves open from the project's settings.
@@ -28,7 +31,8 @@ def configured(start: str, given: dict[str, Any]) -> config.Config:
         found = config.find(start)
     except InputError as error:
         raise click.UsageError(message(error)) from None
-    for key, value in found.values.items():
+    for name, value in found.values.items():
+        key = name.replace("-", "_")
         if key in given and context.get_parameter_source(key) in (None, ParameterSource.DEFAULT):
             given[key] = value
     return found

@@ -12,9 +12,9 @@ from typing import Any
 import click
 
 from translator import report
-from translator.cli_config import configured, message
+from translator.cli_config import KEEP_IO_LAYOUT, configured, message
 from translator.cli_root import HELP_OPTIONS
-from translator.cli_translate import own_tables
+from translator.cli_translate import options_from
 from translator.config import Patterns
 from translator.model import Direction, Fidelity, InputError, Layout, Options, Status, Style, Translation
 from translator.project.migrate import Job, migrate
@@ -31,6 +31,7 @@ def translating_options(callback: Callable[..., Any]) -> Callable[..., Any]:
     options = [
         choice("--direction", [str(d) for d in Direction], "Which way to translate."),
         choice("--layout", _first(Layout, Options().layout), "Axis order of images in the TensorFlow program."),
+        click.option("--keep-io-layout", is_flag=True, help=KEEP_IO_LAYOUT),
         choice("--fidelity", _first(Fidelity, Options().fidelity), "Plain layers, or the source's behaviour in full."),
         choice("--style", _first(Style, Options().style), "Training loops stay, or become fit where that is all."),
         click.option("--include", multiple=True, metavar="PATTERN", help="Translate only these (as in .gitignore)."),
@@ -100,16 +101,8 @@ def patterns(source: str, given: dict[str, Any]) -> Patterns:
 
 
 def options_of(given: dict[str, Any]) -> Options:
-    """The options of a translation, from a command's parameters.
-
-    Raises:
-        click.UsageError: they do not go together.
-    """
-    direction = Direction(given["direction"])
-    return Options(
-        direction, Layout(given["layout"]), Fidelity(given["fidelity"]), Style(given["style"]),
-        outputs=given["outputs"], mappings=own_tables(direction, given["mappings"]),
-    )  # fmt: skip
+    """The options of a translation, from a command's parameters."""
+    return options_from(Direction(given["direction"]), given)
 
 
 def _try(job: Job) -> Migration:

@@ -13,9 +13,9 @@ import click
 
 from translator import report
 from translator.batch import Outcome, Result, Sources, deliver, translate_all, translate_project
-from translator.cli_config import configured
+from translator.cli_config import KEEP_IO_LAYOUT, configured
 from translator.cli_root import HELP_OPTIONS
-from translator.cli_translate import own_tables
+from translator.cli_translate import options_from
 from translator.config import Patterns
 from translator.discover import Found, discover
 from translator.model import Direction, Fidelity, InputError, Layout, Options, Style, Translation
@@ -49,6 +49,7 @@ class Wanted:
 @click.option("--allow-refused", is_flag=True, help="Do not exit 1 because something was refused.")
 @click.option("--mappings", multiple=True, metavar="FILE", help="A table of your own; its rows win.")
 @click.option("--fidelity", type=click.Choice([str(f) for f in Fidelity]), default="idiomatic", show_default=True)
+@click.option("--keep-io-layout", is_flag=True, help=KEEP_IO_LAYOUT)
 @click.option("--style", type=click.Choice([str(s) for s in Style]), default="loop", show_default=True)
 @click.option("--layout", type=click.Choice([str(v) for v in Layout]), default=str(Options().layout), show_default=True)
 @click.option("--no-cache", is_flag=True, help="Neither use nor keep results of other runs.")
@@ -62,18 +63,14 @@ def sync(reports: Reports, projects: tuple[str, ...], **given: Any) -> None:
     The settings in [tool.xlate] hold, as they do for the other commands.
     """
     projects = projects or (".",)
-    keys = ("direction", "layout", "fidelity", "style", "mappings")
+    keys = ("direction", "layout", "fidelity", "style", "mappings", "keep_io_layout")
     chosen = {key: given[key] for key in keys} | {"outputs": "clear"}
     found = configured(projects[0], chosen)
-    way = Direction(chosen["direction"])
-    options = Options(
-        way, Layout(chosen["layout"]), Fidelity(chosen["fidelity"]), Style(chosen["style"]),
-        outputs=chosen["outputs"], mappings=own_tables(way, chosen["mappings"]),
-    )  # fmt: skip
-    lists = {key: found.values.get(key, ()) for key in ("include", "exclude")}
+    options = options_from(Direction(chosen["direction"]), chosen)
+    lists: dict[str, Any] = {key: found.values.get(key, ()) for key in ("include", "exclude")}
     wanted = Wanted(
         options, projects, given["changed"], given["exclude"], given["everything"], given["check"],
-        given["allow_refused"], not given["no_cache"], Patterns(found.folder, *map(tuple, lists.values())),
+        given["allow_refused"], not given["no_cache"], Patterns(found.folder, **lists),
     )  # fmt: skip
     click.get_current_context().exit(run(wanted, reports))
 

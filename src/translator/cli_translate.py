@@ -12,7 +12,7 @@ import click
 
 from translator import report
 from translator.batch import Outcome, deliver, translate_all
-from translator.cli_config import configured
+from translator.cli_config import KEEP_IO_LAYOUT, configured
 from translator.cli_root import HELP_OPTIONS
 from translator.config import Patterns
 from translator.discover import STDIN, discover
@@ -82,6 +82,19 @@ def own_tables(direction: Direction, mappings: Sequence[str]) -> tuple[str, ...]
 
         own_or_usage_error(direction, tuple(mappings))
     return tuple(mappings)
+
+
+def options_from(direction: Direction, given: Mapping[str, Any]) -> Options:
+    """The options of a translation, from a command's parameters.
+
+    Raises:
+        click.UsageError: a table of the user's is not in order.
+    """
+    return Options(
+        direction, Layout(given["layout"]), Fidelity(given["fidelity"]), Style(given.get("style", Style.LOOP)),
+        outputs=given.get("outputs", "clear"), mappings=own_tables(direction, given["mappings"]),
+        keep_io_layout=given.get("keep_io_layout", False),
+    )  # fmt: skip
 
 
 def _check_usage(request: Request) -> None:
@@ -210,11 +223,9 @@ def _command(direction: Direction, doc: str) -> click.Command:
         flags |= {"include": (), "exclude": ()}
         config = configured(paths[0] if paths[0] != STDIN else flags["stdin_filename"] or ".", flags)
         wanted = Patterns(config.folder, flags.pop("include"), flags.pop("exclude"))
-        options = Options(
-            direction, Layout(flags.pop("layout")), Fidelity(flags.pop("fidelity")),
-            Style(flags.pop("style", Style.LOOP)), outputs=flags.pop("outputs"),
-            mappings=own_tables(direction, flags.pop("mappings")),
-        )  # fmt: skip
+        options = options_from(direction, flags)
+        for name in ("layout", "fidelity", "style", "outputs", "mappings", "keep_io_layout"):
+            flags.pop(name, None)
         flags["json"] = flags.pop("format_") == "json"
         flags["colour"] = _wants_colour(flags.pop("colour"))
         click.get_current_context().exit(run(Request(options, paths, wanted=wanted, **flags)))
@@ -230,7 +241,7 @@ def _command(direction: Direction, doc: str) -> click.Command:
         click.Option(["--force"], is_flag=True, help="Replace outputs that exist and differ."),
         _choice("--layout", list(Layout), Options().layout, "Axis order of images in the TensorFlow program."),
         _choice("--fidelity", list(Fidelity), Options().fidelity, "Plain layers, or the source's behaviour in full."),
-        *_style(direction),
+        *_of_torch(direction),
         _choice("--format", ["text", "json"], "text", "How to report; json prints one document.", "format_"),
         click.Option(["--mappings"], multiple=True, metavar="FILE", help="A table of your own; its rows win."),
         _choice("--outputs", ["clear", "keep"], "clear", "Outputs of notebooks that change."),
@@ -243,10 +254,13 @@ def _command(direction: Direction, doc: str) -> click.Command:
     return click.Command(direction.value, HELP_OPTIONS, collect(callback), parameters, help=doc.format(suffix=suffix))
 
 
-def _style(direction: Direction) -> list[click.Parameter]:
+def _of_torch(direction: Direction) -> list[click.Parameter]:
     """What only a translation to TensorFlow has a choice in."""
+    if direction is not Direction.TORCH2TF:
+        return []
     told = "Training loops stay loops, or become compile and fit where nothing else happens in them."
-    return [_choice("--style", list(Style), Options().style, told)] if direction is Direction.TORCH2TF else []
+    kept = click.Option(["--keep-io-layout"], is_flag=True, help=KEEP_IO_LAYOUT)
+    return [kept, _choice("--style", list(Style), Options().style, told)]
 
 
 def _choice(flag: str, values: Sequence[str], default: str, text: str, name: str | None = None) -> click.Option:

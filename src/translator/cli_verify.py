@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from translator.cli_config import KEEP_IO_LAYOUT
 from translator.cli_root import HELP_OPTIONS
 from translator.model import Direction, Fidelity, InputError, Layout, Options
 from translator.proof.spec import SpecError, parse_init, parse_inputs
@@ -38,6 +39,7 @@ def _choice(flag: str, kinds: type[StrEnum], default: StrEnum | None, text: str)
 @click.option("--steps", type=click.IntRange(0), default=3, show_default=True, help="Steps of gradient descent.")
 @click.option("--no-train", is_flag=True, help="Compare in eval mode only.")
 @_choice("--layout", Layout, Options().layout, "Axis order of images in the TensorFlow program.")
+@click.option("--keep-io-layout", is_flag=True, help=KEEP_IO_LAYOUT)
 @_choice("--fidelity", Fidelity, Options().fidelity, "Plain layers, or the source's behaviour in full.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the weights and inputs.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), default=300.0, show_default=True,
@@ -134,7 +136,8 @@ def _request(paths: tuple[str, ...], options: dict[str, Any]) -> dict[str, Any]:
         "direction": options["direction"], "translated": options["translated"], "entries": options["entry"],
         "init": init, "inputs": inputs, "train": not options["no_train"], "steps": options["steps"],
         "layout": options["layout"], "fidelity": options["fidelity"], "seed": options["seed"],
-        "layers": bool(options["html"]), "keep": bool(options["write_test"]),
+        "keep_io_layout": options["keep_io_layout"], "layers": bool(options["html"]),
+        "keep": bool(options["write_test"]),
     }  # fmt: skip
 
 

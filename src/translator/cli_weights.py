@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from translator.cli_config import KEEP_IO_LAYOUT
 from translator.cli_root import HELP_OPTIONS
 from translator.cli_verify import _choice
 from translator.model import Direction, Fidelity, InputError, Layout, Options
@@ -32,6 +33,7 @@ SHOWN = 20
 @click.option("--input", "input_", multiple=True, metavar="SPEC",
               help="An argument of the call, as in 'x=float32[2,3,64,64]', where it cannot be guessed.")  # fmt: skip
 @_choice("--layout", Layout, Options().layout, "Axis order of images in the TensorFlow program.")
+@click.option("--keep-io-layout", is_flag=True, help=KEEP_IO_LAYOUT)
 @_choice("--fidelity", Fidelity, Options().fidelity, "Of the translation.")
 @click.option("--key", metavar="NAME", help="Where the state dict is in a checkpoint of several: 'ema.model'.")
 @click.option("--map", "map_", metavar="FILE", help="A map of --save-map, for --model: no program is run then.")
@@ -98,7 +100,7 @@ def _job(source: str, target: str, options: dict[str, Any]) -> Job:
     model = None
     if options["model"]:
         model = Model(options["model"], options["translated"], options["entry"], init, inputs, options["direction"],
-                      options["layout"], options["fidelity"])  # fmt: skip
+                      options["layout"], options["fidelity"], options["keep_io_layout"])  # fmt: skip
     return Job(source, target, model, options["map_"], options["save_map"], options["key"], options["unsafe"],
                options["force"], options["partial"], options["allow_nan"], options["optimizer"],
                options["timeout"])  # fmt: skip

@@ -15,11 +15,12 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "direction": tuple(Direction), "layout": tuple(Layout), "fidelity": tuple(Fidelity), "style": tuple(Style),
     "outputs": ("clear", "keep"),
 }  # fmt: skip
+FLAGS = ("keep-io-layout",)
 LISTS = ("include", "exclude", "mappings", "vendor")
-DEFAULTS: dict[str, str | tuple[str, ...]] = {
+DEFAULTS: dict[str, str | bool | tuple[str, ...]] = {
     "direction": Direction.TORCH2TF.value, "layout": Layout.CHANNELS_LAST.value,
     "fidelity": Fidelity.IDIOMATIC.value, "style": Style.LOOP.value, "outputs": "clear", "include": (), "exclude": (),
-    "mappings": (), "vendor": (),
+    "mappings": (), "vendor": (), "keep-io-layout": False,
 }  # fmt: skip
 
 
@@ -29,7 +30,7 @@ class Config:
 
     path: str | None
     """The file; ``None`` if none has anything to say."""
-    values: Mapping[str, str | tuple[str, ...]]
+    values: Mapping[str, str | bool | tuple[str, ...]]
     """The keys that it sets. The paths in ``mappings`` are those of files already."""
 
     @property
@@ -114,7 +115,7 @@ def read(path: str) -> Config | None:
     return Config(path, values)
 
 
-def _value(path: str, text: str, key: str, value: Any) -> str | tuple[str, ...]:
+def _value(path: str, text: str, key: str, value: Any) -> str | bool | tuple[str, ...]:
     place = f"{path}:{_line(text, key)}"
     if key in CHOICES:
         if value not in CHOICES[key]:
@@ -124,9 +125,13 @@ def _value(path: str, text: str, key: str, value: Any) -> str | tuple[str, ...]:
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise InputError(f"{place}: {key} is a list of strings, not {value!r}", code="XL015")
         return tuple(value)
+    if key in FLAGS:
+        if not isinstance(value, bool):
+            raise InputError(f"{place}: {key} is true or false, not {value!r}", code="XL015")
+        return value
     from difflib import get_close_matches
 
-    known = sorted([*CHOICES, *LISTS])
+    known = sorted([*CHOICES, *FLAGS, *LISTS])
     near = get_close_matches(key, known, 1)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
     raise InputError(f"{place}: unknown key {key} in [tool.xlate]", code="XL015", hint=hint)

@@ -243,7 +243,7 @@ def _translate(
     interpreter.finish()
     if moves_channels(options):
         try:
-            solve(interpreter)
+            solve(interpreter, keep_io=options.keep_io_layout)
         except LayoutUnproven as error:
             return located(error, trees)
     base = Context(options, interpreter.tables, interpreter.facts, interpreter.dialect)

@@ -82,6 +82,8 @@ class Options:
     """What becomes of the outputs of a notebook that changes: ``"clear"`` or ``"keep"``."""
     mappings: tuple[str, ...] = ()
     """Paths of users' own tables; their rows win over the shipped ones."""
+    keep_io_layout: bool = False
+    """Whether models take and give tensors in the source's axis order where they are called from outside."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -118,6 +118,7 @@ def document(outcomes: Sequence[Outcome], options: Options, extras: dict[str, di
         "version": __version__,
         "direction": options.direction.value,
         "layout": options.layout.value,
+        "keep_io_layout": options.keep_io_layout,
         "fidelity": options.fidelity.value,
         "style": options.style.value,
         "summary": {"files": len(outcomes)} | {status.value: count[status] for status in Status},

@@ -65,6 +65,21 @@ def test_a_tensor_method_of_something_unknown_is_said_wherever_it_stands() -> No
     refuses("import torch\n\n\ndef f(thing):\n    return thing().sum(0)\n", "XL205", 5)
 
 
+TYPE_TESTS = {
+    "isinstance(x, torch.Tensor)": "tf.is_tensor(x)",
+    "isinstance(x, (torch.Tensor,))": "tf.is_tensor(x)",
+    "isinstance(x, (torch.Tensor, list))": "(tf.is_tensor(x) or isinstance(x, list))",
+    "isinstance(x, (int, torch.Tensor, float))": "(tf.is_tensor(x) or isinstance(x, (int, float)))",
+}
+
+
+@pytest.mark.parametrize("test", TYPE_TESTS)
+def test_parameters_are_tensors(test: str) -> None:
+    """A Keras variable is no `tf.Tensor`."""
+    rewrites(f"import torch\ndef f(x):\n    return {test}", f"def f(x):\n    return {TYPE_TESTS[test]}")
+    refuses("import torch\ndef f(x):\n    return isinstance(x(), (torch.Tensor, list))", "XL209", 3)
+
+
 IN_PLACE = {
     "F.relu_(x)": "x = tf.nn.relu(x)",
     "F.leaky_relu_(x, 0.2)": "x = tf.nn.leaky_relu(x, alpha=0.2)",

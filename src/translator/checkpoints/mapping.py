@@ -69,7 +69,7 @@ def _request(model: Model) -> Request:
     entries = (model.entry,) if model.entry else ()
     inputs = [dict(case) for case in model.inputs]
     return Request(model.path, model.direction, model.translated, entries, dict(model.init), inputs,
-                   layout=model.layout, fidelity=model.fidelity)  # fmt: skip
+                   layout=model.layout, fidelity=model.fidelity, keep_io_layout=model.keep_io_layout)  # fmt: skip
 
 
 def _task(prepared: Prepared, model: Model) -> dict[str, Any]:

@@ -24,6 +24,7 @@ class Model:
     direction: str | None = None
     layout: str = Options().layout.value
     fidelity: str = "idiomatic"
+    keep_io_layout: bool = False
 
 
 @dataclass(slots=True)

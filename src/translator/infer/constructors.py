@@ -15,6 +15,7 @@ from .scope import Scope
 if TYPE_CHECKING:
     from .interp import Interpreter
 
+
 def own_steps(it: Interpreter, func: Func, passed: dict[str, Value]) -> None:
     """Find the layers that a base's constructor makes for the subclass that calls it with these arguments.
 

@@ -13,7 +13,7 @@ import libcst as cst
 
 from .. import nodes
 from ..infer.facts import Bound, BoundCall
-from ..values import Const, Seq, Tensor, Value, as_tensor, elem_of, options_of, without_none
+from ..values import Const, Seq, Tensor, Value, as_tensor, elem_of, one_list, options_of, without_none
 from .perms import Perm, inserted, without
 
 AXES = ("dim", "axis", "dims", "start_dim", "end_dim")
@@ -48,23 +48,19 @@ def main_argument(call: BoundCall) -> str:
 
 def main_tensor(call: BoundCall) -> Tensor | None:
     """The tensor that an operation is about; of a list, what every element is."""
-    value = one_list(call.value(main_argument(call)))
+    value = ordered_list(call.value(main_argument(call)))
     if isinstance(value, Seq):
         return as_tensor(elem_of(value)) if value.items is None else as_tensor(value.items[0]) if value.items else None
     return as_tensor(value)
 
 
-def one_list(value: Value) -> Value:
-    """A list or a tuple as one of them, where the tensors in either share an order."""
-    options = options_of(without_none(value))
-    if len(options) < 2 or not all(isinstance(o, Seq) for o in options):
-        return value
-    lists = [o for o in options if isinstance(o, Seq)]
+def ordered_list(value: Value) -> Value:
+    """A list or a tuple as one of them (`one_list`), where the tensors in either share a rank and an order."""
+    lists = [o for o in options_of(without_none(value)) if isinstance(o, Seq)]
     inside = [as_tensor(v) for o in lists for v in (o.items if o.items is not None else [o.elem])]
-    same = inside and all(t is not None and t.rank == inside[0].rank for t in inside if inside[0] is not None)
-    if not same or inside[0] is None or len({id(t.layout.find()) for t in inside if t is not None}) > 1:
+    if len({(t.rank, id(t.layout.find())) if t is not None else None for t in inside} - {None}) != 1 or None in inside:
         return value
-    return Seq("list", None, inside[0])
+    return one_list(value)
 
 
 def int_values(value: Value) -> int | tuple[int, ...] | None:

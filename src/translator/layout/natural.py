@@ -11,7 +11,7 @@ from ..infer.facts import BoundCall
 from ..tables.schema import Row
 from ..values import Seq, Tensor, Union, Value, as_tensor, elem_of
 from . import behaviour, reshapes
-from .axes import Plan, given_axes, main_argument, main_tensor, one_list, permutation, plan_axes
+from .axes import Plan, given_axes, main_argument, main_tensor, ordered_list, permutation, plan_axes
 from .perms import Perm, identity, order_of, rearranged, without
 
 SAME_AXES = frozenset({"cumulate", "same_float", "narrow", "index_select", "argsort"})
@@ -100,7 +100,7 @@ def axis_plan(world: Any, call: BoundCall, result: Tensor | None) -> Plan | None
 
 def list_items(call: BoundCall) -> list[Tensor | None] | None:
     """The tensors of a list that is given; ``None`` if it is no list."""
-    values = one_list(call.value(main_argument(call)))
+    values = ordered_list(call.value(main_argument(call)))
     if not isinstance(values, Seq):
         return None
     return [as_tensor(v) for v in values.items] if values.items is not None else [as_tensor(elem_of(values))]

@@ -36,7 +36,7 @@ from ..values import (
     options_of,
     without_none,
 )
-from . import behaviour, limits
+from . import behaviour, limits, outside
 from .axes import given_axes, main_tensor
 from .calls import arguments, callees, forward_of, passed
 from .natural import natural_orders, results
@@ -58,20 +58,23 @@ ROUNDS = 6
 """How often orders spread over all operations: values that go around loops settle in two or three."""
 
 
-def solve(it: Interpreter) -> None:
+def solve(it: Interpreter, *, keep_io: bool = False) -> None:
     """Unify, vote, spread.
+
+    Args:
+        keep_io: whether what enters and leaves models from outside keeps source order.
 
     Raises:
         LayoutUnproven: where a container hands on a tensor in an order that cannot be converted.
     """
-    Solver(it).run()
+    Solver(it, keep_io=keep_io).run()
 
 
 class Solver:
     """One run over the facts of a project."""
 
-    def __init__(self, it: Interpreter) -> None:
-        self.it, self.facts = it, it.facts
+    def __init__(self, it: Interpreter, *, keep_io: bool = False) -> None:
+        self.it, self.facts, self.keep_io = it, it.facts, keep_io
         self.hard: limits.Hard = []
         self.lost: set[Func] = set()
         """Functions that may be called from where nothing is followed."""
@@ -83,6 +86,8 @@ class Solver:
             self.facts.entries.setdefault(self.facts.handed.get(item.node, item.node), item)
         limits.mixed_calls(self.it)
         self.lose()
+        if self.keep_io:
+            outside.keep_source_order(self.it)
         self.unite()
         self.rank()
         self.pin()

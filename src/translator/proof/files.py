@@ -34,6 +34,7 @@ class Request:
     steps: int = 3
     layout: str = Options().layout.value
     fidelity: str = "idiomatic"
+    keep_io_layout: bool = False
     seed: int = 0
     layers: bool = False
     """Whether to measure the difference part by part even where the two agree."""
@@ -72,7 +73,9 @@ def prepare(request: Request) -> Prepared:
     """
     gathered = gather(request.path)
     direction = Direction(request.direction) if request.direction else direction_of(gathered)
-    options = Options(direction, Layout(request.layout), Fidelity(request.fidelity))
+    options = Options(
+        direction, Layout(request.layout), Fidelity(request.fidelity), keep_io_layout=request.keep_io_layout
+    )
     source = gathered.program()
     own = translated(gathered, options)
     program = own.program if request.translated is None else gather(request.translated).program()

@@ -178,7 +178,7 @@ class Rewriter:
             if outcome is not None:
                 self.ctx.refusals = outer
                 return outcome
-        header = nodes.rebuild(node, self.header)
+        header = self._bare(node, nodes.rebuild(node, self.header))
         header, _ = self.converted(node, header)
         if self.ctx.before:
             self.ctx.before = []

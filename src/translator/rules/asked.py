@@ -16,7 +16,7 @@ from ..infer.binding import bind_api
 from ..infer.choose import applies
 from ..infer.evidence import EXACT
 from ..infer.facts import Bound, BoundCall
-from ..rewrite.context import Context, Edit, Outcome
+from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..tables.schema import Row
 from ..values import Api, BoundMethod, Instance, LayoutVar, Shape, Tensor, options_of, without_none
 from .api import translate_call
@@ -115,6 +115,34 @@ def named_twice(node: cst.CSTNode | None) -> bool:
         places = [p for s in parts for p in ((s.value,) if isinstance(s, cst.Index) else (s.lower, s.upper, s.step))]
         return named_twice(node.value) and all(map(named_twice, places))
     return False
+
+
+def type_test(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
+    """``isinstance(x, torch.Tensor)``, also with other types beside it.
+
+    Parameters are tensors in PyTorch. In TensorFlow variables are none, but for `tf.is_tensor`.
+    """
+    kind, shown = (node.args[1].value, new.args[1].value) if len(node.args) == 2 else (None, None)
+    if kind is None or shown is None:
+        return None
+    question = nodes.call("tf.is_tensor", new.args[0].value)
+    if _of_tensors(ctx, kind):
+        return Edit(question, ("tf",))
+    if not isinstance(kind, cst.Tuple) or not any(_of_tensors(ctx, e.value) for e in kind.elements):
+        return None
+    if not named_twice(node.args[0].value):
+        return Refusal("XL209", "variables are no tf.Tensor, but parameters are tensors in PyTorch", "give it a name")
+    others = [b.value for a, b in zip(kind.elements, shown.elements, strict=True) if not _of_tensors(ctx, a.value)]
+    if not others:
+        return Edit(question, ("tf",))
+    rest = others[0] if len(others) == 1 else cst.Tuple([cst.Element(o) for o in others])
+    holes = {"question": question, "x": new.args[0].value, "rest": rest}
+    return Edit(nodes.parenthesized(nodes.template("{question} or isinstance({x}, {rest})", holes)), ("tf",))
+
+
+def _of_tensors(ctx: Context, kind: cst.BaseExpression) -> bool:
+    value = ctx.value(kind)
+    return isinstance(value, Api) and ctx.tables.canonical(value.name) == "torch.Tensor"
 
 
 def _of_tensors_only(ctx: Context, name: str, node: cst.Call) -> bool:

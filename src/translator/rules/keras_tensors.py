@@ -353,7 +353,7 @@ def binary(ctx: Context, node: cst.BinaryOperation, new: cst.BinaryOperation) ->
         return None
     if isinstance(node.operator, cst.Divide) and not _floats(left, right):
         raise Refused(
-            "XL208", "a division of integers gives float64 in TensorFlow and float32 in PyTorch", "cast first"
+            "XL210", "a division of integers gives float64 in TensorFlow and float32 in PyTorch", "cast first"
         )
     if isinstance(node.operator, cst.MatrixMultiply):
         keras_weight_lists.axes_wanted(left, right)

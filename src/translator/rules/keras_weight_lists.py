@@ -74,5 +74,3 @@ def unknown_owner(ctx: Context, node: cst.Attribute, owner: Value) -> Outcome:
     if owner is not UNKNOWN or node not in ctx.facts.unknown_calls or name not in KNOWN_BY_NAME:
         return None
     return Refusal("XL205", f"`.{name}`: it is not known whose this is", "annotate the value with its class")
-
-

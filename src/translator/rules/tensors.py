@@ -562,14 +562,11 @@ def _of_two_floats(left: Tensor, right: Tensor) -> tuple[tuple[str, ...], str] |
 
 
 def builtin_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
-    """``len(x)`` of a tensor: its first size. ``next(model.parameters())``: Keras's variables are a list.
-
-    ``isinstance(x, torch.Tensor)``: parameters are tensors in PyTorch, and variables are none in TensorFlow.
-    """
+    """``len(x)`` of a tensor: its first size. ``next(model.parameters())``: Keras's variables are a list."""
     if nodes.is_name(node.func, "isinstance") and ctx.value(node.func) == Api("builtins.isinstance"):
-        asked = ctx.value(node.args[1].value) if len(node.args) == 2 else None
-        if isinstance(asked, Api) and ctx.tables.canonical(asked.name) == "torch.Tensor":
-            return Edit(nodes.call("tf.is_tensor", new.args[0].value), ("tf",))
+        from .asked import type_test
+
+        return type_test(ctx, node, new)
     if nodes.is_name(node.func, "next") and node.args and ctx.value(node.func) == Api("builtins.next"):
         inner = ctx.call(node.args[0].value)
         if inner is not None and inner.api.endswith(".parameters"):

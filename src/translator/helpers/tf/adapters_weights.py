@@ -40,157 +40,91 @@ class BuiltWhenRead:
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
 
-class Conv1d(BuiltWhenRead, PaddedConv1D):
+class ConvArguments(BuiltWhenRead):
+    """Takes torch.nn's arguments of a convolution over ``spatial`` axes for the Keras layer among the bases."""
+
+    def __init__(
+        self,
+        in_channels,
+        out_channels,
+        kernel_size,
+        stride=1,
+        padding=0,
+        dilation=1,
+        groups=1,
+        bias=True,
+        padding_mode="zeros",
+        device=None,
+        dtype=None,
+        **kwargs,
+    ):
+        settings = (stride, padding, dilation, groups, padding_mode, bias)
+        start = drawn(conv_fan_in(in_channels, groups, kernel_size, self.spatial), kwargs)
+        super().__init__(out_channels, kernel_size, *settings, dtype=dtype, **start)
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+
+
+class ConvTransposeArguments:
+    """The same for a transposed convolution, whose arguments stand in another order."""
+
+    def __init__(
+        self,
+        in_channels,
+        out_channels,
+        kernel_size,
+        stride=1,
+        padding=0,
+        output_padding=0,
+        groups=1,
+        bias=True,
+        dilation=1,
+        padding_mode="zeros",
+        device=None,
+        dtype=None,
+        **kwargs,
+    ):
+        settings = (stride, padding, output_padding, dilation, groups, bias)
+        start = drawn(conv_fan_in(out_channels, groups, kernel_size, self.spatial), kwargs)
+        super().__init__(out_channels, kernel_size, *settings, dtype=dtype, **start)
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+
+
+class Conv1d(ConvArguments, PaddedConv1D):
     """Conv1D with torch.nn.Conv1d's arguments."""
 
-    def __init__(
-        self,
-        in_channels,
-        out_channels,
-        kernel_size,
-        stride=1,
-        padding=0,
-        dilation=1,
-        groups=1,
-        bias=True,
-        padding_mode="zeros",
-        device=None,
-        dtype=None,
-        **kwargs,
-    ):
-        settings = (stride, padding, dilation, groups, padding_mode, bias)
-        start = drawn(conv_fan_in(in_channels, groups, kernel_size, 1), kwargs)
-        super().__init__(out_channels, kernel_size, *settings, dtype=dtype, **start)
-        self.in_channels = in_channels
-        self.out_channels = out_channels
+    spatial = 1
 
 
-class Conv2d(BuiltWhenRead, PaddedConv2D):
+class Conv2d(ConvArguments, PaddedConv2D):
     """Conv2D with torch.nn.Conv2d's arguments."""
 
-    def __init__(
-        self,
-        in_channels,
-        out_channels,
-        kernel_size,
-        stride=1,
-        padding=0,
-        dilation=1,
-        groups=1,
-        bias=True,
-        padding_mode="zeros",
-        device=None,
-        dtype=None,
-        **kwargs,
-    ):
-        settings = (stride, padding, dilation, groups, padding_mode, bias)
-        start = drawn(conv_fan_in(in_channels, groups, kernel_size, 2), kwargs)
-        super().__init__(out_channels, kernel_size, *settings, dtype=dtype, **start)
-        self.in_channels = in_channels
-        self.out_channels = out_channels
+    spatial = 2
 
 
-class Conv3d(BuiltWhenRead, PaddedConv3D):
+class Conv3d(ConvArguments, PaddedConv3D):
     """Conv3D with torch.nn.Conv3d's arguments."""
 
-    def __init__(
-        self,
-        in_channels,
-        out_channels,
-        kernel_size,
-        stride=1,
-        padding=0,
-        dilation=1,
-        groups=1,
-        bias=True,
-        padding_mode="zeros",
-        device=None,
-        dtype=None,
-        **kwargs,
-    ):
-        settings = (stride, padding, dilation, groups, padding_mode, bias)
-        start = drawn(conv_fan_in(in_channels, groups, kernel_size, 3), kwargs)
-        super().__init__(out_channels, kernel_size, *settings, dtype=dtype, **start)
-        self.in_channels = in_channels
-        self.out_channels = out_channels
+    spatial = 3
 
 
-class ConvTranspose1d(PaddedConv1DTranspose):
+class ConvTranspose1d(ConvTransposeArguments, PaddedConv1DTranspose):
     """Conv1DTranspose with torch.nn.ConvTranspose1d's arguments."""
 
-    def __init__(
-        self,
-        in_channels,
-        out_channels,
-        kernel_size,
-        stride=1,
-        padding=0,
-        output_padding=0,
-        groups=1,
-        bias=True,
-        dilation=1,
-        padding_mode="zeros",
-        device=None,
-        dtype=None,
-        **kwargs,
-    ):
-        settings = (stride, padding, output_padding, dilation, groups, bias)
-        start = drawn(conv_fan_in(out_channels, groups, kernel_size, 1), kwargs)
-        super().__init__(out_channels, kernel_size, *settings, dtype=dtype, **start)
-        self.in_channels = in_channels
-        self.out_channels = out_channels
+    spatial = 1
 
 
-class ConvTranspose2d(PaddedConv2DTranspose):
+class ConvTranspose2d(ConvTransposeArguments, PaddedConv2DTranspose):
     """Conv2DTranspose with torch.nn.ConvTranspose2d's arguments."""
 
-    def __init__(
-        self,
-        in_channels,
-        out_channels,
-        kernel_size,
-        stride=1,
-        padding=0,
-        output_padding=0,
-        groups=1,
-        bias=True,
-        dilation=1,
-        padding_mode="zeros",
-        device=None,
-        dtype=None,
-        **kwargs,
-    ):
-        settings = (stride, padding, output_padding, dilation, groups, bias)
-        start = drawn(conv_fan_in(out_channels, groups, kernel_size, 2), kwargs)
-        super().__init__(out_channels, kernel_size, *settings, dtype=dtype, **start)
-        self.in_channels = in_channels
-        self.out_channels = out_channels
+    spatial = 2
 
 
-class ConvTranspose3d(PaddedConv3DTranspose):
+class ConvTranspose3d(ConvTransposeArguments, PaddedConv3DTranspose):
     """Conv3DTranspose with torch.nn.ConvTranspose3d's arguments."""
 
-    def __init__(
-        self,
-        in_channels,
-        out_channels,
-        kernel_size,
-        stride=1,
-        padding=0,
-        output_padding=0,
-        groups=1,
-        bias=True,
-        dilation=1,
-        padding_mode="zeros",
-        device=None,
-        dtype=None,
-        **kwargs,
-    ):
-        settings = (stride, padding, output_padding, dilation, groups, bias)
-        start = drawn(conv_fan_in(out_channels, groups, kernel_size, 3), kwargs)
-        super().__init__(out_channels, kernel_size, *settings, dtype=dtype, **start)
-        self.in_channels = in_channels
-        self.out_channels = out_channels
+    spatial = 3
 
 
 class Linear(BuiltWhenRead, keras.layers.Dense):
