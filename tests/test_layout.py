@@ -61,6 +61,45 @@ class Long(Branch):
         super().__init__(nn.Conv1d, 3)
 
 
+class Permute(nn.Module):
+    '''Axes in another order.'''
+
+    def __init__(self, dims):
+        super().__init__()
+        self.dims = dims
+
+    def forward(self, x):
+        return torch.permute(x, self.dims)
+
+
+class Permuted(nn.Module):
+    def __init__(self, *axes):
+        super(Permuted, self).__init__()
+        self.axes = axes
+
+    def forward(self, inputs):
+        return inputs.permute(*self.axes).contiguous()
+
+
+class Swap(nn.Module):
+    def __init__(self, one=1, other=2):
+        super().__init__()
+        self.one, self.other = one, other
+
+    def forward(self, x):
+        return x
+
+
+class Exchange(nn.Module):
+    def __init__(self, one, other):
+        super().__init__()
+        self.one = one
+        self.other = other
+
+    def forward(self, x):
+        return x.transpose(self.one, self.other)
+
+
 def block(width):
     return nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.ReLU())
 
@@ -86,6 +125,15 @@ class Net(nn.Module):
         self.binary = nn.BCEWithLogitsLoss(reduction="none")
         self.weighed = nn.BCEWithLogitsLoss(pos_weight=torch.arange(1.0, 9.0).reshape(8, 1, 1))
         self.wide = nn.Sequential(nn.AdaptiveAvgPool2d((2, 3)), nn.Flatten(), nn.Linear(48, 5))
+
+        self.to_last, self.to_first = Permute([0, 2, 3, 1]), Permute(dims=(0, 3, 1, 2))
+        self.turned, self.exchange, self.way_back = Permuted(0, 1, 3, 2), Exchange(1, 2), Exchange(other=1, one=-2)
+        self.swap = Swap()
+        self.mixer = nn.Sequential(
+            nn.Conv2d(3, 3, 3, padding=1), Permute([0, 2, 3, 1]), nn.LayerNorm(3), nn.Linear(3, 3),
+            Permute([0, 3, 1, 2]),
+        )
+        self.either = Permute([0, 1, 3, 2])
 
         self.grown = nn.ModuleList()
         self.grown += [nn.Conv2d(3, 3, 3, padding=1)]
@@ -263,6 +311,12 @@ BODIES = {
     "augmented": ("y = self.conv(x)\ny = y + 1\ny += x.mean(1, keepdim=True)\nreturn y", 0),
     "topk": ("return self.conv(x).topk(3, dim=1)[0]", 0),
     "list_or_tuple": ("y = self.conv(x)\nreturn self.side_by_side([y, y]) * self.side_by_side((y, y + 1))", 0),
+    "modules_that_permute": ("return x + self.mixer(x)", 0),
+    "permuted_in_a_module": ("return self.to_first(torch.relu(self.to_last(self.conv(x)))).mean(1)", 0),
+    "turned_in_a_module": ("y = self.turned(self.conv(x))\nreturn y.softmax(-1) * y.mean((0, 1))", 0),
+    "exchanged_in_modules": ("y = self.exchange(self.conv(x)).softmax(2)\nreturn self.way_back(y) + self.conv(x)", 0),
+    "a_module_that_keeps_numbers": ("return self.swap(self.conv(x))", 0),
+    "a_module_in_two_orders": ("return self.either(self.conv(x)), self.either(x.flatten(2).unsqueeze(1))", None),
     "layers_made_elsewhere": ("return self.stage(x)", 0),
     "one_constructor_two_ranks": ("return self.branch(x).mean((2, 3)) + self.along(x[:, :, 0]).mean(2)", None),
     "layers_added": ("for layer in self.grown:\n    x = layer(x)\nreturn x", 0),
@@ -494,6 +548,58 @@ def test_a_class_that_nothing_makes_calls_no_layer_of_the_program() -> None:
     made = channels_last_of(text + "\n\ndef walk(body):\n    return Walk(body)\n")
     assert [d.line for d in made.diagnostics if d.code == "XL304"] == [10]
     assert not made.edges
+
+
+PERMUTED = """
+import torch.nn as nn
+
+
+class Permute(nn.Module):
+    def __init__(self, dims):
+        super().__init__()
+        self.dims = dims
+
+    def forward(self, x):
+        return x.permute(self.dims)
+
+
+class Net(nn.Module):
+    def __init__(self, dims=(0, 2, 3, 1)):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3)
+        self.turn = Permute(MADE)
+        self.more = nn.ModuleList([Permute([0, 1, 3, 2]), nn.ReLU()])
+
+    def forward(self, x):
+        y = self.conv(x)
+        return CALLED
+"""
+PERMUTERS = {
+    "known": ("[0, 2, 3, 1]", "self.turn(y)", True),
+    "not written out": ("dims", "self.turn(y)", False),
+    "axes that are read": ("[0, 2, 3, 1]", "self.turn(y), self.turn.dims", False),
+    "a method that is called": ("[0, 2, 3, 1]", "self.turn.forward(y)", False),
+    "one of several layers": ("[0, 2, 3, 1]", "[layer(y) for layer in (self.turn, self.conv)][0]", False),
+}
+
+
+@pytest.mark.parametrize("name", PERMUTERS)
+def test_a_module_that_permutes_is_told_its_axes_where_all_is_known_of_it(name: str) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("tensorflow")
+    from translator.compare import compare_program
+
+    made, call, told = PERMUTERS[name]
+    if name == "one of several layers":
+        call = call.replace("self.conv)", "self.more[1])")
+    source = PERMUTED.replace("MADE", made).replace("CALLED", call)
+    translation = channels_last_of(source)
+    assert ("self.turn = keras.layers.Identity()" in translation.text) == told
+    shown = compare_program(
+        source, translation.text, "Net", {}, [{"x": "float[2,3,6,10]"}], edges=translation.edges, graph=False,
+        single=False,
+    )  # fmt: skip
+    assert shown.ok, f"\n{shown}\n{net(translation.text)}"
 
 
 @pytest.mark.parametrize("call", ["for block in self.blocks:\n    x = block(x)\nreturn x", "return self.body(x)"])

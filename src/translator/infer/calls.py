@@ -46,6 +46,7 @@ from . import (  # noqa: F401  (some register)
     keras_results,
     layer_results,
     lightning,
+    permuting,
     shape_results,
     shapes,
     tf_results,
@@ -170,7 +171,8 @@ def call_value(it: Interpreter, node: cst.Call, func: Value, args: Args) -> Valu
         return _call_method_of(it, node, func, args)
     if isinstance(func, UserClass):
         it.touch()
-        return training.made(instantiate(it, func, args), node)
+        made = instantiate(it, func, args)
+        return permuting.made(it, func, node, args) or training.made(made, node)
     if isinstance(func, Instance):
         return call_instance(it, node, func, args)
     if isinstance(func, Foreign) and func.closed:

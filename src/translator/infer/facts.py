@@ -8,7 +8,7 @@ from typing import Any
 import libcst as cst
 
 from ..tables.signatures import Signature
-from ..values import UNKNOWN, Func, UserClass, Value
+from ..values import UNKNOWN, Func, Tensor, UserClass, Value
 
 SAVED = "<saved tensors>"
 """The attribute of a class under which what `ctx.save_for_backward` was given is found."""
@@ -113,6 +113,8 @@ class Facts:
     """Layers that containers run."""
     entries: dict[cst.CSTNode, Pass] = field(default_factory=dict)
     """Calls of containers to the first layer that they run."""
+    exits: dict[cst.CSTNode, list[tuple[Run, Tensor]]] = field(default_factory=dict)
+    """Calls of containers to what their last layers give, and in which run."""
     handed: dict[cst.CSTNode, cst.Call] = field(default_factory=dict)
     """Calls of what a function is given, which stand nowhere, to the calls of that function."""
     opened: list[Value] = field(default_factory=list)
@@ -149,6 +151,8 @@ class Facts:
     unmoved: dict[cst.CSTNode, str] = field(default_factory=dict)
     """Calls of channels-last operations, those that make such layers, and classes that call layers from outside of the
     program: what stays in source order, and why."""
+    permuters: dict[cst.CSTNode, Any] = field(default_factory=dict)
+    """Calls that make modules which only permute axes (`infer.permuting.Made`)."""
     cache: dict[str, Any] = field(default_factory=dict)
     """What rules found out about the whole project."""
     quoted: dict[cst.CSTNode, cst.BaseExpression] = field(default_factory=dict)

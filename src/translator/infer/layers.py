@@ -27,7 +27,7 @@ from ..values import (
     options_of,
     without_none,
 )
-from . import image_results, keras_graph, keras_masks
+from . import image_results, keras_graph, keras_masks, permuting
 from .binding import Args, bind_api
 from .emitted import PLACE, helpers_format, looks_for_channels
 from .facts import Bound, BoundCall, Pass
@@ -66,6 +66,8 @@ def call_instance(it: Interpreter, node: cst.Call, owner: Instance, args: Args) 
         if owner.api == "keras.Model" and "outputs" in owner.args:
             keras_graph.fed(owner.args.get("inputs", UNKNOWN), args[0][1])
             return owner.args["outputs"]
+    if permuting.is_one(owner) and args:
+        return permuting.called(it, node, owner, args[0][1])
     if isinstance(owner.cls, UserClass):
         for name in (*it.dialect.forward, "__call__"):
             forward = owner.cls.find(name)
@@ -90,7 +92,17 @@ def call_instance(it: Interpreter, node: cst.Call, owner: Instance, args: Args) 
 
 
 def call_container(it: Interpreter, node: cst.Call, owner: Instance, args: Args) -> Value:
-    """Run a sequential container: layer by layer where they are known, else assume the last kind's rank."""
+    """Run a sequential container."""
+    result = _steps(it, node, owner, args)
+    if not isinstance(result, Tensor) or it.contained or result.variable or it.direction != "torch2tf":
+        return result
+    # What comes out may be wanted in another axis order.
+    it.facts.exits.setdefault(it.facts.handed.get(node, node), []).append((it.run_key(), result))
+    return Tensor(result.rank, result.dims, result.dtype, storage=result.storage, tail=result.tail)
+
+
+def _steps(it: Interpreter, node: cst.Call, owner: Instance, args: Args) -> Value:
+    """Layer by layer where they are known, else assume the last kind's rank."""
     entry = args[0][1] if args else UNKNOWN
     if isinstance(entry, Tensor) and not it.contained and it.direction == "torch2tf":
         # What goes in may stand in another axis order than the argument.

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import libcst as cst
 
+from ..infer import permuting
 from ..infer.choose import chosen
 from ..infer.dialect import Dialect
 from ..infer.facts import BoundCall, Facts
@@ -169,6 +170,8 @@ def of_callee(world: World, func: Value) -> str:
         return of_callee(world, func.receiver)  # `super().forward(x)`
     if isinstance(func, Func | MethodOf | UserClass):
         return "pass"
+    if permuting.is_one(func):
+        return "permuting"
     if isinstance(func, Instance):
         if isinstance(func.cls, UserClass) and func.cls.find(world.dialect.forward[0]) is not None:
             return "pass"

@@ -6,15 +6,23 @@ from typing import Any
 
 import libcst as cst
 
-from ..values import Func, Instance, MethodOf, UserClass, Value, options_of, without_none
+from ..infer import permuting
+from ..values import Func, Instance, MethodOf, Tensor, UserClass, Value, options_of, without_none
 
 
 def forward_of(it: Any, value: Value) -> Func | None:
-    """The method that calling a module of the project runs."""
+    """The method that calling a module of the project runs; of one that permutes, which is told its axes, none."""
+    if permuting.is_one(value):
+        return None
     if isinstance(value, Instance) and isinstance(value.cls, UserClass):
         found = value.cls.find(it.dialect.forward[0])
         return found if isinstance(found, Func) else None
     return None
+
+
+def comes_out(it: Any, node: cst.CSTNode) -> list[Tensor]:
+    """What the last layers of a container give that is called."""
+    return [tensor for run, tensor in it.facts.exits.get(node, ()) if run[0] is None or run[0].runs == run[1]]
 
 
 def hands_on(it: Any, node: cst.Call) -> bool:

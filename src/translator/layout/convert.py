@@ -18,7 +18,7 @@ from ..rewrite.context import Context
 from ..values import UNKNOWN, Instance, Seq, Tensor, Value, as_tensor, options_of, without_none
 from . import behaviour, letters, losses, products, reshapes
 from .axes import closed, main_argument, main_tensor, permutation, physical_pads, with_axes
-from .calls import arguments, called, callees, passed
+from .calls import arguments, called, callees, comes_out, passed
 from .natural import axis_plan, results
 from .perms import Perm, between, channels_last, identity, order_of, same_memory
 from .sites import SOURCE, order_at
@@ -63,6 +63,10 @@ class Conversion:
             return new
         return self._user_call(node, new)
 
+    def _permuting(self, new: Any) -> Any:
+        self.natural = order_of(self.result)
+        return new
+
     def _look(self, new: Any) -> Any:
         self.natural = order_of(self.result)
         return new
@@ -88,7 +92,8 @@ class Conversion:
         if entry is not None and first and isinstance(entry.given, Tensor):
             wanted[node.args.index(first[0])] = entry.given
         if not found:
-            self.natural = order_of(self.result)
+            inner = comes_out(self.ctx.interpreter, node)
+            self.natural = order_of(inner[0] if inner else self.result)
         args = []
         for i, (old, arg) in enumerate(zip(node.args, new.args, strict=True)):
             tensor = wanted.get(i)

@@ -15,6 +15,7 @@ import libcst as cst
 from .. import nodes
 from ..infer.facts import BoundCall, Pass
 from ..infer.functions import bind_user
+from ..infer.permuting import is_one as is_permuting
 from ..values import (
     UNKNOWN,
     Api,
@@ -36,9 +37,9 @@ from ..values import (
     options_of,
     without_none,
 )
-from . import behaviour, limits, outside
+from . import behaviour, limits, outside, permuting
 from .axes import given_axes, main_tensor
-from .calls import arguments, callees, forward_of, passed
+from .calls import arguments, callees, comes_out, forward_of, passed
 from .natural import natural_orders, results
 from .perms import Perm, channels_last, order_of
 from .unproven import LayoutUnproven
@@ -85,6 +86,7 @@ class Solver:
         for item in self.passes():
             self.facts.entries.setdefault(self.facts.handed.get(item.node, item.node), item)
         limits.mixed_calls(self.it)
+        permuting.check(self.it)
         self.lose()
         if self.keep_io:
             outside.keep_source_order(self.it)
@@ -269,13 +271,11 @@ class Solver:
         """What a layer for channels gives in a container has the rank of what it takes; whether that was news."""
         news = False
         for item in self.passes():
-            given, result = as_tensor(item.given), as_tensor(item.result)
-            if given is None or result is None or (given.rank is None) == (result.rank is None):
-                continue
             if isinstance(item.layer, Instance) and behaviour.of_callee(self.it, item.layer) == "channels":
-                rank = given.rank if result.rank is None else result.rank
-                _set_rank(result if result.rank is None else given, rank or 0)
-                news = True
+                news |= _same_rank(as_tensor(item.given), as_tensor(item.result))
+        for node in self.facts.exits:
+            for inner in comes_out(self.it, node):
+                news |= _same_rank(inner, as_tensor(self.facts.value(node)))
         return news
 
     def _rank_arguments(self, node: cst.Call) -> bool:
@@ -290,10 +290,7 @@ class Solver:
         entry, first = self.facts.entries.get(node), passed(self.it, node)[:1]
         inner = as_tensor(entry.given) if entry is not None else None
         given = as_tensor(self.facts.value(first[0].value)) if first else None
-        if given is not None and inner is not None and given.rank is None and inner.rank is not None:
-            _set_rank(given, inner.rank)
-            news = True
-        return news
+        return _same_rank(given, inner) or news
 
     def _parts(self, node: cst.Call) -> list[Tensor]:
         """The tensors that a call joins to one of the same rank."""
@@ -369,6 +366,9 @@ class Solver:
             for other, _ in found[1:]:
                 if func.returned and other.returned:
                     agree_if_alike(func.returned[0], other.returned[0])
+        inner = comes_out(self.it, node)
+        for value in (*inner[1:], *(func.returned[0] for func, _ in found[:1] if func.returned)):
+            agree_if_alike(inner[0], value) if inner else None
 
     def _pass(self, item: Pass) -> None:
         given, result = as_tensor(item.given), as_tensor(item.result)
@@ -376,6 +376,8 @@ class Solver:
         if forward is not None:
             for value in forward.returned:
                 agree(value, item.result)
+        elif is_permuting(item.layer):
+            pass  # it takes any order, and gives any
         elif isinstance(item.layer, Instance) and behaviour.container(self.it, item.layer) is None:
             kind = behaviour.of_layer(self.it, item.layer)
             if kind == "pointwise":
@@ -436,6 +438,11 @@ class Solver:
                 inner = as_tensor(entry.given) if entry is not None else None
                 if given is not None and inner is not None:
                     changed |= assign(inner, order_of(given)) or assign(given, order_of(inner))
+                result = as_tensor(value)
+                for last in comes_out(self.it, node) if result is not None else ():
+                    changed |= assign(last, order_of(result)) or assign(result, order_of(last))  # type: ignore[arg-type]
+        for tensor, perm in permuting.orders(self.it):
+            changed |= assign(tensor, perm)
         return changed
 
     def _spread_call(self, node: cst.Call, func: Func, bound: bool, value: Value) -> bool:
@@ -460,6 +467,15 @@ def _unseen(steps: Instance) -> bool:
 
 def _set_rank(tensor: Tensor, rank: int) -> None:
     tensor.rank, tensor.dims = rank, (None,) * rank
+
+
+def _same_rank(one: Tensor | None, other: Tensor | None) -> bool:
+    """Give two tensors of one rank that of the one where it is known; whether that was news."""
+    if one is None or other is None or (one.rank is None) == (other.rank is None):
+        return False
+    known, unknown = (one, other) if other.rank is None else (other, one)
+    _set_rank(unknown, known.rank or 0)
+    return True
 
 
 def assign(tensor: Tensor, perm: Perm | None) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import libcst as cst
 
+from ..layout.permuting import written as permuter_made
 from . import RuleSet, emitted  # noqa: F401  (it registers rules that rows name)
 from .api import api_call, api_name
 from .asked import asked_call
@@ -38,6 +39,7 @@ RULES = RuleSet(
     expressions={
         cst.Call: (
             looked_up_name,
+            permuter_made,
             base_init,
             carried_call,
             mode_call,
