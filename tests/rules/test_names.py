@@ -68,8 +68,8 @@ def test_a_tensor_method_of_something_unknown_is_said_wherever_it_stands() -> No
 TYPE_TESTS = {
     "isinstance(x, torch.Tensor)": "tf.is_tensor(x)",
     "isinstance(x, (torch.Tensor,))": "tf.is_tensor(x)",
-    "isinstance(x, (torch.Tensor, list))": "(tf.is_tensor(x) or isinstance(x, list))",
-    "isinstance(x, (int, torch.Tensor, float))": "(tf.is_tensor(x) or isinstance(x, (int, float)))",
+    "isinstance(x, (torch.Tensor, list))": "tf.is_tensor(x) or isinstance(x, list)",
+    "isinstance(x, (int, torch.Tensor, float))": "tf.is_tensor(x) or isinstance(x, (int, float))",
 }
 
 
