@@ -45,6 +45,20 @@ FUNCTIONS: dict[str, tuple[str, Any]] = {
         "def f(x):\n    one, two = torch.utils.data.default_collate([(x[0], x[1]), (x[2], x[3])])\n"
         "    return one - 2 * two\n", None,
     ),
+    "torch.__version__": (
+        "NEW = int(torch.__version__.split('.')[0]) >= 2\n\n\n"
+        "def f(x):\n    return x * 2 if NEW and torch.__version__ >= '1.6' else x * 3\n", None,
+    ),
+    "torch.get_num_threads": ("def f(x):\n    return x * (2 if torch.get_num_threads() > 0 else 3)\n", None),
+    "torch.utils.hooks.RemovableHandle": (
+        "from collections import OrderedDict\nfrom torch.utils.hooks import RemovableHandle\n\n\n"
+        "class Hooks:\n    def __init__(self):\n        self.hooks = OrderedDict()\n\n"
+        "    def add(self, hook) -> RemovableHandle:\n        handle = RemovableHandle(self.hooks)\n"
+        "        self.hooks[handle.id] = hook\n        return handle\n\n\n"
+        "def f(x):\n    hooks = Hooks()\n    first = hooks.add(lambda y: y * 2)\n    hooks.add(lambda y: y + 1)\n"
+        "    third = hooks.add(lambda y: y - 5)\n    third.remove()\n    for hook in hooks.hooks.values():\n"
+        "        x = hook(x)\n    with first:\n        pass\n    return x * len(hooks.hooks)\n", None,
+    ),
 }  # fmt: skip
 
 
@@ -55,6 +69,28 @@ def both(source: str) -> tuple[Any, Any]:
     assert not errors, (errors, result.text)
     assert "torch" not in result.text, result.text
     return load(source, "torch"), load(result.text, "tf")
+
+
+def test_the_version_that_is_written_is_the_one_of_the_tables() -> None:
+    from translator.tables.signatures import signatures
+
+    assert f'"{signatures("torch").version}"' in translate("import torch\nv = torch.__version__\n").text
+
+
+def test_print_options_are_numpys() -> None:
+    import tensorflow as tf
+
+    with np.printoptions():
+        theirs, ours = both(
+            HEAD + "def f(**more):\n    torch.set_printoptions(precision=2, sci_mode=False)\n"
+            "    torch.set_printoptions(profile='short')\n    torch.set_printoptions(**more)\n"
+        )
+        ours.f(edgeitems=1, threshold=3)
+        found = np.get_printoptions()
+        text = str(tf.constant([1 / 3, 1e-3, 2.0, 3.0, 4.0]))
+    assert found["suppress"] and found["linewidth"] == 80 and "[0.33 ... 4.  ]" in text, text
+    unload(theirs)
+    unload(ours)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

@@ -28,7 +28,7 @@ IMPORTS = {
     "types": "import types",
     "itertools": "import itertools",
     "json": "import json", "math": "import math", "os": "import os", "pickle": "import pickle",
-    "random": "import random", "struct": "import struct", "typing": "import typing",
+    "random": "import random", "struct": "import struct", "typing": "import typing", "weakref": "import weakref",
     "ThreadPoolExecutor": "from concurrent.futures import ThreadPoolExecutor",
     "functools": "import functools", "h5py": "import h5py", "np": "import numpy as np", "PIL": "import PIL.Image",
     "tf": "import tensorflow as tf", "keras": "from tensorflow import keras", "torch": "import torch",
@@ -38,7 +38,7 @@ IMPORTS = {
 TORCH_NAMES, TF_NAMES = frozenset({"torch", "nn", "F"}), frozenset({"tf", "keras"})
 HELPERS_ONLY = frozenset({
     "bisect", "collections", "copy", "csv", "glob", "gzip", "random", "re", "struct", "itertools", "json", "h5py", "os",
-    "pickle", "ThreadPoolExecutor", "PIL", "typing", "inspect", "types",
+    "pickle", "ThreadPoolExecutor", "PIL", "typing", "inspect", "types", "weakref",
 })  # fmt: skip
 """Names that only helpers need an import for: in the user's code they are the user's own."""
 MAX_LINE = 100

@@ -62,6 +62,8 @@ if TYPE_CHECKING:
 METADATA = frozenset({"shape", "size", "dtype", "device", "dim", "ndim", "numel", "is_cuda", "requires_grad", "type"})
 """What can be asked of a tensor without reading its memory."""
 BUILTINS = frozenset(dir(builtins))
+VERSIONS = frozenset({"torch.__version__"})
+"""Texts that a framework keeps."""
 MAX_FOLD = 1 << 64
 RESULT_FIELDS = {
     "values": 0, "indices": 1, "eigenvalues": 0, "eigenvectors": 1, "U": 0, "S": 1, "Vh": 2, "V": 2, "Q": 0, "R": 1,
@@ -98,7 +100,7 @@ def _attribute(it: Interpreter, node: cst.Attribute) -> Value:
     owner = it.expr(node.value)
     it.metadata = False
     it.calling, it.keywords, it.positional = calling, keywords, positional  # the owner may be a call itself
-    if node.value in it.facts.direct and isinstance(owner, Api):
+    if node.value in it.facts.direct and isinstance(owner, Api) and owner.name not in VERSIONS:
         it.facts.direct.add(node)
     if isinstance(owner, Union):
         owner = without_none(owner)
@@ -194,6 +196,8 @@ def _api_attribute(it: Interpreter, owner: Api, name: str) -> Value:
         return module
     if full in ("math.pi", "math.inf", "math.e"):
         return FLOAT
+    if owner.name in VERSIONS:
+        return BoundMethod(STR, name)
     return Api(full)
 
 

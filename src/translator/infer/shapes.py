@@ -24,6 +24,7 @@ from .results import (
     Result,
     axis_of,
     dim_of,
+    dtype_of,
     int_of,
     ints_of,
     matmul_result,
@@ -35,6 +36,8 @@ from .results import (
 
 def reshape(call: BoundCall) -> Value:
     x = tensor_arg(call)
+    if "dtype" in call.args and (dtype := dtype_of(call.args["dtype"].value)) is not None:
+        return Tensor(x.rank if x else None, dtype=dtype, storage=x.storage if x else None)
     values = size_values(call, next((n for n in ("shape", "dtype") if n in call.args), "size"))
     stars = any(b.star for b in call.varargs)
     dims = None if stars else shape_dims(values)

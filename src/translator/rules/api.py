@@ -69,12 +69,15 @@ def with_imports(row: Row, outcome: Outcome) -> Outcome:
 def _translate_call(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
     if row.refuse:
         return Refusal("XL203", f"{call.api}: {row.refuse}", row.hint)
-    if row.adapter and (any(a.star for a in node.args) or kept(ctx, call)):
+    starred = any(a.star for a in node.args)
+    if row.adapter and (starred or kept(ctx, call)):
         # Which arguments these are is only known at run time, or the layer is asked for what Keras does not keep; the
         # helper takes PyTorch's own, and starts as PyTorch does.
         return Edit(new.with_changes(func=nodes.dotted(row.adapter)), (f"helper:{row.adapter}",))
     if row.rule:
         return named.RULES[row.rule](ctx, row, call, node, new)
+    if starred and call.receiver is None and _takes_the_same(ctx, row, node):
+        return Edit(new.with_changes(func=nodes.dotted(row.helper or "")), (f"helper:{row.helper}",))
     if call.problem:
         return Refusal("XL202", f"{call.api}: {call.problem}")
     if row.tf_expr:
@@ -384,6 +387,18 @@ def reference(ctx: Context, row: Row, name: str) -> Outcome:
     if row.tf and _same_call(ctx, row):
         return Edit(nodes.dotted(row.tf[0]), needs_of(row.tf[0]))
     return Refusal("XL204", f"{name} is passed on as a value, and its counterpart takes other arguments")
+
+
+def _takes_the_same(ctx: Context, row: Row, node: cst.Call) -> bool:
+    """Whether a helper takes a call's arguments, hidden ones included: by their names, and by position in their order.
+    One that it does not have is an error where it is passed."""
+    source = ctx.tables.source.get(row.torch[0])
+    if not row.helper or not row.same_args or row.tf_args or source is None:
+        return False
+    own = [p.name for p in target_params(ctx, row) or () if p.kind in ("po", "pk")]
+    count = len(own) if any(a.star == "*" for a in node.args) else sum(a.keyword is None and not a.star for a in node.args)
+    orders = {tuple(p.name for p in o if p.kind in ("po", "pk"))[:count] for o in source.overloads}
+    return "data_format" not in own and orders == {tuple(own[:count])}
 
 
 def _takes_format(ctx: Context, row: Row) -> bool:

@@ -27,6 +27,8 @@ SHARED = frozenset({
     "to", "cuda", "cpu", "xpu", "float", "double", "half", "bfloat16", "type", "apply", "train", "eval", "sample",
 })  # fmt: skip
 """Methods of tensors that layers (or distributions) have, too."""
+CASTS = frozenset({"to", "float", "double", "half", "bfloat16", "type"})
+"""Those of them that a layer does not have in TensorFlow, so that it says so where one comes."""
 PLACES = (cst.Name, cst.Integer, cst.SimpleString)
 
 
@@ -146,7 +148,9 @@ def _of_tensors(ctx: Context, kind: cst.BaseExpression) -> bool:
 
 
 def _of_tensors_only(ctx: Context, name: str, node: cst.Call) -> bool:
-    """Whether no layer takes such a call: it asks for integers, or for the type that another tensor has."""
+    """Whether no layer takes such a call: it asks for integers, for the type that another tensor has, or an item."""
+    if name in CASTS and isinstance(node.func, cst.Attribute) and isinstance(node.func.value, cst.Subscript):
+        return True  # what data holds: a layer is not called by its place in it
     value = ctx.value(node.args[0].value) if name == "to" and len(node.args) == 1 else None
     if isinstance(value, Api):
         return ctx.tables.canonical(value.name).rpartition(".")[2] in EXACT

@@ -311,6 +311,8 @@ def to(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -
     x = ctx.updated(call.args["input"].node)
     given = {n: b for n, b in call.args.items() if n not in ("input", "non_blocking", "copy", "memory_format")}
     bounds = [b for b in (*given.values(), *call.varargs, *call.extra.values()) if b.value != NONE]
+    if any(b.star for b in bounds):
+        return Edit(new.with_changes(func=cst.Name("to"), args=[cst.Arg(x), *new.args]), ("helper:to",))
     for bound in bounds:
         target = cast_target(ctx, bound)
         if isinstance(target, Refusal):

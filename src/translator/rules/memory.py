@@ -18,10 +18,15 @@ def from_numpy(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst
     if call.problem or "ndarray" not in call.args:
         return Refusal("XL202", f"{call.api}: {call.problem or 'no array'}")
     array = call.args["ndarray"].node
-    if isinstance(array, cst.Name) and _written_after(ctx, node, array.value):
-        message = f"{call.api}: `{array.value}` is changed afterwards, and the tensor shares its memory with it"
-        return Refusal("XL206", message, "make the tensor after the last change, or copy the array")
-    return Edit(nodes.call("tf.convert_to_tensor", ctx.updated(array)), ("tf",))
+    return _changed(ctx, node, array, call) or Edit(nodes.call("tf.convert_to_tensor", ctx.updated(array)), ("tf",))
+
+
+def _changed(ctx: Context, node: cst.Call, array: cst.BaseExpression, call: BoundCall) -> Refusal | None:
+    """Why memory cannot be copied: it is written to after the call."""
+    if not isinstance(array, cst.Name) or not _written_after(ctx, node, array.value):
+        return None
+    message = f"{call.api}: `{array.value}` is changed afterwards, and the tensor shares its memory with it"
+    return Refusal("XL206", message, "make the tensor after the last change, or copy it")
 
 
 def _written_after(ctx: Context, node: cst.Call, name: str) -> bool:
@@ -36,6 +41,17 @@ def _written_after(ctx: Context, node: cst.Call, name: str) -> bool:
         if isinstance(target, cst.Subscript) and nodes.is_name(target.value, name):
             return True
     return False
+
+
+@named("frombuffer")
+def frombuffer(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
+    """The bytes are copied; PyTorch shares them, as with an array."""
+    from .api import from_template
+
+    buffer = call.args["buffer"].node if not call.problem and "buffer" in call.args else None
+    if buffer is None:
+        return Refusal("XL202", f"{call.api}: {call.problem or 'no buffer'}")
+    return _changed(ctx, node, buffer, call) or from_template(ctx, row, call)
 
 
 @named("as_subclass")

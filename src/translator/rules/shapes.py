@@ -8,7 +8,7 @@ import libcst as cst
 
 from .. import nodes
 from ..infer.facts import Bound, BoundCall, given
-from ..infer.results import axis_of, int_of
+from ..infer.results import axis_of, dtype_of, int_of
 from ..infer.shapes import explicit_equation
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..tables.schema import Row
@@ -60,11 +60,18 @@ def reshape(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Ca
     if "dtype" in call.args and call.api.endswith(".view"):
         only = call.args["dtype"]
         if python_type(only.value) != "int" and not isinstance(only.value, Seq | Shape):
-            return Refusal("XL203", "torch.Tensor.view(dtype) reinterprets memory", "use tf.bitcast by hand")
+            return _viewed_as(ctx, call, only)
         call.args["size"] = call.args.pop("dtype")
     name = "shape" if "shape" in call.args else "size"
     x = ctx.updated(call.args["input"].node)
     return Edit(nodes.call("tf.reshape", x, shape_node(ctx, call, name)), ("tf",))
+
+
+def _viewed_as(ctx: Context, call: BoundCall, dtype: Bound) -> Outcome:
+    """``x.view(torch.int32)``: the same bytes as another type."""
+    if dtype_of(dtype.value) is None:
+        return Refusal("XL209", "torch.Tensor.view: it is not known whether this is a size or a dtype", "annotate it")
+    return passed_on(ctx, "view_as_type", ctx.updated(call.args["input"].node), [dtype])
 
 
 @named("size")

@@ -5,6 +5,8 @@ import math
 import tensorflow as tf
 from tensorflow import keras
 
+from translator.helpers.tf.initializer import redraw
+
 
 def attention_mask_bias(mask, dtype, masked_value):
     """A mask as a float tensor to add to scores: booleans give -inf where they equal ``masked_value``, else 0."""
@@ -99,9 +101,17 @@ class MultiheadAttention(keras.layers.Layer):
         uniform = keras.initializers.RandomUniform(-bound, bound)
         self.out_proj = keras.layers.Dense(embed_dim, use_bias=bias, kernel_initializer=uniform, dtype=dtype)
         self.out_proj.build((None, embed_dim))
-        normal = keras.initializers.GlorotNormal()
-        self.bias_k = parameter("bias_k", 1, 1, embed_dim, initializer=normal) if add_bias_kv else None
-        self.bias_v = parameter("bias_v", 1, 1, embed_dim, initializer=normal) if add_bias_kv else None
+        self.bias_k = parameter("bias_k", 1, 1, embed_dim, initializer="glorot_normal") if add_bias_kv else None
+        self.bias_v = parameter("bias_v", 1, 1, embed_dim, initializer="glorot_normal") if add_bias_kv else None
+
+    def _reset_parameters(self):
+        """Draw anew what PyTorch does: the projections in, the biases, not the weight of the projection out."""
+        weights = (
+            [self.in_proj_weight] if self.same_dims else [self.q_proj_weight, self.k_proj_weight, self.v_proj_weight]
+        )
+        redraw(weights, keras.initializers.GlorotUniform())
+        redraw([b for b in (self.in_proj_bias, self.out_proj.bias) if b is not None], keras.initializers.Zeros())
+        redraw([b for b in (self.bias_k, self.bias_v) if b is not None], keras.initializers.GlorotNormal())
 
     def project(self, query, key, value):
         """The projected query, key and value; one matmul where the inputs are the same tensor."""

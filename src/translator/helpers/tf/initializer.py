@@ -31,6 +31,12 @@ def draw_anew(layer):
             variable.assign(fresh(variable.shape, variable.dtype))
 
 
+def redraw(variables, initializer):
+    """Give variables new values, each its own: an initialiser of Keras gives the same ones twice, a copy others."""
+    for variable in variables:
+        variable.assign(initializer.clone()(variable.shape, variable.dtype))
+
+
 def fan_in_uniform(fan_in):
     """Even draws from within 1/sqrt(fan_in): how weights and biases of linear layers and convolutions start."""
     return keras.initializers.RandomUniform(-(fan_in**-0.5), fan_in**-0.5)

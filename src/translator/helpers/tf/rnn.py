@@ -5,6 +5,7 @@ import math
 import tensorflow as tf
 from tensorflow import keras
 
+from translator.helpers.tf.initializer import redraw
 from translator.helpers.tf.rnn_cells import gru_step, lstm_step, rnn_step
 
 
@@ -72,14 +73,14 @@ class RNNBase(keras.layers.Layer):
         self.bidirectional = bidirectional
         self.proj_size = proj_size
         self.suffixes = ["", "_reverse"] if bidirectional else [""]
+        bound = 1.0 / math.sqrt(hidden_size) if hidden_size > 0 else 0.0
+        self.initializer = keras.initializers.RandomUniform(-bound, bound)
         for layer in range(num_layers):
             for suffix in self.suffixes:
                 self.add_parameters(layer, f"_l{layer}{suffix}")
 
     def add_parameters(self, layer, suffix):
         """Create the weights of one layer and direction, drawn from U(-1/sqrt(H), 1/sqrt(H))."""
-        bound = 1.0 / math.sqrt(self.hidden_size) if self.hidden_size > 0 else 0.0
-        uniform = keras.initializers.RandomUniform(-bound, bound)
         output_size = self.proj_size or self.hidden_size
         features = self.input_size if layer == 0 else output_size * len(self.suffixes)
         rows = self.gate_count * self.hidden_size
@@ -89,7 +90,12 @@ class RNNBase(keras.layers.Layer):
         if self.proj_size:
             shapes["weight_hr"] = (self.proj_size, self.hidden_size)
         for name, shape in shapes.items():
-            setattr(self, name + suffix, self.add_weight(shape=shape, initializer=uniform, name=name + suffix))
+            weight = self.add_weight(shape=shape, initializer=self.initializer.clone(), name=name + suffix)
+            setattr(self, name + suffix, weight)
+
+    def reset_parameters(self):
+        """Draw all weights anew."""
+        redraw(self.weights, self.initializer)
 
     def step(self, x_gates, states, weight_hh, bias_hh, weight_hr):
         """One time step; returns (output, new states)."""

@@ -5,6 +5,8 @@ import math
 import tensorflow as tf
 from tensorflow import keras
 
+from translator.helpers.tf.initializer import redraw
+
 
 def lstm_step(x_gates, states, weight_hh, bias_hh, weight_hr=None):
     """One LSTM step from projected inputs (N, 4H), gates in the order i, f, g, o; returns (output, states)."""
@@ -54,12 +56,19 @@ class RNNCellBase(keras.layers.Layer):
         self.input_size = input_size
         self.hidden_size = hidden_size
         bound = 1.0 / math.sqrt(hidden_size) if hidden_size > 0 else 0.0
-        uniform = keras.initializers.RandomUniform(-bound, bound)
+        self.initializer = keras.initializers.RandomUniform(-bound, bound)
         rows = self.gate_count * hidden_size
-        self.weight_ih = self.add_weight(shape=(rows, input_size), initializer=uniform, name="weight_ih")
-        self.weight_hh = self.add_weight(shape=(rows, hidden_size), initializer=uniform, name="weight_hh")
-        self.bias_ih = self.add_weight(shape=(rows,), initializer=uniform, name="bias_ih") if bias else None
-        self.bias_hh = self.add_weight(shape=(rows,), initializer=uniform, name="bias_hh") if bias else None
+        self.weight_ih = self.parameter("weight_ih", rows, input_size)
+        self.weight_hh = self.parameter("weight_hh", rows, hidden_size)
+        self.bias_ih = self.parameter("bias_ih", rows) if bias else None
+        self.bias_hh = self.parameter("bias_hh", rows) if bias else None
+
+    def parameter(self, name, *shape):
+        return self.add_weight(shape=shape, initializer=self.initializer.clone(), name=name)
+
+    def reset_parameters(self):
+        """Draw all weights anew."""
+        redraw(self.weights, self.initializer)
 
     def advance(self, step, input, states, **options):
         """The new states after one step; inputs of rank 1 are treated as a batch of one."""

@@ -49,6 +49,15 @@ def tensor_split(x, indices_or_sections, dim=0):
     return [x[(slice(None),) * axis + (slice(a, b),)] for a, b in zip(starts, [*ends, size], strict=True)]
 
 
+def view_as_type(x, dtype):
+    """The bytes of x as another type; where its items are larger or smaller, the last axis shrinks or grows."""
+    ratio = dtype.size / x.dtype.size
+    if ratio > 1:
+        x = tf.reshape(x, (*size_list(x)[:-1], -1, int(ratio)))
+    out = tf.bitcast(x, dtype)
+    return tf.reshape(out, (*size_list(x)[:-1], -1)) if ratio < 1 else out
+
+
 def squeeze(x, dim=None):
     """Drop the axes of size 1 among ``dim`` (an axis, several, or all); other axes stay as they are."""
     rank = len(x.shape)
@@ -157,6 +166,16 @@ def lerp(start, end, weight):
     weight = to_dtype(weight, start.dtype)
     near_end = end - (end - start) * (1 - weight)
     return tf.where(tf.abs(weight) < 0.5, start + weight * (end - start), near_end)
+
+
+def to(x, *args, dtype=None, **kwargs):
+    """x as the type that is among the arguments, or that another tensor has; devices and the rest change nothing."""
+    other = [kwargs["other"]] if "other" in kwargs else []
+    for value in (dtype, *args, *other):
+        value = value.dtype if tf.is_tensor(value) else value
+        if isinstance(value, tf.DType):
+            return tf.cast(x, value)
+    return x
 
 
 def promote_types(a, b):
