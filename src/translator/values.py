@@ -269,6 +269,8 @@ class Func(Value):
     decorators: list[Value] = field(default_factory=list)
     mutates: set[str] = field(default_factory=set)
     """Parameters whose memory the function changes in place."""
+    rewritten: set[str] = field(default_factory=set)
+    """Of those, the ones that it does more with than to draw them anew: that changes a variable where it is."""
     ranks: dict[str, int] = field(default_factory=dict)
     """Parameters to the ranks that their use shows."""
     start: dict[str, Value] = field(default_factory=dict)

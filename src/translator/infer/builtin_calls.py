@@ -236,6 +236,12 @@ def cast(it: Interpreter, node: cst.Call, args: Args) -> Value:
     return filled(args[1][1], annotation(it, node.args[0].value))
 
 
+def _has_attribute(it: Interpreter, node: cst.Call, args: Args) -> Value:
+    if it.scope.module in it.frameworks:
+        it.touch()  # the answer for a layer may be another one in the other framework
+    return BOOL
+
+
 BUILTIN_CALLS: dict[str, Handler] = {
     "builtins.super": _super, "builtins.len": _len, "builtins.int": _number("int"), "builtins.float": _number("float"),
     "builtins.round": _number("int"), "builtins.range": _range, "builtins.enumerate": _enumerate, "builtins.zip": _zip,
@@ -245,7 +251,7 @@ BUILTIN_CALLS: dict[str, Handler] = {
     "builtins.dict": _dict, "collections.OrderedDict": _dict, "builtins.getattr": _getattr,
     "builtins.setattr": _setattr, "builtins.max": _extreme, "builtins.min": _extreme, "builtins.sum": _sum,
     "builtins.abs": _abs, "builtins.map": _map, "builtins.isinstance": lambda it, node, args: BOOL,
-    "builtins.hasattr": lambda it, node, args: BOOL, "builtins.bool": lambda it, node, args: BOOL,
+    "builtins.hasattr": _has_attribute, "builtins.bool": lambda it, node, args: BOOL,
     "builtins.all": lambda it, node, args: BOOL, "builtins.any": lambda it, node, args: BOOL,
     "builtins.str": lambda it, node, args: STR, "builtins.pow": _pow, "functools.partial": _partial,
     "copy.deepcopy": _deepcopy, "copy.copy": _same, "functools.wraps": _apply_function,

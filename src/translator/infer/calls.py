@@ -282,9 +282,17 @@ def mutated(it: Interpreter, node: cst.Call, func: Func, args: Args, *, bound: b
     if func.mutates:
         place = handed_back(func, node, bound=bound) if it.effect is node else None
         for name, value in (bind_user(func, args, bound=bound) or {}).items():
-            if name in func.mutates:
-                it.rebinding = frozenset({place.value}) if place is not None else it.rebinding
-                it.changed_in_place(node, value)
+            tensor = without_none(value)
+            drawn = name not in func.rewritten and (
+                value is UNKNOWN or (isinstance(tensor, Tensor) and tensor.variable)
+            )
+            if name not in func.mutates or drawn:
+                continue
+            it.touch()
+            it.rebinding = frozenset({place.value}) if place is not None else it.rebinding
+            it.changed_in_place(node, Tensor() if value is UNKNOWN else value)
+            if value is UNKNOWN and place is None and node in it.facts.inplace:
+                it.facts.inplace[node].seen = True  # whoever holds it
         if place is not None:
             _take_back(it, node, place)
 
@@ -337,12 +345,16 @@ def inplace_argument(it: Interpreter, node: cst.Call, bound: BoundCall) -> None:
         return
     from .statements import base_name, replace
 
-    value, given = bound.value("input"), bound.args.get("input")
+    first = "tensor" if draws(bound) else "input"
+    value, given = bound.value(first), bound.args.get(first)
+    tensor = without_none(value)
+    if draws(bound) and not (isinstance(tensor, Tensor) and not tensor.variable):
+        return  # the weights of a layer, and variables, stay where they are
     place = given.node if given is not None and it.effect is node else None
+    place = undated(place) if draws(bound) and place is not None else place
     if isinstance(place, cst.Name | cst.Attribute):
         it.rebinding = base_name(place)
-    it.changed_in_place(node, value)
-    tensor = without_none(value)
+    it.changed_in_place(node, value, _drawn_name(given.node) if draws(bound) and given is not None else "")
     if isinstance(place, cst.Name | cst.Attribute) and isinstance(tensor, Tensor):
         it.rebinding = frozenset()
         replace(it, place, tensor)
@@ -351,7 +363,29 @@ def inplace_argument(it: Interpreter, node: cst.Call, bound: BoundCall) -> None:
 def changes_input(bound: BoundCall) -> bool:
     """Whether a function certainly changes its input."""
     asked = bound.args.get("inplace") is not None and bound.args["inplace"].value == Const(True)
-    return asked or works_in_place(bound.api)
+    return asked or works_in_place(bound.api) or draws(bound)
+
+
+def draws(bound: BoundCall) -> bool:
+    """Whether a function gives its argument new values: ``torch.nn.init.uniform_``."""
+    return bound.api.startswith("torch.nn.init.") and bound.api.endswith("_")
+
+
+DRAWN = frozenset({"normal_", "uniform_", "zero_", "fill_"})
+"""Methods by which ``p.data`` gets new values."""
+
+
+def undated(node: cst.BaseExpression) -> cst.BaseExpression:
+    """``p`` of ``p.data``, which shares its memory."""
+    while isinstance(node, cst.Attribute) and node.attr.value == "data":
+        node = node.value
+    return node
+
+
+def _drawn_name(node: cst.BaseExpression) -> str:
+    """The name of what is drawn anew."""
+    plain = undated(node)
+    return plain.value if isinstance(plain, cst.Name) else ""
 
 
 def works_in_place(api: str) -> bool:
@@ -457,7 +491,8 @@ def _tensor_method(
         full = f"tf.Variable.{name}"
     if name.endswith("_") and not name.startswith("_"):
         escape(owner)
-        it.changed_in_place(node, owner)
+        drawn = name in DRAWN and undated(receiver) is not receiver
+        it.changed_in_place(node, owner, _drawn_name(receiver) if drawn else "")
         if not it.tables.find(full):
             full = full[:-1]
         call_api(it, node, full, args, Bound(receiver, owner))

@@ -107,15 +107,23 @@ def _is_tensors_dtype(it: Interpreter, node: cst.BaseExpression) -> bool:
     )
 
 
+PROVEN = (
+    cst.Name, cst.Attribute, cst.Call, cst.Subscript, cst.BinaryOperation, cst.UnaryOperation, cst.Comparison,
+)  # fmt: skip
+"""Expressions whose value may be a tensor."""
+
+
 def proven_tensor(it: Interpreter, node: cst.BaseExpression) -> Tensor | None:
     """A value of unknown kind that is used as only a tensor can be: a tensor, from here on."""
-    if not isinstance(node, cst.Name | cst.Attribute | cst.Call | cst.Subscript | cst.BinaryOperation):
+    if not isinstance(node, PROVEN):
         return None
     tensor = Tensor(layout=LayoutVar(source=True))
     if it.direction == "tf2torch" and it.func is not None and it.func.name in ("train_step", "test_step"):
         tensor.layout.perm = ()  # data comes in Keras's own order
     if isinstance(node, cst.Name):
         it.scope.bind(node.value, tensor)
+        if it.func is not None and it.func.start.get(node.value) is UNKNOWN and bound_once(it, node):
+            it.func.start[node.value] = tensor
         if it.func is not None and is_parameter(it.func, node.value) and node.value not in it.func.passed:
             it.func.passed[node.value] = Tensor()
             it.func.guessed.add(node.value)

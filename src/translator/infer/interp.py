@@ -275,8 +275,11 @@ class Interpreter:
 
     # -- memory ----------------------------------------------------------------------------------
 
-    def changed_in_place(self, node: cst.CSTNode, value: Value) -> None:
-        """Record that ``value``'s memory changes here. A caller whose argument it was has to know."""
+    def changed_in_place(self, node: cst.CSTNode, value: Value, drawn: str = "") -> None:
+        """Record that ``value``'s memory changes here. A caller whose argument it was has to know.
+
+        ``drawn`` is the name of a value that is only drawn anew.
+        """
         tensor = without_none(value)
         if not isinstance(tensor, Tensor):
             return
@@ -292,10 +295,18 @@ class Interpreter:
         if self.func is not None and not tensor.variable:  # a variable is assigned to, which its holders see
             for name, start in self.func.start.items():
                 passed = without_none(start)
-                if isinstance(passed, Tensor) and passed.storage & tensor.storage and name not in self.func.mutates:
-                    self.func.mutates.add(name)
-                    for caller in self.func.callers:
-                        self.invalidate(caller)
+                if (isinstance(passed, Tensor) and passed.storage & tensor.storage) or name == drawn:
+                    self._mutates(self.func, name, drawn=bool(drawn))
+
+    def _mutates(self, func: Func, name: str, *, drawn: bool) -> None:
+        """A function changes what it is given: whoever calls it looks again."""
+        if name in func.mutates and (drawn or name in func.rewritten):
+            return
+        func.mutates.add(name)
+        if not drawn:
+            func.rewritten.add(name)
+        for caller in func.callers:
+            self.invalidate(caller)
 
     def settle(self, change: InPlace) -> None:
         """Note whether the memory was read since it changed."""

@@ -154,11 +154,11 @@ def _bound_in(it: Interpreter, func: Func) -> Counter[str]:
         params = func.node.params
         stars = [p for p in (params.star_arg, params.star_kwarg) if isinstance(p, cst.Param)]
         every = (*params.posonly_params, *params.params, *params.kwonly_params, *stars)
-        known[func] = Counter([*(p.name.value for p in every), *_bindings(func.node.body)])
+        known[func] = Counter([*(p.name.value for p in every), *bindings(func.node.body)])
     return known[func]
 
 
-def _bindings(body: cst.CSTNode) -> Iterator[str]:
+def bindings(body: cst.CSTNode) -> Iterator[str]:
     for node in nodes.walk(body):
         if isinstance(node, cst.AssignTarget | cst.AugAssign | cst.AnnAssign | cst.For | cst.CompFor | cst.NamedExpr):
             targets = nodes.walk(node.target)

@@ -396,7 +396,9 @@ def _takes_the_same(ctx: Context, row: Row, node: cst.Call) -> bool:
     if not row.helper or not row.same_args or row.tf_args or source is None:
         return False
     own = [p.name for p in target_params(ctx, row) or () if p.kind in ("po", "pk")]
-    count = len(own) if any(a.star == "*" for a in node.args) else sum(a.keyword is None and not a.star for a in node.args)
+    count = (
+        len(own) if any(a.star == "*" for a in node.args) else sum(a.keyword is None and not a.star for a in node.args)
+    )
     orders = {tuple(p.name for p in o if p.kind in ("po", "pk"))[:count] for o in source.overloads}
     return "data_format" not in own and orders == {tuple(own[:count])}
 

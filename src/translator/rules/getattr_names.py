@@ -1,12 +1,12 @@
-"""``getattr(nn, "ReLU")``: a framework name that is looked up by a string that is known."""
+"""Attributes that are asked for by a string: ``getattr(nn, "ReLU")``, ``hasattr(layer, "parameters")``."""
 
 from __future__ import annotations
 
 import libcst as cst
 
 from .. import nodes
-from ..rewrite.context import Context, Outcome
-from ..values import Api
+from ..rewrite.context import Context, Outcome, Refusal
+from ..values import UNKNOWN, Api, Const, Instance, options_of
 from .api import reference, unknown, with_imports
 
 
@@ -32,3 +32,25 @@ def looked_up_name(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
         return None
     rows = ctx.tables.find(name)
     return with_imports(rows[0], reference(ctx, rows[0], name)) if rows else unknown(ctx, name)
+
+
+LISTED = frozenset({
+    "parameters", "buffers", "children", "modules", "named_parameters", "named_buffers", "named_children",
+    "named_modules", "state_dict", "load_state_dict", "register_buffer", "register_parameter",
+})  # fmt: skip
+"""Methods of PyTorch's layers that no layer of Keras has."""
+
+
+def asked_for_method(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
+    """``hasattr(x, "parameters")`` holds for layers in PyTorch, and for none in Keras."""
+    if len(node.args) != 2 or ctx.value(node.func) != Api("builtins.hasattr"):
+        return None
+    owner, name = ctx.value(node.args[0].value), ctx.value(node.args[1].value)
+    if not isinstance(name, Const) or name.value not in LISTED:
+        return None
+    if any(name.value in (*cls.attrs, *cls.methods) for cls in ctx.facts.classes.values()):
+        return None
+    if owner is not UNKNOWN and not any(isinstance(o, Instance) for o in options_of(owner)):
+        return None
+    message = f"Keras's layers have no `{name.value}`, so that this would not hold for a layer"
+    return Refusal("XL205", message, "ask with isinstance(x, nn.Module)")

@@ -12,7 +12,9 @@ from typing import Any
 import libcst as cst
 
 from .. import nodes
+from ..infer.evidence import is_parameter
 from ..infer.facts import BoundCall
+from ..infer.uses import bindings
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..values import Api, Const, Instance, Tensor, UserClass, Value, options_of, without_none
 from .kept_layers import built_early
@@ -224,9 +226,26 @@ def fill(ctx: Context, call: BoundCall, place: cst.BaseExpression) -> Outcome:
     call_node = nodes.call(name, target, *args)
     value = ctx.value(place)
     if isinstance(value, Tensor) and not value.variable and isinstance(place, cst.Name):
+        from .inplace import aliased
+
+        if (refusal := aliased(ctx, call.node)) is not None:
+            return refusal
+        if _is_given(ctx, place.value):
+            args[:0] = [cst.Arg(nodes.call("changeable", target))]
+            return Edit(cst.Expr(nodes.call(name, *args)), (f"helper:{name}", "helper:changeable"))
         # A plain tensor cannot be written to: the name takes the new one.
         return Edit(cst.Assign([cst.AssignTarget(place)], call_node), (f"helper:{name}",))
     return Edit(cst.Expr(call_node), (f"helper:{name}",))
+
+
+def _is_given(ctx: Context, name: str) -> bool:
+    """Whether a name is what the function's callers hold: a parameter that is bound nowhere else, nor handed back."""
+    func = ctx.func
+    if func is None or not is_parameter(func, name):
+        return False
+    returned = any(isinstance(n, cst.Return) and n.value is not None and nodes.is_name(n.value, name)
+                   for n in nodes.walk(func.node.body))  # fmt: skip
+    return not returned and name not in set(bindings(func.node.body))
 
 
 IN_PLACE = {"normal_": "normal_", "uniform_": "uniform_", "zero_": "zeros_", "fill_": "constant_"}

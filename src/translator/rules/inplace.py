@@ -11,7 +11,7 @@ from typing import Any
 import libcst as cst
 
 from .. import nodes
-from ..infer.calls import changes_input, works_in_place
+from ..infer.calls import DRAWN, changes_input, undated, works_in_place
 from ..infer.facts import BoundCall
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..values import NONE, Const, Instance, Tensor, UserClass, as_tensor, options_of, without_none
@@ -212,6 +212,10 @@ def in_place(ctx: Context, statement: cst.CSTNode, node: cst.Call, call: BoundCa
         return fill_parameter(ctx, call, node, target)
     if not isinstance(target, PLACES):
         return Refusal("XL206", "this changes a temporary value in place", "assign the value to a name first")
+    if isinstance(undated(target), cst.Name) and undated(target) is not target and node.func.attr.value in DRAWN:  # type: ignore[union-attr]
+        from .initializers import fill_parameter
+
+        return fill_parameter(ctx, call, node, target)
     refusal = aliased(ctx, node) or (of_copy(ctx, target) if isinstance(target, cst.Subscript) else None)
     if refusal is not None:
         return refusal

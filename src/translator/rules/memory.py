@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import libcst as cst
 
 from .. import nodes
 from ..infer.facts import BoundCall
+from ..infer.uses import bindings
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..tables.schema import Row
 from ..values import Api
@@ -30,17 +34,31 @@ def _changed(ctx: Context, node: cst.Call, array: cst.BaseExpression, call: Boun
 
 
 def _written_after(ctx: Context, node: cst.Call, name: str) -> bool:
-    """Whether parts of ``name`` are assigned to behind a call, in the function that it stands in."""
+    """Whether parts of ``name`` are assigned to behind a call, in the function that it stands in, before the name
+    stands for something else."""
     scope = ctx.func.node if ctx.func is not None else ctx.tree
-    seen = False
-    for found in nodes.walk(scope):
-        seen = seen or found is node
-        if not seen or not isinstance(found, cst.AssignTarget | cst.AugAssign):
-            continue
-        target = found.target
-        if isinstance(target, cst.Subscript) and nodes.is_name(target.value, name):
+    for statement in _following(scope, node):
+        if _writes(nodes.walk(statement), name):
             return True
-    return False
+        if isinstance(statement, cst.SimpleStatementLine) and name in set(bindings(statement)):
+            return False
+    walk = nodes.walk(scope)
+    return any(found is node for found in walk) and _writes(walk, name)
+
+
+def _writes(walk: Iterable[cst.CSTNode], name: str) -> bool:
+    targets = (n.target for n in walk if isinstance(n, cst.AssignTarget | cst.AugAssign))
+    return any(isinstance(t, cst.Subscript) and nodes.is_name(t.value, name) for t in targets)
+
+
+def _following(scope: cst.CSTNode, node: cst.CSTNode) -> list[Any]:
+    """The simple statement that holds a node, and those behind it in its block."""
+    for block in nodes.walk(scope):
+        body = block.body if isinstance(block, cst.IndentedBlock | cst.Module) else ()
+        for i, statement in enumerate(body):
+            if isinstance(statement, cst.SimpleStatementLine) and any(n is node for n in nodes.walk(statement)):
+                return [*body[i:]]
+    return []
 
 
 @named("frombuffer")

@@ -57,6 +57,13 @@ def normal_(tensor, mean=0.0, std=1.0):
     return draw_normal(tensor, mean, std)
 
 
+def changeable(variable):
+    """A variable, as it is. A tensor does not change: who passed it would not see the new values."""
+    if not hasattr(variable, "assign"):
+        raise TypeError("What is initialised here must be a variable; of a tensor, use what the function returns.")
+    return variable
+
+
 def constant_(tensor, val):
     """The value ``val`` everywhere."""
     return write(tensor, tf.fill(tuple(tensor.shape), tf.constant(val, tf.as_dtype(tensor.dtype))))
