@@ -83,3 +83,40 @@ def test_hasattr_asks_for_what_keras_layers_lack() -> None:
     loop = "    for v in value.parameters() if hasattr(value, 'parameters') else []:\n        print(v)\n"
     source = f"def f(value):\n{loop}"
     refuses("import torch\n" + source, "XL205", 3)
+
+
+def test_parts_of_parts() -> None:
+    """``x[i][j] = v`` changes x where x[i] is a view of it."""
+    tf, torch = pytest.importorskip("tensorflow"), pytest.importorskip("torch")
+    source = (
+        HEAD + "def f(x: Tensor, m: Tensor):\n    y = torch.zeros(4, 5)\n    for i in range(4):\n"
+        "        y[i][:i] = x[i, :i] + 1\n    y[:, 1][torch.tensor([0, 2])] = 7.0\n    y[1:3][m] = 5.0\n    return y\n"
+    )
+    translation = translate(source)
+    assert not translation.refused, translation.diagnostics
+    theirs: dict[str, Any] = {}
+    ours: dict[str, Any] = {}
+    exec(source, theirs)
+    exec(translation.text, ours)
+    x, m = np.random.default_rng(0).standard_normal((4, 5)).astype("float32"), np.array([True, False])
+    expected = theirs["f"](torch.tensor(x), torch.tensor(m)).numpy()
+    np.testing.assert_allclose(ours["f"](tf.constant(x), tf.constant(m)), expected, rtol=1e-6)
+    copied = "def f(x: Tensor, i: Tensor):\n    y = x * 2\n    y[i][0] = 3.0\n    return y\n"
+    refuses(HEAD + copied, "XL206", 7)
+
+
+def test_what_is_declared_counts_where_it_is_used() -> None:
+    """As another of its declared kinds than was seen, or set in a way that is not seen."""
+    source = (
+        "from typing import Union\nimport torch\nfrom torch import Tensor\n\n\n"
+        "class Kept:\n    def __init__(self, add):\n        self.total: Tensor\n"
+        "        add(self, 'total', torch.zeros(3))\n\n"
+        "    def row(self, i):\n        return self.total.view(1, -1)\n\n\n"
+        "def sizes(x: Union[Tensor, dict[str, Tensor]], named):\n    if named:\n"
+        "        return {k: v.size(0) + len(x.keys()) for k, v in x.items()}\n    return x.size(0)\n\n\n"
+        "def plain(x: Tensor):\n    return sizes(x, False)\n"
+    )
+    result = translate(source)
+    assert not result.refused, result.diagnostics
+    assert "tf.reshape(self.total, (1, -1))" in result.text
+    assert "keras.ops.shape(v)[0] + len(x.keys()) for k, v in x.items()" in result.text

@@ -64,8 +64,10 @@ def _by_position(it: Interpreter, name: str) -> bool:
     return name == "dim" and not given and not it.keywords
 
 
-OPERANDS = frozenset({"other", "tensor", "input", "exponent", "mat2", "vec2", "index", "mask", "source", "value"})
-"""Parameters of tensor methods that take tensors and numbers, and no texts."""
+OPERANDS = frozenset({
+    "other", "tensor", "input", "exponent", "mat2", "vec", "vec2", "index", "mask", "source", "value",
+})  # fmt: skip
+"""Parameters of tensor methods that take tensors and numbers, and no texts, nor more than one."""
 
 
 def cannot_be(it: Interpreter, name: str) -> bool:

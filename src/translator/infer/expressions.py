@@ -42,14 +42,14 @@ from ..values import (
     without_none,
 )
 from . import indexing, lightning
-from .annotations import type_form
+from .annotations import fresh, type_form
 from .evidence import cannot_be, is_evidence, only_a_tensor, proven_tensor
 from .facts import SAVED
 from .functions import define, method_of
 from .imports import framework_name
 from .keras_config import compared
 from .keras_graph import operated
-from .layer_attributes import SIZES, having
+from .layer_attributes import SIZES, declared_otherwise, having
 from .made_names import of_made_name
 from .results import binary_result
 from .sizes import combined, measured, product
@@ -104,6 +104,8 @@ def _attribute(it: Interpreter, node: cst.Attribute) -> Value:
         it.facts.direct.add(node)
     if isinstance(owner, Union):
         owner = without_none(owner)
+    if isinstance(owner, Tensor):
+        owner = declared_otherwise(it, node.value, owner, name)
     out: Value | None = None
     for one in having(it, options_of(owner), name):
         value = attribute_of(it, one, name, node)
@@ -249,6 +251,9 @@ def _instance_attribute(it: Interpreter, owner: Instance, name: str) -> Value:
                 return layer_weight(Instance(Api(base)), name)
         if name == WRAPPED and owner.cls.module:
             return owner
+        said = next((cls.declared[name] for cls in owner.cls.mro() if name in cls.declared), UNKNOWN)
+        if said is not UNKNOWN:  # declared, and set in a way that is not seen
+            return fresh(said)
         inherited = it.tables.source.get(f"{framework_base(owner.cls)}.{name}") is not None
         return of_made_name(owner.cls, name, inherited=inherited) or BoundMethod(owner, name)
     it.facts.opened.append(owner)
@@ -530,9 +535,7 @@ def _comparison(it: Interpreter, node: cst.Comparison) -> Value:
         elif isinstance(target.operator, cst.Is | cst.IsNot) and len(node.comparisons) == 1:
             out = _identity(left, right, isinstance(target.operator, cst.Is))
         elif len(node.comparisons) == 1 and isinstance(target.operator, cst.Equal | cst.NotEqual):
-            truth = compared(
-                it.facts, node.left, target.comparator, positive=isinstance(target.operator, cst.Equal)
-            )
+            truth = compared(it.facts, node.left, target.comparator, positive=isinstance(target.operator, cst.Equal))
             out = BOOL if truth is None else Const(truth)
     return out
 

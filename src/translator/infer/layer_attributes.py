@@ -1,10 +1,14 @@
-"""Which attributes the framework's layers have."""
+"""Which attributes the framework's layers and tensors have."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..values import Instance, Value
+import libcst as cst
+
+from ..values import UNKNOWN, Instance, Tensor, Value, options_of, without_none
+from .annotations import annotation
+from .uses import bound_once
 
 if TYPE_CHECKING:
     from .interp import Interpreter
@@ -26,8 +30,28 @@ def having(it: Interpreter, options: tuple[Value, ...], name: str) -> tuple[Valu
     return some or options
 
 
+def declared_otherwise(it: Interpreter, place: cst.BaseExpression, owner: Value, name: str) -> Value:
+    """What a parameter that was seen as a tensor is, where it is used as only another of its declared kinds can be."""
+    if it.func is None or not isinstance(place, cst.Name) or not lacks(it, owner, name):
+        return owner
+    params = it.func.node.params
+    every = (*params.posonly_params, *params.params, *params.kwonly_params)
+    said = next((p.annotation for p in every if p.name.value == place.value), None)
+    if said is None or not bound_once(it, place):
+        return owner
+    options = options_of(without_none(annotation(it, said.annotation)))
+    other = [o for o in options if o is not UNKNOWN and not lacks(it, o, name)]
+    if len(other) != 1:
+        return owner
+    it.scope.bind(place.value, other[0])
+    it.facts.values[place] = other[0]
+    return other[0]
+
+
 def lacks(it: Interpreter, owner: Value, name: str) -> bool:
-    """Whether a layer of the framework certainly has no such attribute, unless the program sets it."""
+    """Whether a tensor or layer of the framework certainly has no such attribute, unless the program sets it."""
+    if isinstance(owner, Tensor):
+        return not owner.variable and f"{it.dialect.tensor}.{name}" not in it.tables.source and not name.startswith("_")
     api = owner.api if isinstance(owner, Instance) else None
     if api is None or not api.startswith("torch.nn.") or api in it.dialect.module_bases:
         return False

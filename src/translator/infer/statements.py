@@ -87,8 +87,9 @@ def _ann_assign(it: Interpreter, node: cst.AnnAssign) -> None:
     value = it.expr(node.value) if node.value is not None else promised
     if it.direction == "tf2torch" and isinstance(node.target, cst.Attribute) and isinstance(value, Seq | Map):
         it.touch()
-    if node.value is not None or it.scope.kind == "class":
+    if node.value is not None or it.scope.kind == "class" or isinstance(node.target, cst.Attribute):
         _declare(it, node.target, promised)
+    if node.value is not None or it.scope.kind == "class":
         bind(it, node.target, filled(value, promised))
 
 
@@ -260,6 +261,11 @@ def _bind_item(it: Interpreter, target: cst.Subscript, value: Value) -> None:
         it.rebinding = frozenset()
         escape(tensor)
         replace(it, target.value, tensor)
+        if isinstance(target.value, cst.Subscript):  # x[i][j] = v changes x
+            whole = without_none(it.facts.value(target.value.value))
+            if isinstance(whole, Tensor):
+                escape(whole)
+                replace(it, target.value.value, whole)
     elif isinstance(owner, Map):
         value = filled(value, owner.promise)
         if owner.items is not None and isinstance(key, Const):

@@ -198,6 +198,8 @@ def in_place(ctx: Context, statement: cst.CSTNode, node: cst.Call, call: BoundCa
     if isinstance(target, cst.Attribute) and target.attr.value == "data" and isinstance(target.value, cst.Subscript):
         target = target.value
     tensor = as_tensor(ctx.value(target)) if target is not None else None
+    if call.api.endswith(".share_memory_"):
+        return Edit([])  # it changes nothing that a tensor holds
     if target is None or tensor is None:
         return Refusal("XL205", "what this changes in place is not known")
     if isinstance(target, cst.Subscript) and variable_part(ctx, target):
@@ -292,17 +294,32 @@ def assign_item(ctx: Context, node: cst.Assign, new: cst.Assign) -> Outcome:
         return Refusal("XL206", "one value is assigned to several places, one of them part of a tensor")
     if owner.variable and not variable_part(ctx, target):
         return Refusal("XL206", "part of a parameter is assigned", "use `variable.assign` with the whole value")
-    if not isinstance(target.value, cst.Name | cst.Attribute):
+    place = _held(ctx, target.value)
+    if place is None:
         return Refusal("XL206", "part of a temporary tensor is assigned", "assign the tensor to a name first")
-    refusal = aliased(ctx, target)
+    refusal = aliased(ctx, target) or (of_copy(ctx, target.value) if isinstance(target.value, cst.Subscript) else None)
     if refusal is not None:
         return refusal
-    whole = ctx.updated(target.value)
     name = update_helper(ctx, target)
-    update = nodes.call(name, whole, index_tuple(ctx, target), new.value)
+    update = nodes.call(name, ctx.updated(target.value), index_tuple(ctx, target), new.value)
+    whole = ctx.updated(place)
+    if isinstance(target.value, cst.Subscript):
+        update = nodes.call("slice_assign", whole, index_tuple(ctx, target.value), update)
+        made = new.with_changes(targets=[cst.AssignTarget(whole)], value=update)
+        return Edit(made, (f"helper:{name}", "helper:slice_assign"))
     if owner.variable:
         return Edit(cst.Expr(nodes.call(nodes.code(whole) + ".assign", update)), (f"helper:{name}",))
     return Edit(new.with_changes(targets=[cst.AssignTarget(whole)], value=update), (f"helper:{name}",))
+
+
+def _held(ctx: Context, place: cst.BaseExpression) -> cst.BaseExpression | None:
+    """The name or attribute that holds what a part of is assigned: ``x`` of ``x`` and of ``x[i]``."""
+    if isinstance(place, cst.Subscript):
+        whole = without_none(ctx.value(place.value))
+        place = place.value
+        if not isinstance(whole, Tensor) or whole.variable:
+            return None
+    return place if isinstance(place, cst.Name | cst.Attribute) else None
 
 
 def update_helper(ctx: Context, target: cst.Subscript) -> str:

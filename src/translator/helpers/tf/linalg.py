@@ -172,5 +172,7 @@ def kron(x, other):
 
 def fill_diagonal(x, fill_value):
     """The matrix x (N, M) with one value all along its diagonal."""
+    if len(x.shape) != 2:
+        raise ValueError(f"fill_diagonal takes matrices, not {len(x.shape)} axes.")
     diagonal = tf.linalg.diag_part(x)
     return tf.linalg.set_diag(x, tf.fill(tf.shape(diagonal), tf.cast(fill_value, x.dtype)))
