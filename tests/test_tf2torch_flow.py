@@ -68,6 +68,12 @@ def run(x, y):
     c, d = tf.cond(tf.reduce_mean(x) < 0.0, true_fn=small, false_fn=large)
     return a, b, c, d
 """
+ZEROS = """
+def run(x, y):
+    total = tf.foldl(lambda a, t: 0.5 * a + t, x, initializer=0.0)
+    rows = tf.scan(lambda a, t: tf.maximum(a, t), x, initializer=0.0 * x[0])
+    return total, rows, tf.nn.embedding_lookup(x, [[0, 1], [2, 2]]) * y, tf.gather(x, [[3], [1]], axis=0)
+"""
 
 
 def both(source: str) -> tuple[dict[str, Any], dict[str, Any], str]:
@@ -81,7 +87,7 @@ def both(source: str) -> tuple[dict[str, Any], dict[str, Any], str]:
     return mine, theirs, translation.text
 
 
-@pytest.mark.parametrize("source", [ARRAY, IN_A_LOOP, OWN_GRADIENT, BRANCH])
+@pytest.mark.parametrize("source", [ARRAY, IN_A_LOOP, OWN_GRADIENT, BRANCH, ZEROS])
 def test_it_computes_the_same(source: str) -> None:
     tf = pytest.importorskip("tensorflow")
     import torch
@@ -106,6 +112,7 @@ def test_it_computes_the_same(source: str) -> None:
 
 
 REFUSED = [
+    ("def f(x):\n    return tf.one_hot(tf.argmax(x, -1), 4, axis=0)\n\n\nf(tf.zeros([2, 3]))\n", "XL201"),
     ("def f(g, x):\n    return tf.map_fn(g, x)\n", "XL205"),
     ("def f(x):\n    y = keras.layers.Conv2D(3, 2)(x)\n    return tf.map_fn(lambda r: r + 1.0, y, "
      "fn_output_signature=tf.RaggedTensorSpec([None]))\n", "XL203"),

@@ -151,6 +151,11 @@ class Const(Value):
     value: Any
 
 
+def is_off(value: Value) -> bool:
+    """Whether a value is the literal `None` or `False`, and not the number 0, which is equal to it."""
+    return isinstance(value, Const) and (value.value is None or value.value is False)
+
+
 @dataclass(slots=True, frozen=True)
 class Num(Value):
     """A Python scalar of a known type whose value is not known: ``int float bool str``."""

@@ -130,7 +130,7 @@ def _has_method(option: Value) -> bool:
     if isinstance(owner, Num | Const):
         return hasattr(PLAIN.get(python_type(owner) or "", object), name)
     if isinstance(owner, Shape):
-        return name in ("numel", "index", "count")
+        return name in ("numel", "index", "count", "as_list")
     if isinstance(owner, Instance) and isinstance(owner.cls, UserClass):  # which has no such method of its own
         return any(not isinstance(base, UserClass) for cls in owner.cls.mro() for base in cls.bases)
     return True
@@ -459,6 +459,8 @@ def call_method(it: Interpreter, node: cst.Call, method: BoundMethod, args: Args
         return _tensor_method(it, node, owner, name, receiver, args)
     if isinstance(owner, Shape):
         it.touch()
+        if name == "as_list" and it.direction == "tf2torch":
+            return owner
         return {"numel": RESULTS["dim"](BoundCall("", node)), "index": RESULTS["int"](BoundCall("", node))}.get(
             name, UNKNOWN
         )

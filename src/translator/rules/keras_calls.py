@@ -132,6 +132,10 @@ def handed_over(ctx: Context, node: cst.Call, new: cst.Call, func: Value) -> Out
             raise Refused("XL205", "which model is called here is not known", "annotate or pass the model")
     if isinstance(func, BoundMethod) and isinstance(func.receiver, Seq | Map):
         return None
+    from .keras_tensors import listed_shape
+
+    if listed_shape(ctx, node) is not None and isinstance(new.func, cst.Attribute):
+        return Edit(nodes.call("list", new.func.value))
     args = list(new.args)
     for i, arg in enumerate(node.args):
         value = without_none(ctx.value(arg.value))

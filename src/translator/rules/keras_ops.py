@@ -11,7 +11,8 @@ from ..infer.facts import Bound, BoundCall, given
 from ..infer.results import int_of, ints_of
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..tables.schema import Row
-from ..values import Api, BoundMethod, Const, Seq, Shape, as_tensor, python_type
+from ..values import Api, BoundMethod, Const, Seq, Shape, as_tensor, is_off, python_type
+from .api import at_default, ctx_default
 from .keras_layout import Refused, in_source_order, method
 from .named import named
 
@@ -23,9 +24,11 @@ def arg(ctx: Context, call: BoundCall, *names: str) -> Any:
 
 
 def only(call: BoundCall, *names: str) -> None:
-    """Refuse arguments that a rule does not know."""
+    """Refuse arguments that a rule does not know, unless they are as they would be without being given."""
     for name, bound in call.args.items():
-        if name not in names and bound.value != Const(None) and bound.value != Const(False):
+        default = ctx_default(call, name)
+        plain = at_default(default, bound) if default is not None else is_off(bound.value)
+        if name not in names and not plain:
             raise Refused("XL201", f"{call.api}: argument `{name}` is not translated")
 
 
@@ -291,16 +294,20 @@ def arange(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Cal
 @named("keras_gather")
 def gather(ctx: Context, row: Row, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
     """``tf.gather(x, i)`` is ``x[i]``."""
-    only(call, "params", "x", "indices", "axis")
-    x = nodes.parenthesized(arg(ctx, call, "params", "x"))
+    only(call, "params", "x", "reference", "indices", "ids", "axis")
+    x = nodes.parenthesized(arg(ctx, call, "params", "x", "reference"))
     axis = given(call, "axis")
     number = 0 if axis is None else int_of(axis.value)
     if number is None and axis is not None and axis.value == Const(None) and call.api.startswith("tf."):
         number = 0
-    if number is None or number < 0 or (axis is None and call.api.startswith("keras.")):
+    if number is None or number < 0 or (axis is None and call.api == "keras.ops.take"):
         raise Refused("XL201", f"{call.api}: `axis` must be written as a number from the front")
     whole = [cst.SubscriptElement(cst.Slice(None, None))] * number
-    index = cst.SubscriptElement(cst.Index(arg(ctx, call, "indices")))
+    listed, picked = given(call, "indices", "ids"), arg(ctx, call, "indices", "ids")
+    numbers = ints_of(listed.value) if listed is not None else None
+    if listed is not None and isinstance(listed.value, Seq) and (numbers is None or listed.value.kind != "list"):
+        picked = nodes.call("torch.tensor", picked)  # PyTorch takes lists of lists, and tuples, apart
+    index = cst.SubscriptElement(cst.Index(picked))
     return Edit(cst.Subscript(x, [*whole, index]))
 
 

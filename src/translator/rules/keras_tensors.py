@@ -332,13 +332,25 @@ def rank_asked(ctx: Context, node: cst.Call) -> Any:
 
 
 def shape_source(ctx: Context, node: cst.BaseExpression) -> cst.BaseExpression | None:
-    """The tensor whose shape an expression asks for: ``x.shape``, ``tf.shape(x)``."""
+    """The tensor whose shape an expression asks for: ``x.shape``, ``tf.shape(x)``, ``x.get_shape().as_list()``."""
+    listed = listed_shape(ctx, node)
+    if listed is not None:
+        return shape_source(ctx, listed)
     if isinstance(node, cst.Attribute) and node.attr.value == "shape":
         return node.value
     if isinstance(node, cst.Call):
         call = ctx.call(node)
         if call is not None and call.api in ("tf.shape", "keras.ops.shape") and node.args:
             return node.args[0].value
+        if call is not None and call.api == "tf.Tensor.get_shape" and isinstance(node.func, cst.Attribute):
+            return node.func.value
+    return None
+
+
+def listed_shape(ctx: Context, node: cst.BaseExpression) -> cst.BaseExpression | None:
+    """The shape that ``shape.as_list()`` lists."""
+    if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) and node.func.attr.value == "as_list":
+        return node.func.value if isinstance(ctx.value(node.func.value), Shape) else None
     return None
 
 

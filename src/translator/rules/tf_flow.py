@@ -11,7 +11,7 @@ from ..infer.facts import Bound, BoundCall, given
 from ..infer.flow import OWN_GRADIENT, each
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..tables.schema import Row
-from ..values import Api, Const, Func, MethodOf, Tensor, Value, options_of
+from ..values import Api, Const, Func, MethodOf, Tensor, Value, is_off, options_of
 from .keras_layout import Refused, order
 from .keras_ops import arg, only
 from .named import named
@@ -76,7 +76,7 @@ def helper(name: str, *args: Any, **keywords: Any) -> Edit:
 def extra(ctx: Context, call: BoundCall, *names: str) -> dict[str, Any]:
     """Keywords that are passed on unless they are as they would be."""
     found = {n: call.args[n] for n in names if n in call.args}
-    return {n: ctx.updated(b.node) for n, b in found.items() if b.value not in (Const(None), Const(False))}
+    return {n: ctx.updated(b.node) for n, b in found.items() if not is_off(b.value)}
 
 
 @named("tf_while_loop")

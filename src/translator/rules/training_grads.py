@@ -10,7 +10,7 @@ from .. import nodes
 from ..infer.facts import BoundCall
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..tables.schema import Row
-from ..values import UNKNOWN, Const, Tensor, without_none
+from ..values import UNKNOWN, Const, Tensor, is_off, without_none
 from .named import named
 from .training_flow import changes, slice_of, uses
 from .training_params import Unresolved, group_variables, is_module, sources, walk
@@ -47,7 +47,7 @@ def grad_region(planner: Planner, block: Block, event: Event) -> Region:
     if call.problem:
         raise Unresolved(f"autograd.grad: {call.problem}")
     for name, bound in call.args.items():
-        if name not in HARMLESS and bound.value not in (Const(None), Const(False)):
+        if name not in HARMLESS and not is_off(bound.value):
             raise Unresolved(f"autograd.grad with `{name}=` is not translated")
     if "outputs" not in call.args or "inputs" not in call.args:
         raise Unresolved("autograd.grad: its outputs or inputs are not given plainly")

@@ -12,7 +12,7 @@ from typing import Any
 import libcst as cst
 
 from ..rewrite.context import Context
-from ..values import Const, Instance, Num, UserClass, without_none
+from ..values import Const, Instance, Num, UserClass, is_off, without_none
 from .training_carry import carry, kept_elsewhere, open_tapes
 from .training_choices import merged
 from .training_closures import closure_call, find_closures
@@ -438,7 +438,7 @@ class Planner:
         """Refuse the arguments of ``backward`` that have no form here."""
         call = self.facts.calls[event.call]
         for name, bound in call.args.items():
-            harmless = name in ("input", "retain_graph", "gradient") or bound.value in (Const(None), Const(False))
+            harmless = name in ("input", "retain_graph", "gradient") or is_off(bound.value)
             if not harmless:
                 raise Unresolved(f"`backward` with `{name}=` is not translated yet")
         if call.problem:
