@@ -15,6 +15,7 @@ import libcst as cst
 from .. import nodes
 from ..tables.schema import Row
 from ..values import (
+    SOME,
     UNKNOWN,
     Api,
     Const,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 MADE = "<made>"
 """The entry of an instance's arguments that says which call made it."""
+LAMBDA = "keras.layers.Lambda"
 STEP = "<step>"
 """The entry of a `TimeDistributed`: what its model takes and gives for one step."""
 CHANNELS_FIRST = {3: (0, 2, 1), 4: (0, 3, 1, 2), 5: (0, 4, 1, 2, 3)}
@@ -351,6 +353,37 @@ def run_step(it: Interpreter, node: cst.CSTNode, layer: Instance, inner: Instanc
         result = call_value(it, call, inner, [(cst.Arg(cst.Name("x")), step)])
     it.facts.calls.pop(call, None)
     layer.args[STEP] = Seq("tuple", [step, result])
+
+
+def call_lambda(it: Interpreter, node: cst.CSTNode, owner: Instance, given: Value) -> Value:
+    """What a `Lambda`'s function gives: it takes tensors in Keras's own order, and gives them so."""
+    from .calls import call_value
+    from .flow import each
+
+    func = without_none(owner.args.get("function", UNKNOWN))
+    if not isinstance(func, Func):
+        return UNKNOWN
+    if not isinstance(given, Seq) and as_tensor(given) is None:
+        return UNKNOWN
+    with it.inside():
+        result = call_value(it, cst.Call(cst.Name("function")), func, [(cst.Arg(cst.Name("x")), each(given, plain))])
+    out = each(result, plain)
+    first = out.items[0] if isinstance(out, Seq) and out.items else out
+    if isinstance(first, Tensor) and keras_mask(given):
+        first.mask = SOME
+    return out
+
+
+def plain(tensor: Tensor) -> Tensor:
+    """A tensor in Keras's own order."""
+    return Tensor(tensor.rank, tensor.dims, tensor.dtype, LayoutVar(source=True), tail=last_of(tensor))
+
+
+def keras_mask(value: Value) -> bool:
+    """Whether a tensor, or one of a list, has a mask."""
+    from .keras_masks import masked
+
+    return masked(value) is not None
 
 
 def fed(inputs: Value, given: Value) -> None:

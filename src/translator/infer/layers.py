@@ -86,6 +86,8 @@ def call_instance(it: Interpreter, node: cst.Call, owner: Instance, args: Args) 
         return call_layer(it, node, Instance(Api(base)), args) if plain and base is not None else UNKNOWN
     if owner.api in it.dialect.containers:
         return call_container(it, node, owner, args)
+    if owner.api == keras_graph.LAMBDA and args and it.direction == "tf2torch":
+        return keras_graph.call_lambda(it, node, owner, args[0][1])
     if (owner.api or "").startswith(image_results.TRANSFORMS):
         return image_results.call_transform(it, owner, args)
     return call_layer(it, node, owner, args)

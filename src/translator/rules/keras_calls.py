@@ -11,7 +11,7 @@ from ..infer.calls import unfollowed
 from ..infer.choose import applies
 from ..infer.emitted import PLACE
 from ..infer.facts import BoundCall
-from ..infer.keras_graph import CHANNELS_FIRST, input_of, is_channels_first, made_by, stepped
+from ..infer.keras_graph import CHANNELS_FIRST, LAMBDA, input_of, is_channels_first, made_by, stepped
 from ..infer.keras_results import parts_of
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..tables.schema import Row
@@ -263,6 +263,9 @@ def applied(ctx: Context, node: cst.Call, new: cst.Call, func: Value) -> Outcome
         in_source_order(ctx, arg.value)
     args = [a.with_changes(value=ctx.updated(o.value)) if o is not node.args[0] else a
             for a, o in zip(args, kept(ctx, node), strict=True)]  # fmt: skip
+    if tensor is None and options[0].api == LAMBDA:
+        in_source_order(ctx, first)
+        args[0] = args[0].with_changes(value=ctx.updated(first))
     given = moved(args[0].value, have, want)
     if tensor is not None and mixed(tensor):
         if want is not None or any(o.api in layers.FREE for o in options):

@@ -7,6 +7,7 @@ tensors) is walked once. Python statements and the layers that are made go to ``
 
 from __future__ import annotations
 
+import keyword
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -160,7 +161,7 @@ class Claim:
         return next(iter(found)) if len(names) == 1 and None not in names else None
 
     def unique(self, name: str) -> str:
-        if name in self.ctx.tables.target.reserved:
+        if name in self.ctx.tables.target.reserved or keyword.iskeyword(name):
             name += "_"
         if name in self.variables and name not in self.tensor_names | self.layer_variables:
             name += "_layer"  # the variable may become an attribute itself

@@ -161,6 +161,12 @@ def reads(node: Any) -> set[str]:
                 one.default.visit(self)
             return False
 
+        def visit_Lambda(self, one: cst.Lambda) -> bool:
+            own = {p.name.value for p in (*one.params.params, *one.params.kwonly_params)}
+            out.update(reads(one.body) - own)
+            one.params.visit(self)
+            return False
+
         def comprehension(self, one: cst.BaseComp) -> bool:
             out.update(free_in(one))
             return False

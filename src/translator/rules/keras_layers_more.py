@@ -10,11 +10,13 @@ from .. import nodes
 from ..infer.facts import Bound
 from ..infer.keras_graph import CHANNELS_FIRST
 from ..infer.keras_results import pairs
-from ..values import UNKNOWN, Const, Instance, Seq, UserClass, Value, as_tensor, without_none
+from ..values import UNKNOWN, Const, Func, Instance, Seq, UserClass, Value, as_tensor, without_none
 from . import keras_activations as activations
 from .keras_args import LayerArgs
 from .keras_layers import LAYERS, Builder, Layer, activation_of, bias, build, helper, layer, module, moved_axes
 from .keras_layout import Refused, order, rank_of
+from .keras_names import names_in, tensorish
+from .tf_flow import stands
 
 # -- pooling ---------------------------------------------------------------------------------------------
 
@@ -285,6 +287,23 @@ def permute(args: LayerArgs) -> Layer:
 @layer("RepeatVector")
 def repeat_vector(args: LayerArgs) -> Layer:
     return Layer([helper("RepeatVector", args.node("n"))], None, ("helper:RepeatVector",))
+
+
+@layer("Lambda")
+def function_layer(args: LayerArgs) -> Layer:
+    bound = args.bound("function")
+    args.used.add("output_shape")
+    func = without_none(bound.value) if bound is not None else UNKNOWN
+    if bound is None or not isinstance(func, Func):
+        raise Refused("XL205", f"{args.api}: the function that it calls is not known here")
+    stands(func)
+    params = func.node.params
+    own = {p.name.value for p in (*params.params, *params.kwonly_params)}
+    if isinstance(bound.node, cst.Lambda) and args.ctx.claim is not None:
+        free = [n for n in names_in(bound.node.body) if n.value not in own]
+        if any(tensorish(args.ctx.value(n)) for n in free):
+            raise Refused("XL213", f"{args.api}: its function reads other tensors of the model")
+    return Layer([helper("Lambda", args.node("function"))], None, ("helper:Lambda",))
 
 
 @layer("Rescaling", free=True)

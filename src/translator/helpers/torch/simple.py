@@ -61,6 +61,17 @@ class RepeatVector(nn.Module):
         return x.unsqueeze(1).expand(-1, self.n, -1)
 
 
+class Lambda(nn.Module):
+    """A function of tensors as a module."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
 class Rescaling(nn.Module):
     """``x * scale + offset``; lists of them hold one number for each channel (axis ``dim``)."""
 
