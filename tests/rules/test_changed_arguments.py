@@ -120,3 +120,22 @@ def test_what_is_declared_counts_where_it_is_used() -> None:
     assert not result.refused, result.diagnostics
     assert "tf.reshape(self.total, (1, -1))" in result.text
     assert "keras.ops.shape(v)[0] + len(x.keys()) for k, v in x.items()" in result.text
+
+
+def test_functions_that_work_in_place() -> None:
+    tf, torch = pytest.importorskip("tensorflow"), pytest.importorskip("torch")
+    source = (
+        HEAD + "def f(x: Tensor):\n    y = x + 1\n    torch.sigmoid_(y)\n    torch.exp_(y)\n"
+        "    z = torch.clamp_(y * 2, min=3.0)\n    return torch.sqrt_(z)\n"
+    )
+    translation = translate(source)
+    assert not translation.refused, translation.diagnostics
+    theirs: dict[str, Any] = {}
+    ours: dict[str, Any] = {}
+    exec(source, theirs)
+    exec(translation.text, ours)
+    x = np.random.default_rng(2).standard_normal((3, 4))
+    expected = theirs["f"](torch.tensor(x)).numpy()
+    np.testing.assert_allclose(ours["f"](tf.constant(x)), expected, rtol=1e-12)
+    kept = "def f(x: Tensor):\n    y = torch.tanh_(x)\n    return x + y\n"
+    refuses(HEAD + kept, "XL206", 6)

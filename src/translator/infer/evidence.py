@@ -8,7 +8,7 @@ import libcst as cst
 
 from .. import nodes
 from ..tables.signatures import POSITIONAL, Overload
-from ..values import UNKNOWN, Api, BoundMethod, Func, LayoutVar, Tensor, UserClass, Value, options_of
+from ..values import BOOL, UNKNOWN, Api, BoundMethod, Func, LayoutVar, Tensor, UserClass, Value, options_of
 from .uses import bound_once, could_be, may_be_called, takes, tensor_could, used_otherwise, uses_of
 
 if TYPE_CHECKING:
@@ -22,6 +22,10 @@ EXACT = frozenset({"uint8", "int8", "short", "int16", "int", "int32", "long", "i
 """Dtypes that no layer has."""
 
 
+COMPARED = frozenset({"float", "double", "half", "long", "int", "short", "byte"})
+"""Casts that layers have, too, but neither truth values nor arrays: what comparing gives is a tensor, then."""
+
+
 def only_a_tensor(it: Interpreter, name: str, receiver: cst.BaseExpression | None = None) -> bool:
     """Whether only a tensor has a method of this name that takes these keywords."""
     method = it.tables.source.get(f"{it.dialect.tensor}.{name}")
@@ -31,6 +35,8 @@ def only_a_tensor(it: Interpreter, name: str, receiver: cst.BaseExpression | Non
         return True
     if method is None:
         return False
+    if isinstance(receiver, cst.Comparison) and name in COMPARED:
+        return True
     return bool(it.keywords & TENSOR_KEYWORDS) or _by_position(it, name) or _used_as_one(it, receiver)
 
 
@@ -119,7 +125,8 @@ def proven_tensor(it: Interpreter, node: cst.BaseExpression) -> Tensor | None:
     """A value of unknown kind that is used as only a tensor can be: a tensor, from here on."""
     if not isinstance(node, PROVEN):
         return None
-    tensor = Tensor(layout=LayoutVar(source=True))
+    compared = it.facts.values.get(node) == BOOL
+    tensor = Tensor(dtype="bool" if compared else None, layout=LayoutVar(source=True))
     if it.direction == "tf2torch" and it.func is not None and it.func.name in ("train_step", "test_step"):
         tensor.layout.perm = ()  # data comes in Keras's own order
     if isinstance(node, cst.Name):

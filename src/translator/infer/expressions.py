@@ -167,6 +167,8 @@ def attribute_of(it: Interpreter, owner: Value, name: str, node: cst.Attribute |
         owner = UNKNOWN
     if isinstance(owner, BoundMethod) and owner.receiver is UNKNOWN:
         owner = UNKNOWN
+    if owner == BOOL and called and not hasattr(bool, name):
+        owner = UNKNOWN  # what comes of comparing things of which nothing is known is no truth value, then
     receiver = node.value if node is not None else None
     if owner is UNKNOWN and called and (cannot_be(it, name) or is_library(it, receiver)):
         return BoundMethod(owner, name)

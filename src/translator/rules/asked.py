@@ -18,7 +18,7 @@ from ..infer.evidence import EXACT
 from ..infer.facts import Bound, BoundCall
 from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..tables.schema import Row
-from ..values import Api, BoundMethod, Instance, LayoutVar, Shape, Tensor, options_of, without_none
+from ..values import BOOL, Api, BoundMethod, Instance, LayoutVar, Shape, Tensor, options_of, without_none
 from .api import translate_call
 from .tensors import chosen_order
 
@@ -48,7 +48,8 @@ def asked_call(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
     refused = [r for r in ctx.refusals if r[0] is func and r[1].code == code]
     if not refused or not isinstance(func, cst.Attribute):
         return None
-    tensor = possible_tensor(ctx, func.value) if code == "XL209" else Tensor(layout=LayoutVar(source=True))
+    unknown = Tensor(dtype="bool" if ctx.value(func.value) == BOOL else None, layout=LayoutVar(source=True))
+    tensor = possible_tensor(ctx, func.value) if code == "XL209" else unknown
     if tensor is None:
         return None
     name, inner = func.attr.value, ctx.asked.get(func.value)
@@ -105,13 +106,16 @@ def _question(asked: Asked, name: str, moved: bool) -> cst.BaseExpression:
 
 
 def named_twice(node: cst.CSTNode | None) -> bool:
-    """Whether an expression costs little and changes nothing: a name, an attribute, an item or a slice."""
+    """Whether an expression costs little and changes nothing: a name, an attribute, an item or a slice, or one compared
+    with another."""
     if node is None or isinstance(node, PLACES):
         return True
     if isinstance(node, cst.UnaryOperation):
         return isinstance(node.operator, cst.Minus) and named_twice(node.expression)
     if isinstance(node, cst.Attribute):
         return named_twice(node.value)
+    if isinstance(node, cst.Comparison):
+        return named_twice(node.left) and all(named_twice(part.comparator) for part in node.comparisons)
     if isinstance(node, cst.Subscript):
         parts = [s.slice for s in node.slice]
         places = [p for s in parts for p in ((s.value,) if isinstance(s, cst.Index) else (s.lower, s.upper, s.step))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import libcst as cst
 
 from .. import nodes
-from ..rewrite.context import Context, Outcome, Refusal
+from ..rewrite.context import Context, Edit, Outcome, Refusal
 from ..values import UNKNOWN, Api, Const, Instance, options_of
 from .api import reference, unknown, with_imports
 
@@ -22,7 +22,34 @@ def looked_up(ctx: Context, node: cst.Call) -> str | None:
 
 def looked_up_claim(ctx: Context, node: cst.Call) -> list[cst.CSTNode]:
     """The module, which is not passed on."""
-    return [node.args[0].value] if looked_up(ctx, node) is not None else []
+    return [node.args[0].value] if looked_up(ctx, node) is not None or _module_has(ctx, node) is not None else []
+
+
+def _module_has(ctx: Context, node: cst.Call) -> bool | None:
+    """Whether a module of the framework has a name, where that is what is asked."""
+    if (
+        not nodes.is_name(node.func, "hasattr")
+        or len(node.args) != 2
+        or ctx.value(node.func) != Api("builtins.hasattr")
+    ):
+        return None
+    owner, name = ctx.value(node.args[0].value), ctx.value(node.args[1].value)
+    if (
+        not isinstance(owner, Api)
+        or not isinstance(name, Const)
+        or owner.name.split(".", 1)[0] not in ctx.dialect.roots
+    ):
+        return None
+    signature = ctx.tables.source.get(ctx.tables.canonical(owner.name))
+    module = owner.name == "torch" or (signature is not None and signature.kind == "module")
+    public = isinstance(name.value, str) and not name.value.startswith("_")
+    return f"{owner.name}.{name.value}" in ctx.tables.source if module and public else None
+
+
+def module_has(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:
+    """``hasattr(torch, "compile")`` asks for a version: the answer is that of the one that the tables speak of."""
+    known = _module_has(ctx, node)
+    return Edit(nodes.literal(known)) if known is not None else None
 
 
 def looked_up_name(ctx: Context, node: cst.Call, new: cst.Call) -> Outcome:

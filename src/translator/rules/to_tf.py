@@ -10,7 +10,7 @@ from .api import api_call, api_name
 from .asked import asked_call
 from .class_names import name_test
 from .control import conditional, if_statement, star_import, with_statement
-from .getattr_names import asked_for_method, looked_up_claim, looked_up_name
+from .getattr_names import asked_for_method, looked_up_claim, looked_up_name, module_has
 from .inplace import assign_item, augmented, call_statement, claimed_call, claimed_targets, inplace_call
 from .layer_calls import framework_layer_call
 from .layer_params import copied_layer, flag_claim, flag_statement, named_parameters_loop
@@ -41,6 +41,7 @@ RULES = RuleSet(
             looked_up_name,
             permuter_made,
             asked_for_method,
+            module_has,
             base_init,
             carried_call,
             mode_call,

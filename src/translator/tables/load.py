@@ -51,6 +51,8 @@ class Tables:
             else:
                 owner, _, method = name.rpartition(".")
                 found = next((r for b in self.source.bases(owner) if (r := self.find(f"{b}.{method}"))), [])
+                if not found and owner == "torch" and method.endswith("_") and name in self.source:
+                    found = self.find(name[:-1])  # torch.sigmoid_(x) gives what torch.sigmoid(x) does
                 found = found or self._of_family(name)
             self.made[name] = found
         return found
