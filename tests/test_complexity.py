@@ -65,6 +65,9 @@ DEEP: dict[str, str] = {
         f"class M{i}(model):\n    def __init__(self):\n        super().__init__()\n        self.a = M{i - 1}()\n"
         f"        self.b = M{i - 1}()\n\n    def call(self, x):\n        return self.b(self.a(x))\n\n\n"
         for i in range(1, 20)),
+    "bases that share bases": "class M0:\n    pass\n\n" + "".join(
+        f"class A{i}(M{i}):\n    pass\n\n\nclass B{i}(M{i}):\n    pass\n\n\nclass M{i + 1}(A{i}, B{i}):\n"
+        "    def go(self, x):\n        return relu(x)\n\n\n" for i in range(25)) + "y = M25().go(ones(2))",
     "200 decorators": "@d(ones(2))\n" * 200 + "def f():\n    pass\n",
     "300 context managers": "with " + ", ".join(f"c(ones({i})) as a{i}" for i in range(300)) + ":\n    pass\n",
 }  # fmt: skip
@@ -94,6 +97,36 @@ def program(text: str, direction: Direction) -> bytes:
         for form in (f"{name}(", f"({name})", f"= {name}\n", f"def {name}("):
             text = text.replace(form, form.replace(name, real))
     return f"{head}\n{text}\n".encode()
+
+
+GROWN = "def f(x, n):\n    return f((x, x), n - 1) if n else relu(x)\n\ny = f(ones(2), 3)\n"
+EACH_OTHER = "".join(
+    f"def f{i}(x, n):\n    return " + " + ".join(f"f{j}((x, n), {j})" for j in range(8)) + " + relu(x)\n\n"
+    for i in range(8)
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "direction"),
+    [(GROWN, Direction.TORCH2TF), (GROWN, Direction.TF2TORCH), (EACH_OTHER, Direction.TORCH2TF)],
+)
+def test_what_does_not_settle_is_told(text: str, direction: Direction) -> None:
+    """Functions that are passed something new in each run are left as they are, with a reason of their own."""
+    result = translate_sources({"a.py": program(text, direction)}, Options(direction))["a.py"]
+    assert not isinstance(result, InputError)
+    told = [d.line for d in result.diagnostics if d.code == "XL215"]
+    assert told and result.refused
+    lines = program(text, direction).decode().split("\n")
+    assert all(lines[line - 1].startswith("def f") for line in told)
+    assert text is not GROWN or "return f((x, x), n - 1) if n else " + HEAD[direction][1]["relu"] in result.text
+
+
+def test_bases_are_looked_up_in_pythons_order() -> None:
+    text = "import torch\n\nclass A:\n    def f(self, x):\n        return 1\n\nclass B(A):\n    pass\n\nclass C(A):\n" \
+        "    def f(self, x):\n        return torch.relu(x)\n\nclass D(B, C):\n    pass\n\n" \
+        "y = D().f(torch.ones(2, 3)).view(-1)\n"  # fmt: skip
+    result = translate_sources({"a.py": text.encode()}, Options())["a.py"]
+    assert not isinstance(result, InputError) and "tf.reshape(D().f(" in result.text
 
 
 @pytest.mark.parametrize("direction", list(Direction))

@@ -70,6 +70,11 @@ CODES: dict[str, tuple[str, str]] = {
     "XL211": ("`training` is read where it cannot be passed", "Pass it as an argument from `call`."),
     "XL212": ("The source framework is still used", "Something was left that no rule speaks of. Translate it by hand."),
     "XL213": ("A star import", "It hides which names belong to the framework. Import the names that are used."),
+    "XL215": (
+        "The inference reached its limit",
+        "Each function is run a bounded number of times with what its callers pass; here that changed with each run, as "
+        "when a function calls itself with ever larger tuples. It stays as it is: annotate its parameters.",
+    ),
     "XL220": (
         "A training step is left as it is",
         "`zero_grad`, forward, loss, `backward` and `step` are translated as one structure or not at all. The message "

@@ -280,6 +280,8 @@ class Func(Value):
     """Parameters to the ranks that their use shows."""
     start: dict[str, Value] = field(default_factory=dict)
     """The parameters' values at the start of the last run."""
+    given: dict[str, Value] = field(default_factory=dict)
+    """What callers passed when the last run began."""
     returned: list[Value] = field(default_factory=list)
     """What the ``return`` statements gave in the last run."""
 
@@ -333,13 +335,14 @@ class UserClass(Value):
     made_in: set[Any] = field(default_factory=set)
     """The functions (or ``None`` for module level) that make instances of it."""
 
+    line: list[UserClass] | None = None
+    """What `mro` gave; ``None`` after its bases, or theirs, changed."""
+
     def mro(self) -> list[UserClass]:
-        """The user classes in lookup order (depth first, which is enough for single inheritance)."""
-        out: list[UserClass] = [self]
-        for base in self.bases:
-            if isinstance(base, UserClass):
-                out += [c for c in base.mro() if c not in out]
-        return out
+        """The user classes in the order in which Python looks names up."""
+        if self.line is None:
+            self.line = _linear(self, {})
+        return self.line
 
     def find(self, name: str) -> Value | None:
         """An attribute or method, looked up through the bases."""
@@ -359,6 +362,24 @@ class UserClass(Value):
         """The method that something unknown is put in place of, if it declares what it returns."""
         methods = (cls.methods[name] for cls in self.mro() if name in cls.methods)
         return next((m for m in methods if getattr(m.node, "returns", None) is not None), None)
+
+
+def _linear(cls: UserClass, known: dict[UserClass, list[UserClass]]) -> list[UserClass]:
+    """Python's C3 order of a class and its bases; depth first where there is none, which Python refuses."""
+    if cls not in known:
+        known[cls] = [cls]  # in a loop a class may stand on itself
+        parents = [base for base in cls.bases if isinstance(base, UserClass)]
+        lines = [list(_linear(parent, known)) for parent in parents]
+        known[cls] = [cls, *(lines[0] if len(lines) == 1 else _merged([*lines, parents]))]
+    return known[cls]
+
+
+def _merged(lines: list[list[UserClass]]) -> list[UserClass]:
+    out: list[UserClass] = []
+    while lines := [rest for line in lines if (rest := [c for c in line if c not in out])]:
+        later = {c for line in lines for c in line[1:]}
+        out.append(next((line[0] for line in lines if line[0] not in later), lines[0][0]))
+    return out
 
 
 @dataclass(slots=True, eq=False)

@@ -92,6 +92,8 @@ class Facts:
     values: dict[cst.CSTNode, Value] = field(default_factory=dict)
     calls: dict[cst.CSTNode, BoundCall] = field(default_factory=dict)
     functions: dict[cst.CSTNode, Func] = field(default_factory=dict)
+    unsettled: set[cst.CSTNode] = field(default_factory=set)
+    """Functions for which the inference ended before what they are passed did not change any more."""
     classes: dict[cst.CSTNode, UserClass] = field(default_factory=dict)
     touched: set[cst.CSTNode] = field(default_factory=set)
     """Statements that contain something of the source framework."""

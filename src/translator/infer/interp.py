@@ -42,6 +42,9 @@ MAX_RUNS = 5
 """How often one function may be run, and once more for each of its callers: call sites seen late change what its
 parameters are."""
 
+LAST_ROUNDS = 2
+"""How often functions whose runs are spent are run once more, with what they are passed at the end."""
+
 MAX_CALLS = 200
 """How many functions are followed into each other at once. Those further down run later, their callers again then."""
 
@@ -123,6 +126,14 @@ class Interpreter:
         # A function inside of another is called by what gets it, so it waits for that.
         self._drain(lambda f: bool(f.callers) or f.scope.kind != "function")
         self._drain(lambda f: True)
+        for _ in range(LAST_ROUNDS):
+            late = [f for f in self.facts.functions.values() if unsettled(f)]
+            for func in late:
+                self.run_function(func)
+            self._drain(lambda f: True)
+            if not late:
+                return
+        self.facts.unsettled.update(f.node for f in self.facts.functions.values() if unsettled(f))
 
     def _drain(self, wanted: Callable[[Func], bool]) -> None:
         """Run the functions that wait, as long as one of the wanted is among them."""
@@ -196,7 +207,7 @@ class Interpreter:
         scope = Scope("function", func.scope.module, func.scope, func=func, cls=func.owner)
         with self._in(scope, func):
             initial_parameters(self, func, scope)
-            func.start = dict(scope.vars)
+            func.start, func.given = dict(scope.vars), dict(func.passed)
             if isinstance(func.node, cst.Lambda):
                 result = self.expr(func.node.body)
                 self.returns.append(result)
@@ -345,6 +356,13 @@ class Interpreter:
 def budget(func: Func) -> int:
     """How often a function may be run."""
     return MAX_RUNS + len(func.callers)
+
+
+def unsettled(func: Func) -> bool:
+    """Whether what a function is passed changed after its last run, for which nothing was left."""
+    if not func.stale or not func.runs or func.runs < budget(func):
+        return False
+    return func.given.keys() != func.passed.keys() or not all(same(v, func.given[k]) for k, v in func.passed.items())
 
 
 def memory_of(value: Value, depth: int = 0) -> frozenset[object]:

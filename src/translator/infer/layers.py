@@ -283,12 +283,8 @@ def module_base(cls: Value) -> str | None:
     """The framework class that a user class descends from."""
     if isinstance(cls, Api):
         return cls.name
-    if isinstance(cls, UserClass):
-        for base in cls.bases:
-            found = module_base(base)
-            if found is not None and found.split(".", 1)[0] != "builtins":
-                return found
-    return None
+    bases = [b for c in cls.mro() for b in c.bases if isinstance(b, Api)] if isinstance(cls, UserClass) else []
+    return next((b.name for b in bases if b.name.split(".", 1)[0] != "builtins"), None)
 
 
 def _walked(it: Interpreter, node: cst.Call, owner: Instance, name: str) -> Value:

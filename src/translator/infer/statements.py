@@ -566,7 +566,11 @@ def _class(it: Interpreter, node: cst.ClassDef) -> None:
     if cls is None:
         cls = UserClass(node.name.value, node, it.scope)
         it.facts.classes[node] = cls
-    cls.bases = [it.expr(arg.value) for arg in node.bases]
+    bases = [it.expr(arg.value) for arg in node.bases]
+    if cls.bases and any(isinstance(b, UserClass) for b in (*bases, *cls.bases)):  # it is met again, in a loop
+        for other in it.facts.classes.values():
+            other.line = None
+    cls.bases = bases
     for decorator in node.decorators:
         it.expr(decorator.decorator)
     for i, base in enumerate(cls.bases):

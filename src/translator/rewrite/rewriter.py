@@ -20,6 +20,11 @@ SAFE_PARENTS = (
     cst.Assert, cst.If, cst.While, cst.Slice, cst.Raise, cst.Param,
 )  # fmt: skip
 
+UNSETTLED = Refusal(
+    "XL215", "what this function is passed has not settled after all runs that it gets",
+    "annotate its parameters, or split it",
+)  # fmt: skip
+
 
 class Rewriter:
     """Rewrites one module by the rules of one direction."""
@@ -273,6 +278,11 @@ class Rewriter:
         """A class or function: structural rules may take it over, else header and body."""
         if node in self.ctx.facts.emitted:
             return node
+        if node in self.ctx.facts.unsettled:
+            self.refuse(node, UNSETTLED)
+            self.ctx.refusals.pop()
+            self.ctx.refused += 1
+            return self.marked(node, [(node, UNSETTLED)])
         for rule in self.rules.structures.get(type(node), ()):
             outcome = rule(self, node)
             if outcome is not None:
@@ -286,6 +296,9 @@ class Rewriter:
         if self.ctx.steps and node in self.ctx.steps.instead:
             self.ctx.new[node] = self.ctx.steps.instead[node]
             return self.ctx.new[node]
+        if node in self.ctx.facts.unsettled:
+            self.refuse(node, UNSETTLED)
+            return node
         if isinstance(node, cst.Annotation) and self.ctx.role != "annotation":
             return self.in_role("annotation", node)
         if isinstance(node, cst.SimpleString) and node in self.ctx.facts.quoted:
