@@ -7,6 +7,7 @@ import re
 from functools import cache
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -65,3 +66,23 @@ def test_damaged_keras(text: str) -> None:
 @given(st.binary(max_size=200), st.sampled_from(HEADS))
 def test_any_bytes(data: bytes, head: bytes) -> None:
     assert not violations(head + data, Options())
+
+
+@pytest.mark.parametrize(
+    ("kind", "direction"),
+    [("from_grammar", Direction.TF2TORCH), ("from_node", Direction.TORCH2TF)]
+    + [("from_grammar", Direction.TORCH2TF), ("from_node", Direction.TF2TORCH)] * (EXAMPLES > 100),
+)
+def test_generated_programs(kind: str, direction: Direction) -> None:
+    """Programs that nobody would write, alone and below an import of the framework."""
+    hypothesmith = pytest.importorskip("hypothesmith")
+    head = b"import torch\n" if direction is Direction.TORCH2TF else b"import tensorflow as tf\n"
+
+    @settings(settings.get_profile("mutations"))
+    @given(getattr(hypothesmith, kind)())
+    def check(text: str) -> None:
+        data = text.encode("utf-8", "replace")
+        assert not violations(data, Options(direction))
+        assert not violations(head + data, Options(direction))
+
+    check()
