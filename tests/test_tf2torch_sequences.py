@@ -70,7 +70,33 @@ def Net(units=(5, 4)):
         model.add(layers.Dense(n))
     return model
 """
+TAKEN = """
+class Net(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.half = layers.Dense(4)
+        self.modules = [layers.Dense(3), layers.Dense(4)]
+        self.type = 2.0
+        self.children = layers.BatchNormalization()
+
+    def train(self, x):
+        return self(x) * 2.0
+
+    def apply(self, x):
+        return x * self.type
+
+    def call(self, x):
+        x = self.half(x)
+        for layer in self.modules:
+            x = layer(x)
+        return self.children(self.apply(x))
+
+
+if __name__ == "__main__":
+    Net()(tf.zeros([3, 6]))
+"""
 CASES = [
+    pytest.param(TAKEN, "float[3,6]", id="names that modules have"),
     pytest.param(WRITTEN, "float[3,9,8,3]", id="written"), pytest.param(ADDED, "float[3,6]", id="added"),
     pytest.param(BLOCKS, "float[3,9,8,3]", id="blocks"), pytest.param(LOOP, "float[3,9,8,3]", id="loop"),
 ]  # fmt: skip

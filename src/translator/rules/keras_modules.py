@@ -223,7 +223,10 @@ def header(rewriter: Rewriter, node: cst.FunctionDef, func: Func) -> cst.Functio
         if func.name == "__init__" and params.star_kwarg is not None and not used(node, params.star_kwarg.name.value):
             params = params.with_changes(star_kwarg=None)
             params = trimmed(params)
-    name = "forward" if func.owner is not None and func.owner.module and func.name in ctx.dialect.forward else func.name
+    name = func.name
+    if func.owner is not None and func.owner.module:
+        taken = name in ctx.tables.target.reserved
+        name = "forward" if name in ctx.dialect.forward else f"{name}_" if taken else name
     return new.with_changes(params=params, returns=returns, decorators=decorators, name=cst.Name(name))
 
 

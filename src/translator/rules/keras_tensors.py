@@ -23,6 +23,8 @@ from ..values import (
     Tensor,
     UserClass,
     as_tensor,
+    elem_of,
+    options_of,
     without_none,
 )
 from . import keras_weight_lists
@@ -194,7 +196,10 @@ def instance_attribute(ctx: Context, owner: Instance, new: cst.Attribute, attr: 
     if isinstance(own, Func) and attr == "call":
         return Edit(new.with_changes(attr=cst.Name("forward")))
     if own is not None:
-        if attr in ctx.tables.target.reserved and isinstance(owner.cls, UserClass) and owner.cls.module:
+        held = [o for v in (own, elem_of(own)) for o in options_of(without_none(v))]
+        hidden = any(isinstance(o, Func | Instance | Tensor) for o in held)  # plain values hide what modules have
+        reserved = attr in ctx.tables.target.reserved and isinstance(owner.cls, UserClass) and owner.cls.module
+        if reserved and hidden:
             return Edit(new.with_changes(attr=cst.Name(attr + "_")))
         return None
     if attr == "losses" and _is_layer(owner) and not (ctx.func is not None and ctx.func.name in STEPS):

@@ -74,6 +74,8 @@ MORE_NAMES = walk.words(
 )
 PRIVATE_BASES = re.compile(r"_\w*(Norm\w*|Nd|Loss\w*|LRScheduler|PoolNd|ntuple|single|pair|triple|quadruple)$")
 ALIAS_DOC = re.compile(r"\A\s*(?:\w+\([^\n]*\n\s*)?Alias (?:for|of) :\w+:`~?([\w.]+)(?:\(\))?`")
+OVERRIDDEN = walk.words("forward compile extra_repr training dump_patches call_super_init T_destination")
+"""Attributes of a module that users' classes override, or read as they are."""
 SYNONYMS = {"dim": ["axis"], "keepdim": ["keepdims"], "input": ["x", "a", "x1"], "other": ["x2"]}
 """NumPy's names, which the argument parser takes for these (``torch/csrc/utils/python_arg_parser.cpp``)."""
 
@@ -104,6 +106,7 @@ class TorchApi:
             "framework": "torch",
             "version": self.torch.__version__.partition("+")[0],
             "argument_synonyms": SYNONYMS,
+            "reserved_attributes": self._reserved_attributes(),
             "tensor_methods_only": self._tensor_methods_only(),
             "apis": self._with_meaning(entries),
         }
@@ -336,6 +339,10 @@ class TorchApi:
             return self.registry.objects[name]
         owner, _, attribute = name.rpartition(".")
         return getattr(self.registry.objects[owner], attribute, None)
+
+    def _reserved_attributes(self) -> list[str]:
+        """Names that every module has already, but for those that a user's class may give a meaning of its own."""
+        return [n for n in walk.public_attributes(self.torch.nn.Module) if n not in OVERRIDDEN]
 
     def _tensor_methods_only(self) -> list[str]:
         """Attributes of a tensor that no builtin container, number, NumPy value, module or optimizer has."""
