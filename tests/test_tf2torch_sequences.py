@@ -153,3 +153,27 @@ REFUSED = [
 def test_what_would_mix_axis_orders_is_refused(source: str, code: str) -> None:
     translation = translate(HEAD + source, "tf2torch")
     assert code in {d.code for d in translation.diagnostics if d.severity is Severity.ERROR}, translation.text
+
+
+PASSED_ON = """
+BLOCKS = [{"filters": 4, "strides": 2}, {"filters": 5, "strides": 1}]
+
+
+def block(x, filters, strides, name=""):
+    x = layers.Conv2D(filters, 3, strides=strides, padding="same", name=name)(x)
+    return layers.BatchNormalization()(x)
+
+
+def build(blocks=BLOCKS):
+    inputs = keras.Input((9, 8, 3))
+    x = inputs
+    for i, args in enumerate(blocks):
+        args = dict(args)
+        x = block(x, name=f"block{i}", **args)
+    return keras.Model(inputs, x)
+"""
+
+
+def test_what_stars_pass_goes_to_the_layers_that_are_made() -> None:
+    translation = translate(HEAD + PASSED_ON, "tf2torch")
+    assert not errors(translation) and "**args" in translation.text, translation.text

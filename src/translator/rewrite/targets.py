@@ -48,6 +48,8 @@ def lost_arguments(ctx: Context, node: Any, outcome: Any) -> Refusal | None:
     """Why the translation of a call must not stay: what ``*`` or ``**`` passes is unknown, and it is not passed on."""
     if not isinstance(node, cst.Call) or not isinstance(outcome, Edit):
         return None
+    if ctx.claim is not None and node in ctx.claim.names:  # which passes them on where the layers are made
+        return None
     hidden = [a.value for a in node.args if a.star and not _is_known(ctx.value(a.value))]
     if not hidden:
         return None
