@@ -14,13 +14,13 @@ import os
 import re
 import statistics
 import sys
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from timing import in_turns, one_thread
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
@@ -233,10 +233,7 @@ def steps(rounds: int = 7, count: int = 10) -> list[str]:
     from translator import translate
     from translator.compare.program import load
 
-    # One thread each: two thread pools in one process, on a machine that is shared, wait for each other.
-    torch.set_num_threads(1)
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+    one_thread()
     head = "| model, batch | PyTorch | Keras by hand | translated | translated, channels last | / by hand | / PyTorch |"
     rows = [head, "| --- | --- | --- | --- | --- | --- | --- |"]
     for kind, size in (("MLP", 32), ("MLP", 256), ("CNN", 16), ("Reader", 32)):
@@ -257,14 +254,7 @@ def steps(rounds: int = 7, count: int = 10) -> list[str]:
             ours = getattr(translation, kind)()
             given = [(tf.constant(last if layout == "channels_last" else x), tf.constant(y))] * count
             work[layout] = partial(translation.train, ours, translation.make_optimizer(ours), given)
-        times: dict[str, list[float]] = {name: [] for name in work}
-        for turn in range(rounds + 1):
-            for name, run in work.items():
-                start = time.perf_counter()
-                run()
-                if turn:  # the first makes variables and graphs
-                    times[name].append((time.perf_counter() - start) * 1e3 / count)
-        found = {name: statistics.median(t) for name, t in times.items()}
+        found = {name: statistics.median(t) / count for name, t in in_turns(work, rounds).items()}
         best = min(found["channels_first"], found["channels_last"])
         cells = " | ".join(f"{found[n]:.2f}" for n in ("torch", "keras", "channels_first", "channels_last"))
         rows.append(f"| {kind}, {size} | {cells} | {best / found['keras']:.2f}x | {best / found['torch']:.2f}x |")
