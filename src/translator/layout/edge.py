@@ -16,16 +16,17 @@ def model_edges(classes: Any, forward: str) -> list[Edge]:
     for cls in classes:
         method = cls.find(forward) if isinstance(cls, UserClass) and cls.module else None
         if isinstance(method, Func):
-            out += _of(cls.name, method)
+            out += method_edges(cls.name, method)
     return out
 
 
 def function_edges(functions: Iterable[Func]) -> list[Edge]:
     """The edges of functions that others may call: a training loop that takes batches of images."""
-    return [edge for func in functions for edge in _of(func.name, func)]
+    return [edge for func in functions for edge in method_edges(func.name, func)]
 
 
-def _of(owner: str, func: Func) -> list[Edge]:
+def method_edges(owner: str, func: Func) -> list[Edge]:
+    """The edges of one function: what it takes and gives in another order than in the source."""
     out = [edge for name, value in func.start.items() for edge in _edges(owner, name, value)]
     for value in func.returned if func.returns is not None else ():
         out += [e for e in _edges(owner, "return", value) if e not in out]

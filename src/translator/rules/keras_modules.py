@@ -29,6 +29,7 @@ from ..values import (
     options_of,
     without_none,
 )
+from .axis_notes import without_note
 from .keras_layout import Refused, letters, moved, order, rank_of
 
 SEQUENTIAL = "keras.Sequential"
@@ -185,7 +186,7 @@ def function_def(rewriter: Rewriter, node: cst.FunctionDef) -> Any:
         body = rewriter.part(node.body)
         if module and func.name == "__init__" and ctx.cls is not None:
             body = with_weights(rewriter, ctx.cls, body)
-        return new.with_changes(body=body)
+        return new.with_changes(body=without_note(body) if module else body)
     finally:
         ctx.func = outer
 

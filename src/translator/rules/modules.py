@@ -14,6 +14,7 @@ from ..values import Api, Func, Instance, MethodOf, UserClass, as_tensor, withou
 from .control import needless
 from .graph_flow import flow_decorator
 from .lightning import refused_base
+from .model_edges import documented, specified
 from .no_gradients import decorator
 from .tensors import reserved
 from .training_carry import with_tape
@@ -43,7 +44,7 @@ def class_def(rewriter: Rewriter, node: cst.ClassDef) -> Any:
             new = node.with_changes(bases=bases)
         if len(decorators) != len(node.decorators):
             new = new.with_changes(decorators=decorators)
-        body = rewriter.part(node.body)
+        body = specified(ctx, cls, rewriter.part(node.body))
         return new.with_changes(body=body) if body is not node.body else new
     finally:
         ctx.cls = outer
@@ -139,7 +140,7 @@ def function_def(rewriter: Rewriter, node: cst.FunctionDef) -> Any:
         trimmed = node.with_changes(decorators=decorators) if changed else node
         new = signature(rewriter, node, trimmed, func)
         body = rewriter.part(node.body)
-        return new.with_changes(body=body) if body is not node.body else new
+        return documented(ctx, func, new.with_changes(body=body) if body is not node.body else new)
     finally:
         ctx.func = outer
 
