@@ -100,6 +100,36 @@ class Exchange(nn.Module):
         return x.transpose(self.one, self.other)
 
 
+def kept(x, rate, training):
+    if rate == 0.0 or not training:
+        return x
+    size = [x.shape[0]] + [1] * (x.ndim - 1)
+    noise = torch.ones(size, dtype=x.dtype).mul_(rate)
+    if rate > 0:
+        noise.div_(rate * 2)
+    return x * noise
+
+
+class Kept(nn.Module):
+    def __init__(self, rate):
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x):
+        return kept(x, self.rate, True)
+
+
+class Scaled(nn.Module):
+    def forward(self, x, by=2.0):
+        return torch.relu(x) * by
+
+
+class Shifted(nn.Module):
+    def forward(self, x):
+        size = (x.shape[-1],)
+        return x + torch.ones(size, dtype=x.dtype) * torch.arange(x.size(-1))
+
+
 def block(width):
     return nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.ReLU())
 
@@ -126,6 +156,8 @@ class Net(nn.Module):
         self.weighed = nn.BCEWithLogitsLoss(pos_weight=torch.arange(1.0, 9.0).reshape(8, 1, 1))
         self.wide = nn.Sequential(nn.AdaptiveAvgPool2d((2, 3)), nn.Flatten(), nn.Linear(48, 5))
 
+        self.kept, self.scaled, self.shifted = Kept(0.5), Scaled(), Shifted()
+        self.tail = nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), Kept(0.5), Scaled(), nn.MaxPool2d(2))
         self.to_last, self.to_first = Permute([0, 2, 3, 1]), Permute(dims=(0, 3, 1, 2))
         self.turned, self.exchange, self.way_back = Permuted(0, 1, 3, 2), Exchange(1, 2), Exchange(other=1, one=-2)
         self.swap = Swap()
@@ -317,6 +349,13 @@ BODIES = {
     "exchanged_in_modules": ("y = self.exchange(self.conv(x)).softmax(2)\nreturn self.way_back(y) + self.conv(x)", 0),
     "a_module_that_keeps_numbers": ("return self.swap(self.conv(x))", 0),
     "a_module_in_two_orders": ("return self.either(self.conv(x)), self.either(x.flatten(2).unsqueeze(1))", None),
+    "modules_for_any_rank": (
+        "y = self.conv(x)\ny = y + self.kept(self.scaled(y))\nt = self.fc(y.flatten(2).transpose(1, 2))\n"
+        "return self.fc(y.mean((2, 3))) + self.kept(self.scaled(t)).mean(1) + self.scaled(t.mean(1))",
+        0,
+    ),
+    "modules_for_any_rank_in_a_container": ("return self.tail(x) + self.kept(x[:, :, ::2, ::2])", 0),
+    "a_module_that_counts_from_the_end": ("return self.shifted(self.conv(x)) + self.shifted(x[0, 0])", None),
     "layers_made_elsewhere": ("return self.stage(x)", 0),
     "one_constructor_two_ranks": ("return self.branch(x).mean((2, 3)) + self.along(x[:, :, 0]).mean(2)", None),
     "layers_added": ("for layer in self.grown:\n    x = layer(x)\nreturn x", 0),

@@ -276,6 +276,8 @@ class Func(Value):
     """Parameters whose memory the function changes in place."""
     rewritten: set[str] = field(default_factory=set)
     """Of those, the ones that it does more with than to draw them anew: that changes a variable where it is."""
+    like_argument: bool = False
+    """Whether what it gives was taken to have the axes of what it is given."""
     ranks: dict[str, int] = field(default_factory=dict)
     """Parameters to the ranks that their use shows."""
     start: dict[str, Value] = field(default_factory=dict)

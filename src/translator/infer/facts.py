@@ -153,6 +153,8 @@ class Facts:
     unmoved: dict[cst.CSTNode, str] = field(default_factory=dict)
     """Calls of channels-last operations, those that make such layers, and classes that call layers from outside of the
     program: what stays in source order, and why."""
+    agnostic: dict[cst.CSTNode, bool] = field(default_factory=dict)
+    """Functions to whether they look at the order of axes (`infer.agnostic`)."""
     permuters: dict[cst.CSTNode, Any] = field(default_factory=dict)
     """Calls that make modules which only permute axes (`infer.permuting.Made`)."""
     cache: dict[str, Any] = field(default_factory=dict)

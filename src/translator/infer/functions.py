@@ -28,6 +28,7 @@ from ..values import (
     join,
     of_rank,
 )
+from .agnostic import given_tensor
 from .annotations import annotation, filled
 from .constructors import own_steps
 from .evidence import is_no_tensor
@@ -290,7 +291,22 @@ def call_user(it: Interpreter, func: Func, args: Args, *, bound: bool) -> Value:
     own = _own(it, result)
     if it.direction == "torch2tf" and func.returned[1:] == [] and func.kind != "property":
         returned(result, own, func.start, passed or {})
-    return _for_this_call(it, func, passed) or own
+    return _for_this_call(it, func, passed) or _like_argument(it, func, passed or {}, own)
+
+
+def _like_argument(it: Interpreter, func: Func, passed: dict[str, Value], result: Value) -> Value:
+    """What a function gives that takes tensors of several ranks, and hands on the axes of what it is given."""
+    if not isinstance(result, Tensor) or result.rank is not None or it.direction != "torch2tf":
+        return result
+    given = given_tensor(it, func, passed)
+    if given is None:
+        if func.like_argument:  # it was taken for one when less was known
+            func.like_argument = False
+            for caller in func.callers:
+                it.invalidate(caller)
+        return result
+    func.like_argument = True
+    return Tensor(given.rank, given.dims, result.dtype, storage=result.storage)
 
 
 def _shown(it: Interpreter, value: Value) -> Value:

@@ -73,6 +73,12 @@ BY_RESULT = {
 TRANSPARENT = frozenset({"dtype", "device", "data", "ndim", "shape", "grad", "requires_grad", "is_cuda"})
 """Attributes that do not look at the axis order, or that the shape rules translate with it."""
 
+CARRIED = "carried"
+"""Functions of the project that do not look at the order of axes (`layout.agnostic`)."""
+
+WITH_CHANNELS = frozenset({"channels", "pointwise", "pass", CARRIED})
+"""What may be called where a channels-last layer may be called, too."""
+
 POINTWISE_NODES = (cst.BinaryOperation, cst.Comparison, cst.UnaryOperation, cst.AugAssign)
 
 
@@ -145,8 +151,10 @@ def _of_call(world: World, node: cst.Call) -> str:
     if func == Api("builtins.sum") and node.args and isinstance(world.facts.value(node.args[0].value), Seq):
         return "look"
     kinds = {of_callee(world, option) for option in options_of(func)}
-    if kinds <= {"channels", "pointwise", "pass"}:
+    if kinds <= {"channels", "pointwise", "pass"} or ("channels" in kinds and kinds <= WITH_CHANNELS):
         return "channels" if "channels" in kinds else kinds.pop() if len(kinds) == 1 else "pass"
+    if kinds <= {CARRIED, "pointwise"}:
+        return CARRIED
     return kinds.pop() if len(kinds) == 1 else "opaque"
 
 
@@ -159,6 +167,10 @@ def _of_handed(world: World, node: cst.Call) -> str:
 
 def of_callee(world: World, func: Value) -> str:
     """How calling a value treats axis order."""
+    from ..infer.agnostic import function_of
+
+    if function_of(world, func) is not None:
+        return CARRIED
     if isinstance(func, Api):
         if func.name in ("einops.rearrange", "einops.reduce", "einops.repeat"):
             return "einops"

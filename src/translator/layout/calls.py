@@ -44,8 +44,12 @@ def passed(it: Any, node: cst.Call) -> list[cst.Arg]:
 
 def callees(it: Any, node: cst.Call) -> list[tuple[Func, bool]]:
     """The project's functions that a call as it is written may run, and whether they are bound to their object."""
+    from ..infer.agnostic import function_of
+
     out: list[tuple[Func, bool]] = []
     for option in options_of(without_none(it.facts.value(called(it, node)))):
+        if function_of(it, option) is not None:
+            continue  # whose parameters have no order of their own
         if isinstance(option, Func):
             out.append((option, False))
         elif isinstance(option, MethodOf):

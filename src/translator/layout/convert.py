@@ -19,7 +19,7 @@ from ..values import UNKNOWN, Instance, Seq, Tensor, Value, as_tensor, options_o
 from . import behaviour, letters, losses, products, reshapes
 from .axes import closed, main_argument, main_tensor, permutation, physical_pads, with_axes
 from .calls import arguments, called, callees, comes_out, passed
-from .natural import axis_plan, results
+from .natural import axis_plan, batch_first, results
 from .perms import Perm, between, channels_last, identity, order_of, same_memory
 from .sites import SOURCE, order_at
 from .solve import NORMS
@@ -62,6 +62,10 @@ class Conversion:
             self.natural = order_of(self.result)
             return new
         return self._user_call(node, new)
+
+    def _carried(self, new: Any) -> Any:
+        self.natural = batch_first(order_of(self.result))
+        return self._each(new, lambda old, value, main: self._tensor_in(old, value, self.natural))
 
     def _permuting(self, new: Any) -> Any:
         self.natural = order_of(self.result)

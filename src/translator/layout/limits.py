@@ -84,7 +84,7 @@ def mixed_calls(it: Interpreter) -> None:
                 raise LayoutUnproven(node, reason, [unmade.node])
             raise LayoutUnproven(node, "any layer of the program may be called here")
         kinds = {behaviour.of_callee(it, option) for option in options}
-        if "channels" in kinds and kinds - {"channels", "pointwise", "pass"}:
+        if "channels" in kinds and kinds - behaviour.WITH_CHANNELS:
             _leave(it, node, options)
 
 

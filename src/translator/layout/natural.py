@@ -29,6 +29,12 @@ def natural_orders(world: Any, node: cst.CSTNode, value: Value) -> Orders:
         call = world.facts.calls.get(node)
         if call is not None and not call.api.endswith("__call__"):
             yield from _axis(world, call, value)
+    elif kind == behaviour.CARRIED and isinstance(node, cst.Call):
+        for x in (as_tensor(world.facts.value(a.value)) for a in node.args):
+            result = as_tensor(value)
+            if x is not None and not x.variable and result is not None and x.rank == result.rank:
+                yield result, batch_first(order_of(x))
+                yield x, batch_first(order_of(result))
     elif kind in ("pad", "expand") and isinstance(node, cst.Call):
         x, result = main_tensor(world.facts.calls[node]), as_tensor(value)
         if x is not None and not x.variable and result is not None and x.rank == result.rank:
@@ -58,6 +64,11 @@ def natural_orders(world: Any, node: cst.CSTNode, value: Value) -> Orders:
             plan = plan_subscript(world, node, order_of(x) or identity(x.rank or 0), order_of(result))
             if plan is not None:
                 yield result, plan.natural
+
+
+def batch_first(order: Perm | None) -> Perm | None:
+    """An order in which the first axis stays in its place."""
+    return order if order is not None and order[0] == 0 else None
 
 
 def _pointwise(world: Any, node: cst.CSTNode, value: Value) -> Orders:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import libcst as cst
 
 from .. import nodes
+from ..infer.agnostic import is_agnostic
 from ..infer.facts import BoundCall, Pass
 from ..infer.functions import bind_user
 from ..infer.permuting import is_one as is_permuting
@@ -132,6 +133,7 @@ class Solver:
                     self.lost.add(method)
         # What a function was last seen with is not all that it is called with.
         self.lost.update(func for func in self.facts.functions.values() if func.stale and func.runs)
+        self.lost.update(func for func in self.facts.functions.values() if is_agnostic(self.it, func))
         for func in self.lost:
             for value in (*func.start.values(), *func.returned):
                 escape(value)
@@ -290,6 +292,9 @@ class Solver:
         entry, first = self.facts.entries.get(node), passed(self.it, node)[:1]
         inner = as_tensor(entry.given) if entry is not None else None
         given = as_tensor(self.facts.value(first[0].value)) if first else None
+        if behaviour.of_node(self.it, node) == behaviour.CARRIED:
+            result = as_tensor(self.facts.value(node))
+            news |= any(_same_rank(as_tensor(self.facts.value(a.value)), result) for a in node.args)
         return _same_rank(given, inner) or news
 
     def _parts(self, node: cst.Call) -> list[Tensor]:
@@ -339,7 +344,7 @@ class Solver:
 
     def unite(self) -> None:
         for value, func, name, run in self.facts.flows:
-            if self.last_run(run):
+            if self.last_run(run) and not is_agnostic(self.it, func):
                 agree(value, func.start.get(name, UNKNOWN))
         for func in self.facts.functions.values():
             for value in func.returned[1:]:
@@ -373,7 +378,9 @@ class Solver:
     def _pass(self, item: Pass) -> None:
         given, result = as_tensor(item.given), as_tensor(item.result)
         forward = forward_of(self.it, item.layer)
-        if forward is not None:
+        if forward is not None and is_agnostic(self.it, forward):
+            agree(item.given, item.result)
+        elif forward is not None:
             for value in forward.returned:
                 agree(value, item.result)
         elif is_permuting(item.layer):
