@@ -156,7 +156,7 @@ class Net(nn.Module):
         self.weighed = nn.BCEWithLogitsLoss(pos_weight=torch.arange(1.0, 9.0).reshape(8, 1, 1))
         self.wide = nn.Sequential(nn.AdaptiveAvgPool2d((2, 3)), nn.Flatten(), nn.Linear(48, 5))
 
-        self.kept, self.scaled, self.shifted = Kept(0.5), Scaled(), Shifted()
+        self.noisy, self.scaled, self.shifted = Kept(0.5), Scaled(), Shifted()
         self.tail = nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), Kept(0.5), Scaled(), nn.MaxPool2d(2))
         self.to_last, self.to_first = Permute([0, 2, 3, 1]), Permute(dims=(0, 3, 1, 2))
         self.turned, self.exchange, self.way_back = Permuted(0, 1, 3, 2), Exchange(1, 2), Exchange(other=1, one=-2)
@@ -350,11 +350,11 @@ BODIES = {
     "a_module_that_keeps_numbers": ("return self.swap(self.conv(x))", 0),
     "a_module_in_two_orders": ("return self.either(self.conv(x)), self.either(x.flatten(2).unsqueeze(1))", None),
     "modules_for_any_rank": (
-        "y = self.conv(x)\ny = y + self.kept(self.scaled(y))\nt = self.fc(y.flatten(2).transpose(1, 2))\n"
-        "return self.fc(y.mean((2, 3))) + self.kept(self.scaled(t)).mean(1) + self.scaled(t.mean(1))",
+        "y = self.conv(x)\ny = y + self.noisy(self.scaled(y))\nt = self.fc(y.flatten(2).transpose(1, 2))\n"
+        "return self.fc(y.mean((2, 3))) + self.noisy(self.scaled(t)).mean(1) + self.scaled(t.mean(1))",
         0,
     ),
-    "modules_for_any_rank_in_a_container": ("return self.tail(x) + self.kept(x[:, :, ::2, ::2])", 0),
+    "modules_for_any_rank_in_a_container": ("return self.tail(x) + self.noisy(x[:, :, ::2, ::2])", 0),
     "a_module_that_counts_from_the_end": ("return self.shifted(self.conv(x)) + self.shifted(x[0, 0])", None),
     "layers_made_elsewhere": ("return self.stage(x)", 0),
     "one_constructor_two_ranks": ("return self.branch(x).mean((2, 3)) + self.along(x[:, :, 0]).mean(2)", None),
