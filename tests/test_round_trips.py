@@ -148,3 +148,42 @@ def test_a_pytorch_program_that_does_not_come_back_says_so(name: str) -> None:
         pytest.skip("sampled; XLATE_EVERY=1 runs all")
     found = torch_trip(FIXTURES / name, LAYOUTS[0])
     assert any(TORCH_REFUSED[name] in r for r in found.refused), found.refused
+
+
+PERMUTING = """
+import torch
+from torch import nn
+
+
+class Permute(nn.Module):
+    def __init__(self, dims):
+        super().__init__()
+        self.dims = dims
+
+    def forward(self, x):
+        return torch.permute(x, self.dims)
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 4, stride=4)
+        self.body = nn.Sequential(
+            nn.Conv2d(8, 8, 3, padding=1, groups=8), Permute([0, 2, 3, 1]), nn.LayerNorm(8), Permute([0, 3, 1, 2])
+        )
+
+    def forward(self, x):
+        x = self.stem(x)
+        return x + self.body(x)
+"""
+
+
+def test_layers_of_several_axis_orders_in_one_container() -> None:
+    """What channels last made of modules that permute is read back, beside a class that has a helper's name."""
+    pytest.importorskip("torch")
+    pytest.importorskip("tensorflow")
+    found = trips.trip(PERMUTING, "channels_last")
+    assert not found.refused
+    assert found.there.text.count("keras.layers.Identity()") == 2 and "nn.Conv2d(3, 8, 4, stride=4)" in found.back.text
+    model = {"entry": "Net", "inputs": [{"x": "float[2,3,16,24]"}]}
+    assert trips.worst_difference(PERMUTING, found.back.text, model) <= 1e-9

@@ -32,6 +32,7 @@ from .agnostic import given_tensor
 from .annotations import annotation, filled
 from .constructors import own_steps
 from .evidence import is_no_tensor
+from .input_specs import specified
 from .sameness import same
 from .scope import Scope
 from .sizes import returned
@@ -158,6 +159,9 @@ def _parameter(it: Interpreter, func: Func, param: cst.Param, is_forward: bool) 
         return annotated if default is None else join(annotated, _widened(it, default))
     if is_forward and it.direction == "torch2tf" and is_no_tensor(it, func, param.name.value):
         return UNKNOWN if default is None or _is_none(default) else _widened(it, default)
+    if default is None and is_forward and it.direction == "tf2torch":
+        told = specified(func, param.name.value)
+        return told if told is not None else Tensor(storage=param)
     if default is None:
         return Tensor(storage=param) if is_forward else UNKNOWN
     if _is_none(default):

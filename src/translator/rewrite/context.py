@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import libcst as cst
 
+from .. import nodes
 from ..infer.dialect import Dialect
 from ..infer.facts import BoundCall, Facts
 from ..model import ApiUse, Diagnostic, Layout, Options, Severity
@@ -136,6 +138,25 @@ class Context:
     @property
     def channels_first(self) -> bool:
         return self.unmoved or self.options.layout is Layout.CHANNELS_FIRST
+
+    def helped(self, node: Any, needs: Iterable[str]) -> Any:
+        """New code, noting what it needs; a helper whose name the file uses itself gets another."""
+        self.needs.update(needs)
+        for need in needs:
+            name = need.removeprefix("helper:")
+            if need != name and name in self.taken:
+                parts = node if isinstance(node, list) else [node]
+                parts = [nodes.renamed(part, name, name + "_", self._own(name)) for part in parts]
+                node = parts if isinstance(node, list) else parts[0]
+        return node
+
+    def _own(self, name: str) -> frozenset[int]:
+        """The file's own mentions of a name, by identity."""
+        key = f"own {name}"
+        if key not in self.facts.cache:
+            every = (n for tree in self.facts.trees for n in nodes.walk(tree))
+            self.facts.cache[key] = frozenset(id(n) for n in every if isinstance(n, cst.Name) and n.value == name)
+        return self.facts.cache[key]  # type: ignore[no-any-return]
 
     @property
     def moves_channels(self) -> bool:

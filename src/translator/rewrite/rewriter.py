@@ -397,24 +397,8 @@ class Rewriter:
         return node if new is inner else node.with_changes(value=f"{node.quote}{nodes.code(new)}{node.quote}")
 
     def accept(self, edit: Edit) -> Any:
-        """Take an edit: note what it needs; a helper whose name the file uses itself gets another."""
-        self.ctx.needs.update(edit.needs)
-        node = edit.node
-        for need in edit.needs:
-            name = need.removeprefix("helper:")
-            if need != name and name in self.ctx.taken:
-                parts = node if isinstance(node, list) else [node]
-                parts = [nodes.renamed(part, name, name + "_", self.own(name)) for part in parts]
-                node = parts if isinstance(node, list) else parts[0]
-        return node
-
-    def own(self, name: str) -> frozenset[int]:
-        """The file's own mentions of a name, by identity."""
-        key = f"own {name}"
-        if key not in self.ctx.facts.cache:
-            every = (n for tree in self.ctx.facts.trees for n in nodes.walk(tree))
-            self.ctx.facts.cache[key] = frozenset(id(n) for n in every if isinstance(n, cst.Name) and n.value == name)
-        return self.ctx.facts.cache[key]  # type: ignore[no-any-return]
+        """Take an edit: note what it needs."""
+        return self.ctx.helped(edit.node, edit.needs)
 
     def call(self, node: cst.Call) -> Any:
         """The children of a call. What is called is left to the rules where it is an API or a method."""

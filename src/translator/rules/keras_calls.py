@@ -552,6 +552,12 @@ def concatenated(
 def api_call(ctx: Context, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
     """A function or class of TensorFlow or Keras."""
     api = call.api
+    if api == f"{PLACE}Sequential":
+        from .keras_sequential import emitted
+
+        emitted_as = emitted(ctx, call, node, new)
+        if emitted_as is not None:
+            return emitted_as
     if api == "keras.Sequential":
         from .keras_sequential import sequential
 

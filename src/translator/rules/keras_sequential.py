@@ -59,6 +59,39 @@ def sequential(ctx: Context, call: BoundCall, node: cst.Call, new: cst.Call) -> 
     return Edit(made.with_changes(func=cst.Name(MASKED)), (f"helper:{MASKED}",)) if told else Edit(made)
 
 
+def emitted(ctx: Context, call: BoundCall, node: cst.Call, new: cst.Call) -> Outcome:
+    """The helper ``Sequential(a, b)``, or of a dict, where its layers want different axis orders; else ``None``.
+
+    Raises:
+        Refused: where they do and are not written one by one.
+    """
+    instance = call.result
+    if not isinstance(instance, Instance) or instance.children is None:
+        return None
+    start, end = sequence_passes(ctx, instance, None, None)
+    state, mixed = start, False
+    for value in instance.children:
+        assert isinstance(value, Instance)
+        want, after = passes(ctx, value, child_rank(ctx, value, len(state) if state else None), state)
+        mixed, state = mixed or want != state, after
+    if not mixed:
+        return None
+    if len(node.args) != len(instance.children) or any(a.star or a.keyword is not None for a in node.args):
+        raise Refused("XL301", "layers of this Sequential want different axis orders")
+    state, args = start, []
+    for old, arg, value in zip(node.args, new.args, instance.children, strict=True):
+        before = state
+        modules, state = child_modules(ctx, old.value, value, state)
+        if len(modules) > 1 and before != state and args and nodes.code(args[-1].value) == "nn.Identity()":
+            args.pop()  # the place where PyTorch's module permuted: the names of those after it stay
+        comma = arg.comma if isinstance(arg.comma, cst.Comma) else cst.Comma(cst.SimpleWhitespace(""))
+        args += [arg.with_changes(value=module, comma=comma) for module in modules]
+    if state != end:
+        args.append(args[-1].with_changes(value=permutation(ctx, state, end)))
+    args[-1] = args[-1].with_changes(comma=new.args[-1].comma)
+    return Edit(new.with_changes(func=nodes.dotted("nn.Sequential"), args=args), ("torch",))
+
+
 def at_edge(ctx: Context, instance: Instance) -> None:
     """A Sequential that no class holds is a model of its own: say what it takes and gives channels-first."""
     if ctx.cls is not None or ctx.claim is not None:
@@ -116,8 +149,7 @@ def child_modules(ctx: Context, node: Any, value: Value, state: Perm) -> tuple[l
     if call is not None and made_by(value) is node and call.api in layers.LAYERS:
         made = layers.build(ctx, call)
         made.perm = made.perm or (after if call.api in layers.FREE else None)
-        out += made.in_sequence()
-        ctx.needs.update(made.needs)
+        out += ctx.helped(made.in_sequence(), made.needs)
     else:
         out.append(ctx.updated(node))
     return out, after
@@ -127,8 +159,7 @@ def permutation(ctx: Context, have: Perm, want: Perm) -> Any:
     """The module that brings a tensor into another order."""
     rank = len(have or want or ())
     current, wanted = have or tuple(range(rank)), want or tuple(range(rank))
-    ctx.needs.add("helper:Permute")
-    return nodes.call("Permute", *(nodes.literal(current.index(a)) for a in wanted))
+    return ctx.helped(nodes.call("Permute", *(nodes.literal(current.index(a)) for a in wanted)), ("helper:Permute",))
 
 
 def written(new: cst.Call, old: Any, parts: list[tuple[Any, list[Any]]]) -> Any:
