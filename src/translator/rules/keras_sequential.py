@@ -78,7 +78,8 @@ def emitted(ctx: Context, call: BoundCall, node: cst.Call, new: cst.Call) -> Out
         return None
     if len(node.args) != len(instance.children) or any(a.star or a.keyword is not None for a in node.args):
         raise Refused("XL301", "layers of this Sequential want different axis orders")
-    state, args = start, []
+    state = start
+    args: list[cst.Arg] = []
     for old, arg, value in zip(node.args, new.args, instance.children, strict=True):
         before = state
         modules, state = child_modules(ctx, old.value, value, state)
