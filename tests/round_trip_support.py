@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from translator import Severity, Translation, translate
+from snippets import errors
+from translator import Translation, translate
 from translator.compare import draw_inputs, load, precision, unload
 from translator.compare.dropout import dropout_off, settle
 from translator.compare.noise import fill
@@ -28,10 +29,6 @@ class Trip:
     def refused(self) -> list[str]:
         """What was not translated on either way."""
         return errors(self.there) + errors(self.back)
-
-
-def errors(translation: Translation) -> list[str]:
-    return [f"{d.code} {d.message}" for d in translation.diagnostics if d.severity is Severity.ERROR]
 
 
 def trip(source: str, layout: str | None = None, kind: str = "torch") -> Trip:

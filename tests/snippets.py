@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from typing import Any
 
 import translator
 from translator.model import Severity, Translation
@@ -22,8 +23,7 @@ def body(translation: Translation) -> str:
 def rewrites(source: str, expected: str, **options: str) -> None:
     """The snippet becomes the expected text, and nothing is refused."""
     translation = run(source, **options)
-    errors = [d for d in translation.diagnostics if d.severity is Severity.ERROR]
-    assert not errors, errors
+    assert not errors(translation), errors(translation)
     assert body(translation) == textwrap.dedent(expected).strip()
 
 
@@ -35,12 +35,28 @@ def stays(source: str) -> None:
     assert not translation.diagnostics
 
 
+def errors(translation: Translation) -> list[str]:
+    """What was refused: codes and messages."""
+    return [f"{d.code} {d.message}" for d in translation.diagnostics if d.severity is Severity.ERROR]
+
+
+def both(source: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The names of a PyTorch program and those of its translation, of which nothing is refused."""
+    translation = translator.translate(source)
+    assert not translation.refused, translation.diagnostics
+    theirs: dict[str, Any] = {}
+    ours: dict[str, Any] = {}
+    exec(source, theirs)
+    exec(translation.text, ours)
+    return theirs, ours
+
+
 def refuses(source: str, code: str, line: int) -> Translation:
     """One statement of the snippet is refused with a code, and stands as it was under a marker."""
     text = textwrap.dedent(source).lstrip("\n")
     translation = translator.translate(text)
-    errors = [(d.code, d.line) for d in translation.diagnostics if d.severity is Severity.ERROR]
-    assert (code, line) in errors, errors
+    found = [(d.code, d.line) for d in translation.diagnostics if d.severity is Severity.ERROR]
+    assert (code, line) in found, found
     original = text.splitlines()[line - 1]
     lines = translation.text.splitlines()
     assert original in lines, translation.text

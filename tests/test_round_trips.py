@@ -12,8 +12,8 @@ import pytest
 
 import round_trip_support as trips
 import tf2torch_support as support
+from snippets import errors
 from translator import Translation, translate
-from translator.model import Severity
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 SAMPLED = {"tf_lstm_text", "tf_subclassed_transformer"}
@@ -24,10 +24,6 @@ WAY_BACK_REFUSED = {
     "tf_train_vae": "temporary value", "tf_train_wgan_gp": "autograd.grad",
 }  # fmt: skip
 """Programs whose translation is not read back as a whole yet, and what one of the reasons says."""
-
-
-def errors(translation: Translation) -> list[str]:
-    return [f"{d.code} {d.message}" for d in translation.diagnostics if d.severity is Severity.ERROR]
 
 
 @cache

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from translator import Translation, translate
-from translator.model import Severity
+from snippets import errors
+from tf2torch_support import agrees
+from translator import translate
 
 HEAD = (
     "import tensorflow as tf\nfrom tensorflow import keras\nfrom tensorflow.keras import layers\n"
@@ -72,25 +73,11 @@ CASES = [
 ]  # fmt: skip
 
 
-def errors(translation: Translation) -> list[str]:
-    return [d.message for d in translation.diagnostics if d.severity is Severity.ERROR]
-
-
 @pytest.mark.parametrize(("source", "inputs"), CASES)
 def test_it_computes_the_same(source: str, inputs: dict[str, str]) -> None:
     pytest.importorskip("tensorflow")
-    import keras
-
-    import tf2torch_support as support
-    from translator.compare.precision import precision
-
-    translation = translate(HEAD + source, "tf2torch")
-    assert not errors(translation), translation.text
-    assert "keras" not in translation.text and "tf." not in translation.text
-    keras.backend.clear_session()
-    with precision("float64"):
-        found = support.compare(HEAD + source, translation, {"entry": "build", "inputs": [inputs]})
-    assert max(found.worst.values()) < 1e-9, found.worst
+    text = agrees(HEAD + source, "build", inputs).text
+    assert "keras" not in text and "tf." not in text
 
 
 REFUSED = [

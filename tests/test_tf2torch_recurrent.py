@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from translator import Translation, translate
-from translator.model import Severity
+from snippets import errors
+from tf2torch_support import agrees
+from translator import translate
 
 HEAD = "import tensorflow as tf\nfrom tensorflow import keras\nfrom tensorflow.keras import layers\n\n\n"
 SEQUENTIAL = "def build():\n    return keras.Sequential([keras.Input({shape}), {layers}])\n"
@@ -74,24 +75,10 @@ CASES = [
 ]  # fmt: skip
 
 
-def errors(translation: Translation) -> list[str]:
-    return [d.message for d in translation.diagnostics if d.severity is Severity.ERROR]
-
-
 @pytest.mark.parametrize(("source", "inputs"), CASES)
 def test_it_computes_the_same(source: str, inputs: str) -> None:
     pytest.importorskip("tensorflow")
-    import keras
-
-    import tf2torch_support as support
-    from translator.compare.precision import precision
-
-    translation = translate(HEAD + source, "tf2torch")
-    assert not errors(translation), translation.text
-    keras.backend.clear_session()
-    with precision("float64"):
-        found = support.compare(HEAD + source, translation, {"entry": "build", "inputs": [{"x": inputs}]})
-    assert max(found.worst.values()) < 1e-9, found.worst
+    agrees(HEAD + source, "build", {"x": inputs})
 
 
 REFUSED = [

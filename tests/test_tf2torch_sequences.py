@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from translator import Translation, translate
+from snippets import errors
+from tf2torch_support import agrees
+from translator import translate
 from translator.model import Severity
 
 HEAD = "import tensorflow as tf\nfrom tensorflow import keras\nfrom tensorflow.keras import layers\n\n\n"
@@ -102,25 +104,10 @@ CASES = [
 ]  # fmt: skip
 
 
-def errors(translation: Translation) -> list[str]:
-    return [d.message for d in translation.diagnostics if d.severity is Severity.ERROR]
-
-
 @pytest.mark.parametrize(("source", "inputs"), CASES)
 def test_it_computes_the_same(source: str, inputs: str) -> None:
     pytest.importorskip("tensorflow")
-    import keras
-
-    import tf2torch_support as support
-    from translator.compare.precision import precision
-
-    translation = translate(HEAD + source, "tf2torch")
-    assert not errors(translation), translation.text
-    assert "keras" not in translation.text
-    keras.backend.clear_session()
-    with precision("float64"):
-        found = support.compare(HEAD + source, translation, {"entry": "Net", "inputs": [{"x": inputs}]})
-    assert max(found.worst.values()) < 1e-9, found.worst
+    assert "keras" not in agrees(HEAD + source, "Net", {"x": inputs}).text
 
 
 def test_a_subclass_stays_one() -> None:

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 import tf2torch_support as support
+from snippets import errors
 from translator import Translation, translate
 from translator.compare.inputs import draw_inputs
-from translator.model import Severity
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 SAMPLED = {"tf_train_mnist", "tf_train_tape", "tf_train_gan"}
@@ -30,10 +30,6 @@ def cases() -> list[Any]:
         for train in tomllib.loads(path.read_text(encoding="utf-8")).get("train", []):
             params.append(pytest.param(path.parent, train, id=path.parent.name))
     return params
-
-
-def errors(translation: Translation) -> list[str]:
-    return [f"{d.code} {d.message}" for d in translation.diagnostics if d.severity is Severity.ERROR]
 
 
 @contextlib.contextmanager

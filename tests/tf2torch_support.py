@@ -16,6 +16,8 @@ from unittest.mock import patch
 
 import numpy as np
 
+from snippets import errors
+from translator import translate
 from translator.compare.inputs import draw_inputs
 from translator.compare.running import projection
 from translator.model import Translation
@@ -477,3 +479,18 @@ def ordered(net: Any, arrays: dict[str, Any], moved: dict[str, str]) -> list[Any
         known = {names[i] if i < len(names) else "", "input" if i == 0 else ""}  # PyTorch's containers take an `input`
         out.append(array.transpose(TO_NCHW[array.ndim]) if known & moved.keys() else array)
     return out
+
+
+def agrees(source: str, entry: str, inputs: dict[str, str]) -> Translation:
+    """A Keras program translates as a whole, and computes the same in float64."""
+    import keras
+
+    from translator.compare.precision import precision
+
+    translation = translate(source, "tf2torch")
+    assert not errors(translation), translation.text
+    keras.backend.clear_session()
+    with precision("float64"):
+        found = compare(source, translation, {"entry": entry, "inputs": [inputs]})
+    assert max(found.worst.values()) < 1e-9, found.worst
+    return translation

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from snippets import refuses
+from snippets import both, refuses
 from translator import Severity, translate
 
 HEAD = "import torch\nfrom torch import nn, Tensor\n\n\n"
@@ -92,12 +92,7 @@ def test_parts_of_parts() -> None:
         HEAD + "def f(x: Tensor, m: Tensor):\n    y = torch.zeros(4, 5)\n    for i in range(4):\n"
         "        y[i][:i] = x[i, :i] + 1\n    y[:, 1][torch.tensor([0, 2])] = 7.0\n    y[1:3][m] = 5.0\n    return y\n"
     )
-    translation = translate(source)
-    assert not translation.refused, translation.diagnostics
-    theirs: dict[str, Any] = {}
-    ours: dict[str, Any] = {}
-    exec(source, theirs)
-    exec(translation.text, ours)
+    theirs, ours = both(source)
     x, m = np.random.default_rng(0).standard_normal((4, 5)).astype("float32"), np.array([True, False])
     expected = theirs["f"](torch.tensor(x), torch.tensor(m)).numpy()
     np.testing.assert_allclose(ours["f"](tf.constant(x), tf.constant(m)), expected, rtol=1e-6)
@@ -128,12 +123,7 @@ def test_functions_that_work_in_place() -> None:
         HEAD + "def f(x: Tensor):\n    y = x + 1\n    torch.sigmoid_(y)\n    torch.exp_(y)\n"
         "    z = torch.clamp_(y * 2, min=3.0)\n    return torch.sqrt_(z)\n"
     )
-    translation = translate(source)
-    assert not translation.refused, translation.diagnostics
-    theirs: dict[str, Any] = {}
-    ours: dict[str, Any] = {}
-    exec(source, theirs)
-    exec(translation.text, ours)
+    theirs, ours = both(source)
     x = np.random.default_rng(2).standard_normal((3, 4))
     expected = theirs["f"](torch.tensor(x)).numpy()
     np.testing.assert_allclose(ours["f"](tf.constant(x)), expected, rtol=1e-12)

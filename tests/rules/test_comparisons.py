@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from translator import translate
+from snippets import both
 
 SOURCE = """
 import torch
@@ -32,12 +32,7 @@ class Data:
 
 def test_comparisons_of_unknown_things_give_tensors_where_they_are_used_so() -> None:
     tf, torch = pytest.importorskip("tensorflow"), pytest.importorskip("torch")
-    result = translate(SOURCE)
-    assert not result.refused, result.diagnostics
-    theirs: dict[str, Any] = {}
-    ours: dict[str, Any] = {}
-    exec(SOURCE, theirs)
-    exec(result.text, ours)
+    theirs, ours = both(SOURCE)
     y = np.array([3, 1, 2, 3, 3])
     expected = theirs["found"](Data(torch.tensor(y)), torch.tensor(2))
     actual = ours["found"](Data(tf.constant(y)), tf.constant(2, tf.int64))

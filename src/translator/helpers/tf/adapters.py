@@ -14,91 +14,45 @@ from translator.helpers.tf.pool import PaddedAveragePooling2D, PaddedMaxPooling2
 from translator.helpers.tf.pool_adaptive import AdaptiveAveragePooling2D
 
 
-class BatchNorm1d(BatchNormalizationUnbiased):
+class BatchNormArguments(BatchNormalizationUnbiased):
+    """Batch normalisation with the arguments of torch.nn.BatchNorm1d and its like."""
+
+    def __init__(
+        self,
+        num_features,
+        eps=1e-5,
+        momentum=0.1,
+        affine=True,
+        track_running_stats=True,
+        device=None,
+        dtype=None,
+        *,
+        bias=True,
+        **kwargs,
+    ):
+        super().__init__(
+            axis=channel_axis(DATA_FORMAT),
+            momentum=None if momentum is None else 1.0 - momentum,
+            epsilon=eps,
+            track_running_stats=track_running_stats,
+            center=affine and bias,
+            scale=affine,
+            dtype=dtype,
+            **kwargs,
+        )
+        self.num_features = num_features
+
+
+class BatchNorm1d(BatchNormArguments):
     """Batch normalisation of (N, C) and (N, C, L) with torch.nn.BatchNorm1d's arguments."""
 
-    def __init__(
-        self,
-        num_features,
-        eps=1e-5,
-        momentum=0.1,
-        affine=True,
-        track_running_stats=True,
-        device=None,
-        dtype=None,
-        *,
-        bias=True,
-        **kwargs,
-    ):
-        super().__init__(
-            axis=channel_axis(DATA_FORMAT),
-            momentum=None if momentum is None else 1.0 - momentum,
-            epsilon=eps,
-            track_running_stats=track_running_stats,
-            center=affine and bias,
-            scale=affine,
-            dtype=dtype,
-            **kwargs,
-        )
-        self.num_features = num_features
 
-
-class BatchNorm2d(BatchNormalizationUnbiased):
+class BatchNorm2d(BatchNormArguments):
     """Batch normalisation of four axes with torch.nn.BatchNorm2d's arguments."""
 
-    def __init__(
-        self,
-        num_features,
-        eps=1e-5,
-        momentum=0.1,
-        affine=True,
-        track_running_stats=True,
-        device=None,
-        dtype=None,
-        *,
-        bias=True,
-        **kwargs,
-    ):
-        super().__init__(
-            axis=channel_axis(DATA_FORMAT),
-            momentum=None if momentum is None else 1.0 - momentum,
-            epsilon=eps,
-            track_running_stats=track_running_stats,
-            center=affine and bias,
-            scale=affine,
-            dtype=dtype,
-            **kwargs,
-        )
-        self.num_features = num_features
 
-
-class BatchNorm3d(BatchNormalizationUnbiased):
+class BatchNorm3d(BatchNormArguments):
     """Batch normalisation of five axes with torch.nn.BatchNorm3d's arguments."""
-
-    def __init__(
-        self,
-        num_features,
-        eps=1e-5,
-        momentum=0.1,
-        affine=True,
-        track_running_stats=True,
-        device=None,
-        dtype=None,
-        *,
-        bias=True,
-        **kwargs,
-    ):
-        super().__init__(
-            axis=channel_axis(DATA_FORMAT),
-            momentum=None if momentum is None else 1.0 - momentum,
-            epsilon=eps,
-            track_running_stats=track_running_stats,
-            center=affine and bias,
-            scale=affine,
-            dtype=dtype,
-            **kwargs,
-        )
-        self.num_features = num_features
 
 
 class GroupNorm(GroupNormalization):
@@ -134,8 +88,8 @@ class LayerNorm(keras.layers.LayerNormalization):
         super().build((None, *self.normalized_shape))
 
 
-class InstanceNorm2d(InstanceNorm):
-    """Instance normalisation with torch.nn.InstanceNorm2d's arguments."""
+class InstanceNormArguments(InstanceNorm):
+    """Instance normalisation with the arguments of torch.nn.InstanceNorm2d and its like."""
 
     def __init__(
         self,
@@ -152,6 +106,10 @@ class InstanceNorm2d(InstanceNorm):
     ):
         super().__init__(eps, 1.0 - momentum, affine, track_running_stats, bias, dtype=dtype, **kwargs)
         self.num_features = num_features
+
+
+class InstanceNorm2d(InstanceNormArguments):
+    """Instance normalisation with torch.nn.InstanceNorm2d's arguments."""
 
 
 class Identity(keras.layers.Identity):
@@ -294,8 +252,8 @@ class Softmax(keras.layers.Layer):
         return tf.nn.softmax(inputs, axis)
 
 
-class MaxPool2d(PaddedMaxPooling2D):
-    """MaxPooling2D with torch.nn.MaxPool2d's arguments."""
+class MaxPoolArguments:
+    """Takes torch.nn's arguments of max pooling for the Keras layer among the bases."""
 
     def __init__(
         self, kernel_size, stride=None, padding=0, dilation=1, return_indices=False, ceil_mode=False, **kwargs
@@ -305,8 +263,12 @@ class MaxPool2d(PaddedMaxPooling2D):
         super().__init__(kernel_size, stride, padding, dilation, ceil_mode, **kwargs)
 
 
-class AvgPool2d(PaddedAveragePooling2D):
-    """AveragePooling2D with torch.nn.AvgPool2d's arguments."""
+class MaxPool2d(MaxPoolArguments, PaddedMaxPooling2D):
+    """MaxPooling2D with torch.nn.MaxPool2d's arguments."""
+
+
+class AvgPoolArguments:
+    """Takes torch.nn's arguments of average pooling for the Keras layer among the bases."""
 
     def __init__(
         self,
@@ -320,6 +282,10 @@ class AvgPool2d(PaddedAveragePooling2D):
     ):
         settings = (padding, ceil_mode, count_include_pad, divisor_override)
         super().__init__(kernel_size, stride, *settings, **kwargs)
+
+
+class AvgPool2d(AvgPoolArguments, PaddedAveragePooling2D):
+    """AveragePooling2D with torch.nn.AvgPool2d's arguments."""
 
 
 class AdaptiveAvgPool2d(AdaptiveAveragePooling2D):

@@ -2,9 +2,8 @@
 
 from tensorflow import keras
 
-from translator.helpers.tf.adapters import BatchNorm2d
+from translator.helpers.tf.adapters import AvgPoolArguments, BatchNorm2d, InstanceNormArguments, MaxPoolArguments
 from translator.helpers.tf.config import DATA_FORMAT
-from translator.helpers.tf.norm import InstanceNorm
 from translator.helpers.tf.pool import (
     PaddedAveragePooling1D,
     PaddedAveragePooling3D,
@@ -13,26 +12,12 @@ from translator.helpers.tf.pool import (
 )
 
 
-class MaxPool1d(PaddedMaxPooling1D):
+class MaxPool1d(MaxPoolArguments, PaddedMaxPooling1D):
     """MaxPooling1D with torch.nn.MaxPool1d's arguments."""
 
-    def __init__(
-        self, kernel_size, stride=None, padding=0, dilation=1, return_indices=False, ceil_mode=False, **kwargs
-    ):
-        if return_indices:
-            raise ValueError("return_indices is not supported")
-        super().__init__(kernel_size, stride, padding, dilation, ceil_mode, **kwargs)
 
-
-class MaxPool3d(PaddedMaxPooling3D):
+class MaxPool3d(MaxPoolArguments, PaddedMaxPooling3D):
     """MaxPooling3D with torch.nn.MaxPool3d's arguments."""
-
-    def __init__(
-        self, kernel_size, stride=None, padding=0, dilation=1, return_indices=False, ceil_mode=False, **kwargs
-    ):
-        if return_indices:
-            raise ValueError("return_indices is not supported")
-        super().__init__(kernel_size, stride, padding, dilation, ceil_mode, **kwargs)
 
 
 class AvgPool1d(PaddedAveragePooling1D):
@@ -42,61 +27,16 @@ class AvgPool1d(PaddedAveragePooling1D):
         super().__init__(kernel_size, stride, padding, ceil_mode, count_include_pad, **kwargs)
 
 
-class AvgPool3d(PaddedAveragePooling3D):
+class AvgPool3d(AvgPoolArguments, PaddedAveragePooling3D):
     """AveragePooling3D with torch.nn.AvgPool3d's arguments."""
 
-    def __init__(
-        self,
-        kernel_size,
-        stride=None,
-        padding=0,
-        ceil_mode=False,
-        count_include_pad=True,
-        divisor_override=None,
-        **kwargs,
-    ):
-        settings = (padding, ceil_mode, count_include_pad, divisor_override)
-        super().__init__(kernel_size, stride, *settings, **kwargs)
 
-
-class InstanceNorm1d(InstanceNorm):
+class InstanceNorm1d(InstanceNormArguments):
     """Instance normalisation with torch.nn.InstanceNorm1d's arguments."""
 
-    def __init__(
-        self,
-        num_features,
-        eps=1e-5,
-        momentum=0.1,
-        affine=False,
-        track_running_stats=False,
-        device=None,
-        dtype=None,
-        *,
-        bias=True,
-        **kwargs,
-    ):
-        super().__init__(eps, 1.0 - momentum, affine, track_running_stats, bias, dtype=dtype, **kwargs)
-        self.num_features = num_features
 
-
-class InstanceNorm3d(InstanceNorm):
+class InstanceNorm3d(InstanceNormArguments):
     """Instance normalisation with torch.nn.InstanceNorm3d's arguments."""
-
-    def __init__(
-        self,
-        num_features,
-        eps=1e-5,
-        momentum=0.1,
-        affine=False,
-        track_running_stats=False,
-        device=None,
-        dtype=None,
-        *,
-        bias=True,
-        **kwargs,
-    ):
-        super().__init__(eps, 1.0 - momentum, affine, track_running_stats, bias, dtype=dtype, **kwargs)
-        self.num_features = num_features
 
 
 class Dropout1d(keras.layers.Dropout):
