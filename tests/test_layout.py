@@ -151,6 +151,9 @@ class Net(nn.Module):
         self.blocks = Blocks()
         for i in range(2):
             setattr(self, "stage%d" % (i + 1), nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.ReLU()))
+        self.made1: nn.Sequential
+        for i in range(2):
+            setattr(self, f"made{i}", nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.ReLU()))
         self.criterion = nn.CrossEntropyLoss(ignore_index=1)
         self.binary = nn.BCEWithLogitsLoss(reduction="none")
         self.weighed = nn.BCEWithLogitsLoss(pos_weight=torch.arange(1.0, 9.0).reshape(8, 1, 1))
@@ -343,6 +346,7 @@ BODIES = {
     "augmented": ("y = self.conv(x)\ny = y + 1\ny += x.mean(1, keepdim=True)\nreturn y", 0),
     "topk": ("return self.conv(x).topk(3, dim=1)[0]", 0),
     "list_or_tuple": ("y = self.conv(x)\nreturn self.side_by_side([y, y]) * self.side_by_side((y, y + 1))", 0),
+    "layers_declared_and_made_by_name": ("return self.made1(x)", 0),
     "modules_that_permute": ("return x + self.mixer(x)", 0),
     "permuted_in_a_module": ("return self.to_first(torch.relu(self.to_last(self.conv(x)))).mean(1)", 0),
     "turned_in_a_module": ("y = self.turned(self.conv(x))\nreturn y.softmax(-1) * y.mean((0, 1))", 0),

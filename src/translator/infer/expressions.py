@@ -253,11 +253,12 @@ def _instance_attribute(it: Interpreter, owner: Instance, name: str) -> Value:
                 return layer_weight(Instance(Api(base)), name)
         if name == WRAPPED and owner.cls.module:
             return owner
-        said = next((cls.declared[name] for cls in owner.cls.mro() if name in cls.declared), UNKNOWN)
-        if said is not UNKNOWN:  # declared, and set in a way that is not seen
-            return fresh(said)
         inherited = it.tables.source.get(f"{framework_base(owner.cls)}.{name}") is not None
-        return of_made_name(owner.cls, name, inherited=inherited) or BoundMethod(owner, name)
+        made = of_made_name(owner.cls, name, inherited=inherited)
+        said = next((cls.declared[name] for cls in owner.cls.mro() if name in cls.declared), UNKNOWN)
+        if made is None and said is not UNKNOWN:  # declared, and set in a way that is not seen
+            return fresh(said)
+        return made or BoundMethod(owner, name)
     it.facts.opened.append(owner)
     if name == WRAPPED and name not in owner.args and (owner.api or "").startswith("torch.nn."):
         return owner
