@@ -28,8 +28,13 @@ class KerasLSTM(nn.LSTM):
         return (output, *(state for way in zip(h, c) for state in way)) if self.return_state else output
 
 
-class OneState:
-    """Gives what a layer of Keras's with one state gives: its last output or all, and its states if asked."""
+class KerasGRU(nn.GRU):
+    """A GRU over (batch, time, features) that gives its last output, or all of them with ``return_sequences``."""
+
+    def __init__(self, input_size, hidden_size, return_sequences=False, return_state=False, bidirectional=False):
+        super().__init__(input_size, hidden_size, batch_first=True, bidirectional=bidirectional)
+        self.return_sequences = return_sequences
+        self.return_state = return_state
 
     def forward(self, x, initial_state=None):
         if initial_state is not None:
@@ -41,16 +46,7 @@ class OneState:
         return (output, *h) if self.return_state else output
 
 
-class KerasGRU(OneState, nn.GRU):
-    """A GRU over (batch, time, features) that gives its last output, or all of them with ``return_sequences``."""
-
-    def __init__(self, input_size, hidden_size, return_sequences=False, return_state=False, bidirectional=False):
-        super().__init__(input_size, hidden_size, batch_first=True, bidirectional=bidirectional)
-        self.return_sequences = return_sequences
-        self.return_state = return_state
-
-
-class KerasRNN(OneState, nn.RNN):
+class KerasRNN(nn.RNN):
     """A simple RNN over (batch, time, features) that gives its last output, or all of them with ``return_sequences``.
 
     Keras's has one bias where PyTorch adds two: the second stays zero.
@@ -68,6 +64,15 @@ class KerasRNN(OneState, nn.RNN):
                 nn.init.zeros_(parameter).requires_grad_(False)
         self.return_sequences = return_sequences
         self.return_state = return_state
+
+    def forward(self, x, initial_state=None):
+        if initial_state is not None:
+            states = initial_state if isinstance(initial_state, (list, tuple)) else [initial_state]
+            initial_state = torch.stack([*states])
+        output, h = super().forward(x, initial_state)
+        if not self.return_sequences:
+            output = torch.cat([*h], dim=-1)
+        return (output, *h) if self.return_state else output
 
 
 class Backwards(nn.Module):
