@@ -593,6 +593,32 @@ def test_a_class_that_nothing_makes_calls_no_layer_of_the_program() -> None:
     assert not made.edges
 
 
+@pytest.mark.parametrize(("gain", "transposes"), [("2.5", 0), ("make()", 2)])
+def test_a_module_that_scales_by_something_unknown_looks_at_axes(gain: str, transposes: int) -> None:
+    """It may be a tensor, which is broadcast against the axes of the source."""
+    text = textwrap.dedent(f"""
+        import torch.nn as nn
+        from elsewhere import make
+
+        class Gained(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.gain = {gain}
+
+            def forward(self, x):
+                return x * self.gain
+
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.conv, self.last, self.gained = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 2, 3), Gained()
+
+            def forward(self, x):
+                return self.last(self.gained(self.conv(x)))
+        """)
+    assert channels_last_of(text).text.count("tf.transpose(") == transposes
+
+
 PERMUTED = """
 import torch.nn as nn
 

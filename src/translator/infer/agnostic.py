@@ -199,6 +199,8 @@ class _Body:
         kinds = {self.kind(p) for p in parts}
         if not kinds <= {LIKE, SAMPLE, PLAIN, BATCH, RANK}:
             return None
+        if kinds & {LIKE, SAMPLE} and not all(self.kind(p) != PLAIN or self.known(p) for p in parts):
+            return None  # what is not known may be a tensor, which is broadcast against some axis
         return LIKE if LIKE in kinds else SAMPLE if SAMPLE in kinds else PLAIN
 
     def call(self, node: cst.Call) -> str | None:
@@ -225,9 +227,15 @@ class _Body:
             return SAMPLE
         from ..layout import behaviour
 
-        if name in ALIKE or behaviour.of_node(self.world, node) in ("pointwise", behaviour.CARRIED):
-            return result if not name.endswith("_") else None
-        return None
+        how = behaviour.of_node(self.world, node)
+        plain = (a.value for a, kind in zip(node.args, kinds, strict=True) if kind == PLAIN)
+        if name not in ALIKE and how != behaviour.CARRIED and (how != "pointwise" or not all(map(self.known, plain))):
+            return None
+        return result if not name.endswith("_") else None
+
+    def known(self, node: Any) -> bool:
+        """Whether something is known that is no tensor: a number, a type."""
+        return without_none(self.world.facts.value(node)) is not UNKNOWN
 
 
 def _holds_tensor(value: Value) -> bool:
